@@ -1,0 +1,70 @@
+"""Blocks of a rendered document: how HTML and Office files become one Markdown-like text."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+_FENCE = re.compile(r"^`{3,}", re.M)
+
+
+@dataclass(frozen=True, slots=True)
+class Block:
+    """Lines that belong together. Neighbours of one `group` (not 0) stand without a blank line.
+
+    `page` is the page it starts on, None where the file does not say.
+    """
+
+    text: str
+    group: int = 0
+    page: int | None = None
+
+
+def join_blocks(blocks: Iterable[Block]) -> tuple[str, list[tuple[int, Block]]]:
+    """The text of the blocks, blank lines between them, and where each block starts in it."""
+    parts: list[str] = []
+    starts: list[tuple[int, Block]] = []
+    length, group = 0, 0
+    for block in blocks:
+        if not block.text.strip():
+            continue
+        gap = "" if not parts else "\n" if group and block.group == group else "\n\n"
+        starts.append((length + len(gap), block))
+        parts += (gap, block.text)
+        length += len(gap) + len(block.text)
+        group = block.group
+    return "".join(parts), starts
+
+
+def heading(level: int, text: str) -> str:
+    """`## text`, the level held within 1..6; "" for a heading without words."""
+    flat = " ".join(text.split())
+    return f"{'#' * min(max(level, 1), 6)} {flat}" if flat else ""
+
+
+def fenced(code: str, language: str = "") -> str:
+    """A fenced code block whose fence is longer than any inside."""
+    code = "\n".join(line.rstrip() for line in code.split("\n")).strip("\n")
+    longest = max((len(match) for match in _FENCE.findall(code)), default=2)
+    fence = "`" * (longest + 1)
+    return f"{fence}{language}\n{code}\n{fence}" if code.strip() else ""
+
+
+def table(rows: Sequence[Sequence[str]]) -> str:
+    """Rows as `| a | b |`, a separator under the first; empty rows and columns are left out.
+
+    A table of one column is no table: its cells are lines.
+    """
+    width = max((len(row) for row in rows), default=0)
+    square = [[*row, *[""] * (width - len(row))] for row in rows if any(row)]
+    kept = [column for column in range(width) if any(row[column] for row in square)]
+    lines = [[row[column] for column in kept] for row in square]
+    if len(kept) < 2:
+        return "\n".join(cell for line in lines for cell in line)
+    rendered = [_row(line) for line in lines]
+    return "\n".join([rendered[0], _row(["---"] * len(kept)), *rendered[1:]])
+
+
+def _row(cells: Sequence[str]) -> str:
+    return "| " + " | ".join(cells) + " |"

@@ -1,0 +1,28 @@
+"""`require_evidence`: no answer without a passage that covers the question."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from qa.language import NOT_ANSWERED, language_of
+from qa.turn import Handler, Plugin, Turn
+
+
+def refuse(turn: Turn) -> Turn:
+    """The turn with the statement that the documents do not answer it."""
+    text = NOT_ANSWERED[language_of(turn.question)]
+    return replace(turn, text=text, citations=(), abstained=True)
+
+
+def require_evidence(*, min_score: float) -> Plugin:
+    """A plugin that refuses when the best hit scores below `min_score`; the hits stay."""
+
+    def plugin(turn: Turn, call_next: Handler) -> Turn:
+        if turn.hits and turn.hits[0].score >= min_score:
+            return call_next(turn)
+        turn = refuse(turn)
+        if turn.on_token:
+            turn.on_token(turn.text)
+        return turn
+
+    return plugin

@@ -1,0 +1,19 @@
+"""`retrieve`: the passages that the answer may rest on."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from qa.turn import Handler, Plugin, Turn
+from retrieval.index import Index
+
+
+def retrieve(index: Index, *, k: int) -> Plugin:
+    """A plugin that fills `turn.hits` with the `k` best passages for `turn.query`."""
+
+    def plugin(turn: Turn, call_next: Handler) -> Turn:
+        found = index.explain(turn.query or turn.question, k, where=turn.filters)
+        timings = {**turn.timings, **found.timings}
+        return call_next(replace(turn, hits=found.hits, timings=timings))
+
+    return plugin

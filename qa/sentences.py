@@ -1,0 +1,87 @@
+"""Sentences of a text as spans, in Chinese and English, in running text, lists and tables."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+_BLOCK_START = re.compile(r"[ \t]*(?:[-*+•·]|\d{1,3}[.)、]|[(（]\d{1,3}[)）]|#{1,6}|\||>|```|~~~)")
+_LINE_BLOCK = re.compile(r"[ \t]*(?:#{1,6}[ \t]|\||```|~~~)")
+_STOP = re.compile(r"[。！？；!?…]+[”’」』）)\"']*|\.+[”’)\"'\]]*(?=\s|$)")
+_ABBREVIATION = re.compile(
+    r"(?:\b(?:Mr|Mrs|Ms|Dr|Prof|St|Jr|Sr|vs|etc|approx|No|Nos|Fig|Figs|Eq|Sec|Vol|pp|cf|al|Inc|"
+    r"Ltd|Co|Corp|Gen|Col|Lt|Sgt|Capt|Rev|Hon|Mt|ca|est|Jan|Feb|Mar|Apr|Jun|Jul|Aug|Sep|Sept|Oct|"
+    r"Nov|Dec)|\b[A-Za-z]|\be\.g|\bi\.e|\bU\.S|\bU\.K)$"
+)
+_SHORT_LINE = 0.6  # of the paragraph's longest line: a shorter one was not wrapped but ended
+_MARKER = re.compile(r"(?:[-*+•·>]|\d{1,3}[.)、]|[(（]\d{1,3}[)）])[ \t]+|#{1,6}[ \t]+")
+
+
+def sentences(text: str) -> list[tuple[int, int]]:
+    """Spans (start, end) of the sentences of `text`, in order, without outer white space.
+
+    A heading, a table row, a list item that holds no stop are sentences of their own. A line break
+    inside a paragraph ends a sentence only where the line was evidently not wrapped.
+    """
+    return [
+        span for start, end in _blocks(text) for span in _split(text, start, end) if span[0] < span[1]
+    ]
+
+
+def _blocks(text: str) -> Iterator[tuple[int, int]]:
+    """Spans inside which line breaks are mere wrapping."""
+    for start, end in _paragraphs(text):
+        lines = _lines(text, start, end)
+        widest = max(last - first for first, last in lines)
+        block_start = start
+        for (first, last), (following, _) in zip(lines, lines[1:], strict=False):
+            ended = last - first < _SHORT_LINE * widest or text[last - 1] in ":：。！？!?"
+            if ended or _BLOCK_START.match(text, following) or _LINE_BLOCK.match(text, first):
+                yield block_start, last
+                block_start = following
+        yield block_start, end
+
+
+def _paragraphs(text: str) -> Iterator[tuple[int, int]]:
+    start = 0
+    for match in re.finditer(r"\n[ \t]*\n\s*", text):
+        if text[start : match.start()].strip():
+            yield start, match.start()
+        start = match.end()
+    if text[start:].strip():
+        yield start, len(text)
+
+
+def _lines(text: str, start: int, end: int) -> list[tuple[int, int]]:
+    lines, position = [], start
+    for match in re.finditer("\n", text[start:end]):
+        if start + match.start() > position:
+            lines.append((position, start + match.start()))
+        position = start + match.end()
+    if end > position:
+        lines.append((position, end))
+    return lines
+
+
+def _split(text: str, start: int, end: int) -> Iterator[tuple[int, int]]:
+    marker = _MARKER.match(text, start)
+    position = marker.end() if marker and marker.end() < end else start
+    if text.startswith("|", position):  # a table row is one statement
+        yield _trimmed(text, position, end)
+        return
+    for match in _STOP.finditer(text, position, end):
+        if text[match.start()] == "." and _ABBREVIATION.search(
+            text, max(position, match.start() - 8), match.start()
+        ):
+            continue
+        yield _trimmed(text, position, match.end())
+        position = match.end()
+    yield _trimmed(text, position, end)
+
+
+def _trimmed(text: str, start: int, end: int) -> tuple[int, int]:
+    while start < end and text[start].isspace():
+        start += 1
+    while end > start and text[end - 1].isspace():
+        end -= 1
+    return start, end

@@ -1,0 +1,81 @@
+"""The contract of the question chain: one value that travels, one kind of layer around it.
+
+`Plugin(turn, call_next) -> turn`. Before `call_next` a plugin may change query, hits or prompt;
+after it, text or citations; not calling it answers from elsewhere or refuses. The innermost
+handler is the model. A plugin that edits the answer sets `on_token=None` on its way in, so that
+nothing unedited leaks.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from retrieval.hits import Hit
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """One message of a chat."""
+
+    role: Literal["system", "user", "assistant"]
+    content: str
+
+
+@dataclass(frozen=True, slots=True)
+class Citation:
+    """The passage a statement rests on: `quote == document.text[start:end]` when `verified`.
+
+    `number` is the mark `[number]` in the answer; `page` is None for a text without pages.
+    """
+
+    number: int
+    uri: str
+    page: int | None
+    start: int
+    end: int
+    quote: str
+    verified: bool
+    title: str = ""
+    heading: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Turn:
+    """A question on its way to the model and the answer on its way back.
+
+    `timings` are seconds per stage; `usage` counts tokens as the model reports them.
+    """
+
+    question: str
+    history: tuple[Message, ...] = ()
+    images: tuple[str, ...] = ()
+    query: str = ""
+    filters: Mapping[str, Any] | None = None
+    hits: tuple[Hit, ...] = ()
+    prompt: tuple[Message, ...] = ()
+    text: str = ""
+    citations: tuple[Citation, ...] = ()
+    abstained: bool = False
+    model: str = ""
+    usage: Mapping[str, int] = field(default_factory=dict)
+    timings: Mapping[str, float] = field(default_factory=dict)
+    on_token: Callable[[str], None] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What the caller gets. `abstained` is true when the documents do not answer the question."""
+
+    text: str
+    citations: tuple[Citation, ...]
+    hits: tuple[Hit, ...]
+    abstained: bool
+    model: str
+    usage: Mapping[str, int]
+    timings: Mapping[str, float]
+
+
+Handler = Callable[[Turn], Turn]
+Plugin = Callable[[Turn, Handler], Turn]

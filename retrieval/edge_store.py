@@ -1,0 +1,340 @@
+"""`Store` on `qdrant-edge-py`: Qdrant's engine inside this process, its data in one folder.
+
+The only file that knows qdrant_edge's API.
+
+    FOLDER/lock         held while a process has the base open
+    FOLDER/holder.json  who that is, for the message to the one who comes second
+    FOLDER/shard/       the engine's own files
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import re
+import shutil
+import sys
+import tempfile
+import time
+import uuid
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from filelock import FileLock, Timeout
+
+from ingest.errors import KbqaError, Locked, StorageError
+from retrieval.embedding import Vectors
+from retrieval.store import BM25_B, BM25_K, KEYWORD_FIELDS, TERMS, VECTOR, Point, Scored, Where
+
+SCAN_PAGE = 1000
+WRITE_MAX = 500  # points per operation: one operation is one record of the write-ahead log
+# An unindexed segment rebuilds its text index at every load (90 ms per 1,000 chunks), an indexed
+# one does not; indexing costs .35 ms a chunk.
+OPTIMIZE_FROM = 3000
+INDEXING_THRESHOLD_KB = 1000  # the engine's own unit and trigger; 650 vectors of 384 floats
+# The engine maps its files into memory, and writing to a map on a full disk ends the process. So
+# there must be room for a new log segment (32 MB) and the growth of the storages beforehand.
+FREE_BYTES = 96 * 1024 * 1024
+
+
+class EdgeStore:
+    """An embedded knowledge base. One process at a time; any number of threads."""
+
+    def __init__(self, folder: Path, *, dimension: int | None = None, lock_timeout: float) -> None:
+        """Open the base in `folder`, or create it for vectors of `dimension`.
+
+        Waits `lock_timeout` seconds for another process to let go of it. Raises Locked, or
+        StorageError when the folder cannot be written or is damaged.
+        """
+        self._folder = folder
+        self._shard: Any = None
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            self._lock = _acquire(folder, lock_timeout)
+        except OSError as exc:
+            raise StorageError(f"cannot open {folder}: {exc.strerror or exc}") from exc
+        try:
+            self._shard = self._open(dimension)
+        except BaseException:
+            self._lock.release()
+            raise
+
+    @staticmethod
+    def exists(folder: Path) -> bool:
+        """Whether there is a base in `folder`."""
+        return (folder / "shard").is_dir()
+
+    def write(self, points: Sequence[Point]) -> None:
+        """Insert points or replace those of the same id."""
+        from qdrant_edge import UpdateOperation
+
+        for first in range(0, len(points), WRITE_MAX):
+            batch = [_to_engine(point) for point in points[first : first + WRITE_MAX]]
+            self._update(UpdateOperation.upsert_points(batch))
+
+    def read(
+        self, ids: Sequence[str], *, fields: Sequence[str] | None = None, vectors: bool = False
+    ) -> dict[str, Point]:
+        """The points that exist among `ids`, with the named payload fields or all of them."""
+        if not ids:
+            return {}
+        payload = True if fields is None else list(fields)
+        with _mapped(self._folder):
+            records = self._shard.retrieve(list(ids), payload, vectors)
+        return {point.id: point for point in map(_from_engine, records)}
+
+    def scan(
+        self, where: Where, *, fields: Sequence[str] | None = None, vectors: bool = False
+    ) -> Iterator[Point]:
+        """Every point that matches, ordered by id."""
+        from qdrant_edge import ScrollRequest
+
+        payload = True if fields is None else list(fields)
+        offset = None
+        while True:
+            request = ScrollRequest(
+                limit=SCAN_PAGE,
+                offset=offset,
+                filter=_filter(where),
+                with_payload=payload,
+                with_vector=vectors,
+            )
+            with _mapped(self._folder):
+                records, offset = self._shard.scroll(request)
+            yield from map(_from_engine, records)
+            if offset is None:
+                return
+
+    def delete(self, ids: Sequence[str]) -> None:
+        """Remove points by id; ids that do not exist are ignored."""
+        from qdrant_edge import UpdateOperation
+
+        if ids:
+            self._update(UpdateOperation.delete_points(list(ids)), grows=False)
+
+    def delete_where(self, where: Where, *, unless: Where | None = None) -> None:
+        """Remove the points that match `where` and do not match `unless`."""
+        from qdrant_edge import UpdateOperation
+
+        operation = UpdateOperation.delete_points_by_filter(_filter(where, unless))
+        self._update(operation, grows=False)
+
+    def search(
+        self, vector: Vectors | None, terms: str, *, limit: int, where: Where | None = None
+    ) -> tuple[list[Scored], list[Scored]]:
+        """Both legs as one batch: (cosine similarity, BM25), each best first."""
+        from qdrant_edge import Bm25Params, Query, QueryBatchRequest, QueryRequest, TextQuery
+
+        queries: list[Any] = []
+        if vector is not None:
+            queries.append(Query.Nearest(vector.tolist(), using=VECTOR))
+        if terms:
+            queries.append(TextQuery(TERMS, terms, Bm25Params(BM25_K, BM25_B)))
+        if not queries:
+            return [], []
+        condition = _filter(where) if where else None
+        requests = [
+            QueryRequest(query=query, limit=limit, filter=condition, with_payload=False)
+            for query in queries
+        ]
+        with _mapped(self._folder):
+            found = self._shard.query_batch(QueryBatchRequest(requests))
+        legs = [[Scored(str(point.id), point.score) for point in points] for points in found]
+        dense = legs.pop(0) if vector is not None else []
+        return dense, legs.pop(0) if legs else []
+
+    def count(self, where: Where) -> int:
+        """Number of points that match, exact."""
+        return self._count(_filter(where), exact=True)
+
+    def term_counts(self, terms: Sequence[str]) -> list[int]:
+        """In how many points each term occurs, as the length of its posting list."""
+        from qdrant_edge import FieldCondition, Filter, MatchText
+
+        filters = [Filter(must=[FieldCondition(TERMS, match=MatchText(term))]) for term in terms]
+        # not exact: 15 times faster, and for one term the estimate is the posting list's length
+        return [self._count(condition, exact=False) for condition in filters]
+
+    def optimize(self) -> None:
+        """Index what has been written since the last time, from `OPTIMIZE_FROM` points on."""
+        with _mapped(self._folder):
+            info = self._shard.info()
+        if info.points_count - info.indexed_vectors_count < OPTIMIZE_FROM:
+            return
+        self._require_space()
+        with _mapped(self._folder):
+            self._shard.optimize()
+
+    def close(self) -> None:
+        """Flush and release the folder. Closing twice does no harm."""
+        shard, self._shard = self._shard, None
+        if shard is None:
+            return
+        try:
+            with _mapped(self._folder):
+                shard.flush()
+                shard.close()
+        finally:
+            with contextlib.suppress(OSError):
+                (self._folder / "holder.json").unlink()
+            self._lock.release()
+
+    def _open(self, dimension: int | None) -> Any:
+        from qdrant_edge import EdgeShard
+
+        shard = self._folder / "shard"
+        if not shard.is_dir():
+            if dimension is None:
+                raise StorageError(f"there is no knowledge base in {self._folder}")
+            self._require_space()
+            _create(shard, dimension)
+        with _mapped(self._folder, loading=True):
+            return EdgeShard.load(str(shard))
+
+    def _count(self, condition: Any, *, exact: bool) -> int:
+        from qdrant_edge import CountRequest
+
+        with _mapped(self._folder):
+            return int(self._shard.count(CountRequest(filter=condition, exact=exact)))
+
+    def _update(self, operation: Any, *, grows: bool = True) -> None:
+        if grows:
+            self._require_space()
+        with _mapped(self._folder):
+            self._shard.update(operation)
+
+    def _require_space(self) -> None:
+        free = shutil.disk_usage(self._folder).free
+        if free < FREE_BYTES:
+            raise StorageError(
+                f"the disk that holds {self._folder} is nearly full: {free // 2**20} MB free, "
+                f"{FREE_BYTES // 2**20} MB needed; nothing was lost, free some space and run it again"
+            )
+
+
+def _create(shard: Path, dimension: int) -> None:
+    """Make an empty shard beside its place and move it there, so that it is whole or not there."""
+    from qdrant_edge import (
+        Distance,
+        EdgeConfig,
+        EdgeOptimizersConfig,
+        EdgeShard,
+        EdgeVectorParams,
+        PayloadSchemaType,
+        TextIndexParams,
+        TextScoringParams,
+        TokenizerType,
+        UpdateOperation,
+    )
+
+    temporary = Path(tempfile.mkdtemp(prefix=".new-", dir=shard.parent))
+    config = EdgeConfig(
+        vectors={VECTOR: EdgeVectorParams(size=dimension, distance=Distance.Dot)},
+        optimizers=EdgeOptimizersConfig(indexing_threshold=INDEXING_THRESHOLD_KB),
+    )
+    words = TextIndexParams(
+        tokenizer=TokenizerType.Word, lowercase=True, scoring=TextScoringParams()
+    )
+    with _mapped(shard.parent):
+        engine = EdgeShard.create(str(temporary), config)
+        engine.update(UpdateOperation.create_field_index(TERMS, words))
+        for name in KEYWORD_FIELDS:
+            engine.update(UpdateOperation.create_field_index(name, PayloadSchemaType.Keyword))
+        engine.flush()
+        engine.close()
+    temporary.chmod(0o755)
+    os.rename(temporary, shard)
+
+
+def _acquire(folder: Path, timeout: float) -> FileLock:
+    lock = FileLock(folder / "lock", timeout=timeout, thread_local=False)
+    try:
+        lock.acquire()
+    except Timeout as exc:
+        raise Locked(f"{folder} is in use by {_holder(folder)}; wait for it or end it") from exc
+    command = " ".join([Path(sys.argv[0]).name or "python", *sys.argv[1:]])[:80]
+    holder = {"pid": os.getpid(), "command": command, "since": time.strftime("%H:%M:%S")}
+    with contextlib.suppress(OSError):  # it only serves a message
+        (folder / "holder.json").write_text(json.dumps(holder), "utf-8")
+    return lock
+
+
+def _holder(folder: Path) -> str:
+    try:
+        holder = json.loads((folder / "holder.json").read_text("utf-8"))
+        return f"process {holder['pid']} ({holder['command']}, since {holder['since']})"
+    except (OSError, ValueError, KeyError):
+        return "another process"
+
+
+def _to_engine(point: Point) -> Any:
+    from qdrant_edge import Point as EnginePoint
+
+    vector: Any = {} if point.vector is None else {VECTOR: point.vector.tolist()}
+    return EnginePoint(point.id, vector, dict(point.payload))
+
+
+def _from_engine(record: Any) -> Point:
+    vector = (record.vector or {}).get(VECTOR)
+    array = None if vector is None else np.asarray(vector, np.float32)
+    return Point(str(uuid.UUID(str(record.id))), record.payload or {}, array)
+
+
+def _filter(where: Where, unless: Where | None = None) -> Any:
+    from qdrant_edge import Filter
+
+    must = [_condition(field, value) for field, value in where.items()]
+    must_not = [Filter(must=[_condition(*item) for item in unless.items()])] if unless else None
+    return Filter(must=must, must_not=must_not)
+
+
+def _condition(field: str, value: Any) -> Any:
+    from qdrant_edge import FieldCondition, MatchAny, MatchValue, RangeFloat
+
+    if isinstance(value, list | tuple | set | frozenset):
+        return FieldCondition(field, match=MatchAny(list(value)))
+    if isinstance(value, float):
+        return FieldCondition(field, range=RangeFloat(gte=value, lte=value))
+    return FieldCondition(field, match=MatchValue(value))
+
+
+@contextlib.contextmanager
+def _mapped(folder: Path, *, loading: bool = False) -> Iterator[None]:
+    """Turn the engine's exceptions into ours; it raises plain `Exception` and Rust panics."""
+    quiet = _silent_stderr() if loading else contextlib.nullcontext()
+    try:
+        with quiet:
+            yield
+    except (KbqaError, OSError, KeyboardInterrupt, SystemExit, GeneratorExit):
+        raise
+    except BaseException as exc:  # PanicException derives from BaseException
+        message = re.sub(r"\s+", " ", str(exc))
+        if "WouldBlock" in message:
+            raise Locked(f"{folder} is in use by {_holder(folder)}; wait for it or end it") from exc
+        if "No space left" in message or "StorageFull" in message:
+            raise StorageError(f"the disk that holds {folder} is full; free some space") from exc
+        if "Permission denied" in message or "PermissionDenied" in message:
+            raise StorageError(f"no permission to write in {folder}") from exc
+        if loading or type(exc).__name__ == "PanicException":
+            raise StorageError(
+                f"the knowledge base in {folder} is damaged ({message[:120]}); restore it from a "
+                "backup, or delete the folder and ingest again"
+            ) from exc
+        raise StorageError(f"the store in {folder} failed: {message[:200]}") from exc
+
+
+@contextlib.contextmanager
+def _silent_stderr() -> Iterator[None]:
+    """Keep the report that a Rust panic writes to file descriptor 2 from the user's terminal."""
+    sys.stderr.flush()
+    saved = os.dup(2)
+    try:
+        with open(os.devnull, "wb") as nowhere:
+            os.dup2(nowhere.fileno(), 2)
+            yield
+    finally:
+        os.dup2(saved, 2)
+        os.close(saved)

@@ -1,0 +1,408 @@
+"""`Index`: documents in, hits out. All that other packages may call of the store.
+
+A knowledge base consists of points of five kinds:
+
+    base      one: format and embedder
+    document  the ledger: one light row per document, written last; it says which version counts
+    content   canonical text, pages, sections, in parts
+    chunk     passage, terms, vector
+    journal   at most one: the documents whose old or unfinished version may still lie about
+
+A hit counts only if its version is the one in the ledger row. Writing that row is therefore the
+moment at which a document changes, for readers in any thread and after a crash.
+"""
+
+from __future__ import annotations
+
+import json
+import threading
+import time
+import uuid
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, fields, replace
+from typing import Any
+
+from ingest.documents import Chunk, Document, FileEntry, Page, Prepared, Record, Section
+from ingest.errors import BadRequest
+from retrieval.embedding import Embedder
+from retrieval.fusion import CANDIDATES, Fused, dense_weight, fuse, idf
+from retrieval.hits import Hit
+from retrieval.store import Point, Store, Where
+from retrieval.terms import analyse
+
+FORMAT = 1
+NAMESPACE = uuid.UUID("6b627161-0000-4000-8000-000000000000")  # "kbqa"
+PART = 500_000  # characters of canonical text in one point
+MAX_K = 1000
+MAX_QUERY = 20_000  # characters; BM25 and the embedder see no use in more
+CHUNK_FIELDS = (
+    "document_id", "uri", "title", "start", "end", "text", "heading", "page", "position",
+)  # fmt: skip
+FILTERABLE = frozenset({"uri", "media_type", "title", "page"})
+
+
+@dataclass(frozen=True, slots=True)
+class Base:
+    """What a knowledge base remembers of itself."""
+
+    embedder: str
+    dimension: int
+    format: int = FORMAT
+
+
+@dataclass(frozen=True, slots=True)
+class Explanation:
+    """A search with its reasons: `weight` of the dense leg, `terms` with their idf, `timings` in s.
+
+    `evidence` is the score of the best hit: how well the base covers the question, 0..1.
+    """
+
+    hits: tuple[Hit, ...]
+    weight: float
+    known_share: float
+    terms: Mapping[str, float]
+    timings: Mapping[str, float]
+
+    @property
+    def evidence(self) -> float:
+        """Score of the best hit, 0 without one."""
+        return self.hits[0].score if self.hits else 0.0
+
+
+class Index:
+    """The documents of one knowledge base. Reads from any thread; writes one at a time."""
+
+    def __init__(self, store: Store, embedder: Embedder) -> None:
+        self._store = store
+        self._embedder = embedder
+        self._writing = threading.RLock()
+        self._frequencies: dict[str, int] = {}
+
+    # --- reading ---
+
+    def search(self, query: str, k: int = 10, *, where: Where | None = None) -> list[Hit]:
+        """The `k` best passages for `query`. Raises BadRequest for an empty query or a bad `k`."""
+        return list(self.explain(query, k, where=where).hits)
+
+    def explain(self, query: str, k: int = 10, *, where: Where | None = None) -> Explanation:
+        """As `search`, with weights, terms and timings."""
+        query = _checked(query, k)
+        condition = _condition(where)
+        clock = _Clock()
+        vector = self._embedder.embed_query(query)
+        known = self._embedder.known_share(query)
+        clock.lap("embed")
+        terms = list(dict.fromkeys(analyse(query)))
+        limit = max(CANDIDATES, 2 * k)
+        dense, lexical = self._store.search(vector, " ".join(terms), limit=limit, where=condition)
+        clock.lap("search")
+        weights = self._weights(terms)
+        weight = dense_weight(known)
+        fused = fuse(dense, lexical, weight=weight, total_idf=sum(weights.values()))
+        clock.lap("fuse")
+        hits = self._current_hits(fused, k)
+        clock.lap("read")
+        return Explanation(tuple(hits), weight, known, weights, clock.laps)
+
+    def term_weights(self, terms: Sequence[str]) -> dict[str, float]:
+        """idf of each term over the passages of this base."""
+        return self._weights(list(dict.fromkeys(terms)))
+
+    def documents(self) -> Iterator[Record]:
+        """The ledger."""
+        names = [field.name for field in fields(Record)]
+        for point in self._store.scan({"kind": "document"}):
+            yield Record(**{name: point.payload[name] for name in names if name in point.payload})
+
+    def document(self, uri: str) -> Document | None:
+        """A document with its canonical text; None if there is none of that uri."""
+        row = self._row(uri)
+        if row is None:
+            return None
+        parts = [_content_id(row["document_id"], number) for number in range(row["parts"])]
+        found = self._store.read(parts)
+        payloads = [found[part].payload for part in parts]
+        head = payloads[0]
+        return Document(
+            uri=uri,
+            sha256=row["sha256"],
+            text="".join(payload["text"] for payload in payloads),
+            title=row["title"],
+            media_type=row["media_type"],
+            pages=tuple(Page(*page) for page in head["pages"]),
+            sections=tuple(Section(*section) for section in head["sections"]),
+            metadata=head["metadata"],
+            quality=head["quality"],
+        )
+
+    def count(self) -> tuple[int, int]:
+        """(documents, chunks) in the base."""
+        return self._store.count({"kind": "document"}), self._store.count({"kind": "chunk"})
+
+    # --- writing ---
+
+    def replace(self, batch: Sequence[Prepared]) -> None:
+        """Write documents in their new version, then drop the old one. Durable on return."""
+        batch = list({item.document.uri: item for item in batch}.values())
+        texts = [chunk.embedded_text for item in batch for chunk in item.chunks]
+        vectors = iter(self._embedder.embed(texts))
+        with self._writing, self._journalled([item.document.uri for item in batch]):
+            chunks = [
+                _chunk_point(chunk, item.document, next(vectors))
+                for item in batch
+                for chunk in item.chunks
+            ]
+            contents = [point for item in batch for point in _content_points(item.document)]
+            self._store.write([*chunks, *contents])
+            self._store.write([_row_point(item) for item in batch])
+            self._frequencies.clear()
+
+    def rename(self, pairs: Sequence[tuple[str, FileEntry]]) -> None:
+        """Give documents another uri and file; vectors are copied, nothing is embedded."""
+        with self._writing:
+            for old, entry in pairs:
+                self._rename(old, entry)
+
+    def touch(self, entries: Sequence[FileEntry]) -> None:
+        """Record new file times of documents whose bytes are the same."""
+        with self._writing:
+            rows = self._store.read([_row_id(entry.uri) for entry in entries])
+            self._store.write(
+                [
+                    replace(rows[id_], payload={**rows[id_].payload, **_file_fields(entry)})
+                    for entry in entries
+                    if (id_ := _row_id(entry.uri)) in rows
+                ]
+            )
+
+    def remove(self, uris: Sequence[str]) -> None:
+        """Drop documents; uris that do not exist are ignored."""
+        with self._writing, self._journalled(uris):
+            self._store.delete([_row_id(uri) for uri in uris])
+            self._frequencies.clear()
+
+    def recover(self) -> None:
+        """Finish what an interrupted write left. To be called before writing."""
+        with self._writing:
+            for point in list(self._store.scan({"kind": "journal"})):
+                self._sweep(json.loads(point.payload["uris"]))
+
+    def optimize(self) -> None:
+        """Build the index over what has been written, where that is worth it."""
+        with self._writing:
+            self._store.optimize()
+
+    # --- inside ---
+
+    def _weights(self, terms: Sequence[str]) -> dict[str, float]:
+        unknown = [term for term in terms if term not in self._frequencies]
+        if unknown or not self._frequencies:
+            self._frequencies[""] = self._store.count({"kind": "chunk"})
+            self._frequencies.update(zip(unknown, self._store.term_counts(unknown), strict=True))
+        total = self._frequencies.get("", 0)
+        return {term: idf(total, self._frequencies.get(term, 0)) for term in terms}
+
+    def _current_hits(self, fused: Sequence[Fused], k: int) -> list[Hit]:
+        """The first `k` candidates whose version is the one in the ledger."""
+        hits: list[Hit] = []
+        for first in range(0, len(fused), 2 * k):
+            candidates = fused[first : first + 2 * k]
+            points = self._store.read([item.id for item in candidates], fields=CHUNK_FIELDS)
+            uris = {point.payload["uri"] for point in points.values()}
+            rows = self._store.read([_row_id(uri) for uri in uris], fields=["document_id"])
+            current = {point.payload["document_id"] for point in rows.values()}
+            for item in candidates:
+                point = points.get(item.id)
+                if point is not None and point.payload["document_id"] in current:
+                    hits.append(Hit(_chunk(point), min(1.0, item.score), item.legs))
+                    if len(hits) == k:
+                        return hits
+        return hits
+
+    def _row(self, uri: str) -> Mapping[str, Any] | None:
+        id_ = _row_id(uri)
+        point = self._store.read([id_]).get(id_)
+        return None if point is None else point.payload
+
+    def _rename(self, old: str, entry: FileEntry) -> None:
+        document, row = self.document(old), self._row(old)
+        if document is None or row is None:
+            return
+        renamed = replace(document, uri=entry.uri)
+        with self._journalled([old, entry.uri]):
+            points = [
+                _renamed_chunk(point, renamed)
+                for point in self._store.scan(
+                    {"kind": "chunk", "document_id": document.id}, vectors=True
+                )
+            ]
+            self._store.write([*points, *_content_points(renamed)])
+            fresh = {**row, "uri": entry.uri, "document_id": renamed.id, **_file_fields(entry)}
+            self._store.write([Point(_row_id(entry.uri), fresh)])
+            self._store.delete([_row_id(old)])
+
+    def _journalled(self, uris: Sequence[str]) -> _Journal:
+        return _Journal(self, self._store, list(uris))
+
+    def _sweep(self, uris: Sequence[str]) -> None:
+        """Drop every version of `uris` that the ledger does not name, and the journal."""
+        rows = self._store.read([_row_id(uri) for uri in uris], fields=["document_id"])
+        current = [point.payload["document_id"] for point in rows.values()]
+        self._store.delete_where(
+            {"kind": ["chunk", "content"], "uri": list(uris)},
+            unless={"document_id": current} if current else None,
+        )
+        self._store.delete([_JOURNAL_ID])
+
+
+class _Journal:
+    """Remembers in the store what is being written, and sweeps up when it is."""
+
+    def __init__(self, index: Index, store: Store, uris: list[str]) -> None:
+        self._index, self._store, self._uris = index, store, uris
+
+    def __enter__(self) -> None:
+        self._index.recover()
+        payload = {"kind": "journal", "uris": json.dumps(self._uris)}
+        self._store.write([Point(_JOURNAL_ID, payload)])
+
+    def __exit__(self, kind: object, exc: object, traceback: object) -> None:
+        if kind is None:
+            self._index._sweep(self._uris)
+
+
+class _Clock:
+    """Seconds between laps."""
+
+    def __init__(self) -> None:
+        self.laps: dict[str, float] = {}
+        self._last = time.perf_counter()
+
+    def lap(self, name: str) -> None:
+        now = time.perf_counter()
+        self.laps[name] = now - self._last
+        self._last = now
+
+
+def read_base(store: Store) -> Base | None:
+    """What the store says of itself; None for one that was never written to."""
+    point = store.read([_BASE_ID]).get(_BASE_ID)
+    if point is None:
+        return None
+    payload = point.payload
+    return Base(payload["embedder"], payload["dimension"], payload["format"])
+
+
+def write_base(store: Store, base: Base) -> None:
+    """Record the embedder and the format in the store."""
+    store.write([Point(_BASE_ID, {"kind": "base", **asdict(base)})])
+
+
+def _checked(query: str, k: int) -> str:
+    query = query.strip()
+    if not query:
+        raise BadRequest("the question is empty")
+    if not 1 <= k <= MAX_K:
+        raise BadRequest(f"k is {k}: ask for 1 to {MAX_K} passages")
+    return query[:MAX_QUERY]
+
+
+def _condition(where: Where | None) -> Where | None:
+    if not where:
+        return None
+    condition = {}
+    for name, value in where.items():
+        known = name in FILTERABLE or name.startswith("metadata.")
+        if not known:
+            names = ", ".join(sorted(FILTERABLE))
+            raise BadRequest(f"unknown filter field '{name}': use {names} or metadata.NAME")
+        condition[name] = value
+    return condition
+
+
+def _id(*parts: object) -> str:
+    return str(uuid.uuid5(NAMESPACE, "\0".join(map(str, parts))))
+
+
+_BASE_ID = _id("base")
+_JOURNAL_ID = _id("journal")
+
+
+def _row_id(uri: str) -> str:
+    return _id("document", uri)
+
+
+def _content_id(document_id: str, number: int) -> str:
+    return _id("content", document_id, number)
+
+
+def _chunk_point(chunk: Chunk, document: Document, vector: Any) -> Point:
+    payload = {
+        "kind": "chunk",
+        **{name: getattr(chunk, name) for name in CHUNK_FIELDS},
+        "heading": list(chunk.heading),
+        "media_type": document.media_type,
+        "metadata": dict(document.metadata),
+        "terms": " ".join(analyse(chunk.embedded_text)),
+    }
+    return Point(_id("chunk", chunk.document_id, chunk.position), payload, vector)
+
+
+def _renamed_chunk(point: Point, document: Document) -> Point:
+    payload = {**point.payload, "uri": document.uri, "document_id": document.id}
+    return Point(_id("chunk", document.id, payload["position"]), payload, point.vector)
+
+
+def _chunk(point: Point) -> Chunk:
+    values = {name: point.payload.get(name) for name in CHUNK_FIELDS}
+    values["heading"] = tuple(values["heading"] or ())
+    return Chunk(**values)  # type: ignore[arg-type]
+
+
+def _content_points(document: Document) -> list[Point]:
+    starts = range(0, max(1, len(document.text)), PART)
+    head = {
+        "pages": [[page.number, page.start, page.end] for page in document.pages],
+        "sections": [[s.title, s.level, s.start, s.end] for s in document.sections],
+        "metadata": dict(document.metadata),
+        "quality": dict(document.quality),
+    }
+    return [
+        Point(
+            _content_id(document.id, number),
+            {
+                "kind": "content",
+                "uri": document.uri,
+                "document_id": document.id,
+                "text": document.text[start : start + PART],
+                **(head if number == 0 else {}),
+            },
+        )
+        for number, start in enumerate(starts)
+    ]
+
+
+def _row_point(item: Prepared) -> Point:
+    document = item.document
+    payload = {
+        "kind": "document",
+        "uri": document.uri,
+        "document_id": document.id,
+        "sha256": document.sha256,
+        "title": document.title,
+        "media_type": document.media_type,
+        "chunks": len(item.chunks),
+        "parts": max(1, -(-len(document.text) // PART)),
+        **(_file_fields(item.entry) if item.entry else {}),
+    }
+    return Point(_row_id(document.uri), payload)
+
+
+def _file_fields(entry: FileEntry) -> dict[str, Any]:
+    return {
+        "root": entry.root,
+        "source": entry.path,
+        "size": entry.size,
+        "mtime_ns": entry.mtime_ns,
+        "ctime_ns": entry.ctime_ns,
+    }

