@@ -1,4 +1,4 @@
-"""A document into chunks: spans that end at headings, paragraphs, sentences, words; sized in tokens.
+"""A document into chunks that end at headings, paragraphs, sentences, words; sized in tokens.
 
 The document is tokenised once. `semantic-text-splitter` then cuts by characters (sized by a
 tokenizer itself it would tokenise again and again, a third of what embedding costs), with the
@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from collections.abc import Callable, Iterator, Sequence
+from itertools import pairwise
 
 from semantic_text_splitter import MarkdownSplitter, TextSplitter
 
@@ -89,7 +90,7 @@ def _cut_hard(
     """Cut between tokens, for text that has no better place."""
     inside = [start, *starts[bisect_left(starts, start) + 1 : bisect_left(starts, end)]]
     bounds = [*inside[::capacity], end]
-    for first, last in zip(bounds, bounds[1:], strict=False):
+    for first, last in pairwise(bounds):
         first, last = _trimmed(text, first, last)
         if first < last:
             yield first, last

@@ -6,6 +6,7 @@ Offsets are Python string indices (code points) into `Document.text`, end exclus
 from __future__ import annotations
 
 import hashlib
+import json
 from bisect import bisect_right
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -62,8 +63,9 @@ class Document:
         media_type: str = "text/plain",
         metadata: Mapping[str, Scalar] | None = None,
     ) -> Document:
-        """A document from a text that comes from elsewhere; its version is the hash of title and text."""
-        digest = hashlib.sha256(f"{title}\0{text}".encode("utf-8", "surrogatepass"))
+        """A document from a text that comes from elsewhere; its version is the hash of all it says."""
+        said = json.dumps([title, text, media_type, sorted((metadata or {}).items())])
+        digest = hashlib.sha256(said.encode())
         return cls(
             uri=uri,
             sha256=digest.hexdigest(),
@@ -79,7 +81,7 @@ class Document:
         return f"{self.uri}@{self.sha256[:16]}"
 
     def page_at(self, offset: int) -> int | None:
-        """Number of the page that holds the character at `offset`; None for a text without pages."""
+        """Number of the page that holds the character at `offset`; None without pages."""
         index = bisect_right(self.pages, offset, key=lambda page: page.start) - 1
         return self.pages[index].number if index >= 0 else None
 

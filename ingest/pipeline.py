@@ -54,9 +54,7 @@ def prepare(
         thread.join()
 
 
-def _prepare_one(
-    entry: FileEntry, split: Callable[[Document], list[Chunk]]
-) -> Prepared | Failure:
+def _prepare_one(entry: FileEntry, split: Callable[[Document], list[Chunk]]) -> Prepared | Failure:
     try:
         document = load(Path(entry.path), uri=entry.uri)
     except LoadError as exc:

@@ -7,9 +7,13 @@ import stat
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
+from pathspec import GitIgnoreSpec
+
 from ingest.documents import FileEntry
+from ingest.errors import BadRequest
 from ingest.loaders import supported_suffixes
 
+IGNORE_FILE = ".kbqaignore"  # patterns as in .gitignore, at the top of the ingested root
 SKIPPED_FOLDERS = frozenset({"CVS", "__pycache__", "node_modules", "__MACOSX"})
 
 
@@ -35,15 +39,17 @@ class Walk:
 def walk(target: str, root: str) -> Walk:
     """Look at the file `target`, or at every file below the folder `target`, in order of path.
 
-    Left out: hidden files and folders, VCS and cache folders, links that lead out of `root`,
+    Left out: what the root's `.kbqaignore` names, hidden files and folders, VCS and cache folders, links that lead out of `root`,
     anything that is not a regular file. A file named directly is taken whatever its suffix.
     """
     seen = Walk()
     if not os.path.isdir(target):
         _look(target, root, seen, named=True)
         return seen
+    ignored = _ignored(root)
     for path in _files(target, root, seen):
-        _look(path, root, seen, named=False)
+        if not ignored.match_file(uri_of(path, root)):
+            _look(path, root, seen, named=False)
     return seen
 
 
@@ -56,6 +62,16 @@ def uri_of(path: str, root: str) -> str:
     """Path relative to `root` with `/`; bytes that are no UTF-8 become `\\xNN`."""
     relative = os.path.relpath(path, root).replace(os.sep, "/")
     return relative.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
+
+
+def _ignored(root: str) -> GitIgnoreSpec:
+    try:
+        with open(os.path.join(root, IGNORE_FILE), encoding="utf-8") as file:
+            return GitIgnoreSpec.from_lines(file)
+    except FileNotFoundError:
+        return GitIgnoreSpec.from_lines([])
+    except (OSError, ValueError) as exc:
+        raise BadRequest(f"{os.path.join(root, IGNORE_FILE)}: {exc}") from exc
 
 
 def _files(folder: str, root: str, seen: Walk) -> Iterator[str]:

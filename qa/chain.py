@@ -25,9 +25,7 @@ def call_model(model: ChatModel) -> Handler:
         started = perf_counter()
         reply = model.generate(turn.prompt, on_token=turn.on_token)
         timings = {**turn.timings, "model": perf_counter() - started}
-        return replace(
-            turn, text=reply.text, usage=reply.usage, model=model.name, timings=timings
-        )
+        return replace(turn, text=reply.text, usage=reply.usage, model=model.name, timings=timings)
 
     return handler
 

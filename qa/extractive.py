@@ -14,7 +14,7 @@ from qa.turn import Handler, Turn
 from retrieval.embedding import Embedder
 from retrieval.hits import Hit
 from retrieval.index import Index
-from retrieval.terms import CJK, analyse
+from retrieval.terms import CJK, analyse, analyse_query
 
 NAME = "extractive"
 PASSAGES = 5  # the right passage is among the first five for .997 of the questions (FACTS)
@@ -34,7 +34,6 @@ _HAS_NUMBER = re.compile(
     r"|once|twice|half|dozen)\b",
     re.IGNORECASE,
 )
-_NO_STATEMENT = re.compile(r"\s*(?:#{1,6}\s.*|\|[\s|:-]*\||[`~]{3}.*|\W*)\Z")
 _WRAPPED_CJK = re.compile(rf"(?<=[{CJK}，。；：、])\s*\n\s*(?=[{CJK}])")
 
 
@@ -70,27 +69,20 @@ def answer_extractively(index: Index, embedder: Embedder) -> Handler:
     return handler
 
 
-def rank(
-    question: str, hits: Sequence[Hit], index: Index, embedder: Embedder
-) -> list[Candidate]:
+def rank(question: str, hits: Sequence[Hit], index: Index, embedder: Embedder) -> list[Candidate]:
     """Sentences of the first `PASSAGES` hits, the likeliest answer first.
 
     score = known^2 * cosine + coverage + hit.score + bonus: `coverage` is the share of the
     question's term weights (idf) in the sentence, `known` the share of the question that the
     embedder knows; the bonus goes to a sentence with a number when one is asked for.
     """
-    spans = [
-        (hit, start, end)
-        for hit in hits[:PASSAGES]
-        for start, end in sentences(hit.text)
-        if not _NO_STATEMENT.match(hit.text[start:end])
-    ]
+    spans = [(hit, start, end) for hit in hits[:PASSAGES] for start, end in sentences(hit.text)]
     if not spans:
         return []
     texts = [hit.text[start:end] for hit, start, end in spans]
     known = embedder.known_share(question) ** 2
     cosines = embedder.embed(texts) @ embedder.embed_query(question)
-    weights = index.term_weights(analyse(question))
+    weights = index.term_weights(analyse_query(question))
     bonus = NUMBER_BONUS if _ASKS_NUMBER.search(question) else 0.0
     candidates = [
         Candidate(

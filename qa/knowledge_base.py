@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import threading
 import time
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
@@ -147,7 +148,7 @@ class KnowledgeBase:
     ) -> SyncReport:
         """Add texts that come from elsewhere, or replace those of the same uri. Removes nothing."""
         started = time.monotonic()
-        counts = {"added": 0, "changed": 0, "unchanged": 0, "chunks": 0}
+        counts = Counter[str]()
         progress = Progress(total=0)
         with self._ingesting:
             self._index.recover()
@@ -161,7 +162,13 @@ class KnowledgeBase:
                     on_progress(progress)
             if counts["chunks"]:
                 self._index.optimize()
-        return SyncReport(**counts, seconds=time.monotonic() - started)
+        return SyncReport(
+            added=counts["added"],
+            changed=counts["changed"],
+            unchanged=counts["unchanged"],
+            chunks=counts["chunks"],
+            seconds=time.monotonic() - started,
+        )
 
     def remove(self, uri: str) -> None:
         """Drop one document. Raises BadRequest if there is none of that uri."""
@@ -263,7 +270,7 @@ class KnowledgeBase:
         )
 
     def _fresh(
-        self, documents: Iterable[Document], ledger: dict[str, str], counts: dict[str, int]
+        self, documents: Iterable[Document], ledger: dict[str, str], counts: Counter[str]
     ) -> Iterator[Prepared]:
         """The documents whose version is not in the ledger yet, counted."""
         for document in documents:

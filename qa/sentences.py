@@ -14,17 +14,23 @@ _ABBREVIATION = re.compile(
     r"Nov|Dec)|\b[A-Za-z]|\be\.g|\bi\.e|\bU\.S|\bU\.K)$"
 )
 _SHORT_LINE = 0.6  # of the paragraph's longest line: a shorter one was not wrapped but ended
-_MARKER = re.compile(r"(?:[-*+•·>]|\d{1,3}[.)、]|[(（]\d{1,3}[)）])[ \t]+|#{1,6}[ \t]+")
+_MARKER = re.compile(r"[ \t]*(?:[-*+•·>]|\d{1,3}[.)、]|[(（]\d{1,3}[)）])[ \t]+")
+_NO_STATEMENT = re.compile(r"[ \t]*(?:#{1,6}[ \t][^\n]*|\|[\s|:-]*|(?:```|~~~)[^\n]*|[^\w]*)\Z")
+_TABLE_HEAD = re.compile(r"[ \t]*\|[^\n]*\n[ \t]*\|[ \t]*:?-+[\s|:-]*(?:\n|\Z)")
 
 
 def sentences(text: str) -> list[tuple[int, int]]:
     """Spans (start, end) of the sentences of `text`, in order, without outer white space.
 
-    A heading, a table row, a list item that holds no stop are sentences of their own. A line break
-    inside a paragraph ends a sentence only where the line was evidently not wrapped.
+    A table row and a list item without a stop are sentences of their own; headings, the head of a
+    table and code fences are none. A line break inside a paragraph ends a sentence only where the
+    line was evidently not wrapped.
     """
     return [
-        span for start, end in _blocks(text) for span in _split(text, start, end) if span[0] < span[1]
+        span
+        for start, end in _blocks(text)
+        for span in _split(text, start, end)
+        if span[0] < span[1]
     ]
 
 
@@ -64,6 +70,8 @@ def _lines(text: str, start: int, end: int) -> list[tuple[int, int]]:
 
 
 def _split(text: str, start: int, end: int) -> Iterator[tuple[int, int]]:
+    if _NO_STATEMENT.match(text, start, end) or _TABLE_HEAD.match(text, start):
+        return
     marker = _MARKER.match(text, start)
     position = marker.end() if marker and marker.end() < end else start
     if text.startswith("|", position):  # a table row is one statement

@@ -72,7 +72,9 @@ class Settings(BaseSettings):
     )
     timeout: float = Field(60.0, gt=0, description="seconds to wait for the LLM or an endpoint")
     temperature: float = Field(0.0, ge=0, le=2, description="randomness of the LLM")
-    answer_tokens: int | None = Field(None, ge=1, description="longest answer of the LLM, in tokens")
+    answer_tokens: int | None = Field(
+        None, ge=1, description="longest answer of the LLM, in tokens"
+    )
     top_k: int = Field(8, ge=1, le=100, description="passages that an answer may rest on")
     prompt_tokens: int = Field(3000, ge=100, description="budget for the sources in the prompt")
     min_score: float = Field(

@@ -1,0 +1,1 @@
+"""Chunks into hits: embedder, store, fusion, index. Imports only `ingest`'s types."""

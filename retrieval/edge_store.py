@@ -287,7 +287,9 @@ def _filter(where: Where, unless: Where | None = None) -> Any:
     from qdrant_edge import Filter
 
     must = [_condition(field, value) for field, value in where.items()]
-    must_not = [Filter(must=[_condition(*item) for item in unless.items()])] if unless else None
+    must_not: Any = (
+        [Filter(must=[_condition(*item) for item in unless.items()])] if unless else None
+    )
     return Filter(must=must, must_not=must_not)
 
 

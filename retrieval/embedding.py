@@ -85,7 +85,9 @@ def open_embedder(
         return SentenceTransformersEmbedder(model)
     if kind == "openai" and model:
         if not base_url:
-            raise NotConfigured(f"embedder '{spec}' needs the URL of an endpoint: set embedder_base_url")
+            raise NotConfigured(
+                f"embedder '{spec}' needs the URL of an endpoint: set embedder_base_url"
+            )
         from retrieval.openai_embedder import OpenAIEmbedder
 
         return OpenAIEmbedder(model, base_url=base_url, api_key=api_key or "", timeout=timeout)

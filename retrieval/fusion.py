@@ -23,6 +23,7 @@ from retrieval.store import Scored
 
 DENSE_WEIGHT = 0.55  # .5 to .6 within .001 of each other in bench.retrieval
 KNOWN_POWER = 4  # 2 .818, 3 .820, 4 .820, 6 .820
+UNSEEN = 0.5  # brings the scores of Chinese questions to the scale of English ones
 CANDIDATES = 100  # of each leg
 
 
@@ -40,9 +41,14 @@ def dense_weight(known_share: float) -> float:
 
 
 def idf(documents: int, frequency: int) -> float:
-    """Weight of a term that `frequency` of `documents` passages hold, as BM25 has it."""
+    """Weight of a term that `frequency` of `documents` passages hold, as BM25 has it.
+
+    A term that none holds counts `UNSEEN` of that: it may be the question's only real word, or a
+    pair of Chinese characters that is no word.
+    """
     frequency = min(frequency, documents)
-    return math.log(1 + (documents - frequency + 0.5) / (frequency + 0.5))
+    weight = math.log(1 + (documents - frequency + 0.5) / (frequency + 0.5))
+    return weight if frequency else UNSEEN * weight
 
 
 def fuse(

@@ -28,7 +28,7 @@ from retrieval.embedding import Embedder
 from retrieval.fusion import CANDIDATES, Fused, dense_weight, fuse, idf
 from retrieval.hits import Hit
 from retrieval.store import Point, Store, Where
-from retrieval.terms import analyse
+from retrieval.terms import analyse, analyse_query
 
 FORMAT = 1
 NAMESPACE = uuid.UUID("6b627161-0000-4000-8000-000000000000")  # "kbqa"
@@ -92,11 +92,11 @@ class Index:
         vector = self._embedder.embed_query(query)
         known = self._embedder.known_share(query)
         clock.lap("embed")
-        terms = list(dict.fromkeys(analyse(query)))
+        terms = analyse_query(query)
         limit = max(CANDIDATES, 2 * k)
         dense, lexical = self._store.search(vector, " ".join(terms), limit=limit, where=condition)
         clock.lap("search")
-        weights = self._weights(terms)
+        weights = self.term_weights(terms)
         weight = dense_weight(known)
         fused = fuse(dense, lexical, weight=weight, total_idf=sum(weights.values()))
         clock.lap("fuse")
@@ -105,8 +105,13 @@ class Index:
         return Explanation(tuple(hits), weight, known, weights, clock.laps)
 
     def term_weights(self, terms: Sequence[str]) -> dict[str, float]:
-        """idf of each term over the passages of this base."""
-        return self._weights(list(dict.fromkeys(terms)))
+        """Weight of each term over the passages of this base, see `retrieval.fusion.idf`."""
+        unknown = [term for term in terms if term not in self._frequencies]
+        if unknown or not self._frequencies:
+            self._frequencies[""] = self._store.count({"kind": "chunk"})
+            self._frequencies.update(zip(unknown, self._store.term_counts(unknown), strict=True))
+        total = self._frequencies.get("", 0)
+        return {term: idf(total, self._frequencies.get(term, 0)) for term in terms}
 
     def documents(self) -> Iterator[Record]:
         """The ledger."""
@@ -193,14 +198,6 @@ class Index:
             self._store.optimize()
 
     # --- inside ---
-
-    def _weights(self, terms: Sequence[str]) -> dict[str, float]:
-        unknown = [term for term in terms if term not in self._frequencies]
-        if unknown or not self._frequencies:
-            self._frequencies[""] = self._store.count({"kind": "chunk"})
-            self._frequencies.update(zip(unknown, self._store.term_counts(unknown), strict=True))
-        total = self._frequencies.get("", 0)
-        return {term: idf(total, self._frequencies.get(term, 0)) for term in terms}
 
     def _current_hits(self, fused: Sequence[Fused], k: int) -> list[Hit]:
         """The first `k` candidates whose version is the one in the ledger."""

@@ -29,13 +29,142 @@ _IS_CJK = re.compile(rf"[{CJK}]")
 # The function words of English, articles to auxiliaries; question words among them, since a
 # passage that answers "how many" says a number and not "how many".
 STOP_WORDS = frozenset(
-    "i me my myself we our ours ourselves you your yours yourself yourselves he him his himself "
-    "she her hers herself it its itself they them their theirs themselves what which who whom "
-    "this that these those am is are was were be been being have has had having do does did doing "
-    "a an the and but if or because as until while of at by for with about against between into "
-    "through during before after above below to from up down in out on off over under again "
-    "further then once here there when where why how all any both each few more most other some "
-    "such no nor not only own same so than too very s t can will just don should now".split()
+    [
+        "i",
+        "me",
+        "my",
+        "myself",
+        "we",
+        "our",
+        "ours",
+        "ourselves",
+        "you",
+        "your",
+        "yours",
+        "yourself",
+        "yourselves",
+        "he",
+        "him",
+        "his",
+        "himself",
+        "she",
+        "her",
+        "hers",
+        "herself",
+        "it",
+        "its",
+        "itself",
+        "they",
+        "them",
+        "their",
+        "theirs",
+        "themselves",
+        "what",
+        "which",
+        "who",
+        "whom",
+        "this",
+        "that",
+        "these",
+        "those",
+        "am",
+        "is",
+        "are",
+        "was",
+        "were",
+        "be",
+        "been",
+        "being",
+        "have",
+        "has",
+        "had",
+        "having",
+        "do",
+        "does",
+        "did",
+        "doing",
+        "a",
+        "an",
+        "the",
+        "and",
+        "but",
+        "if",
+        "or",
+        "because",
+        "as",
+        "until",
+        "while",
+        "of",
+        "at",
+        "by",
+        "for",
+        "with",
+        "about",
+        "against",
+        "between",
+        "into",
+        "through",
+        "during",
+        "before",
+        "after",
+        "above",
+        "below",
+        "to",
+        "from",
+        "up",
+        "down",
+        "in",
+        "out",
+        "on",
+        "off",
+        "over",
+        "under",
+        "again",
+        "further",
+        "then",
+        "once",
+        "here",
+        "there",
+        "when",
+        "where",
+        "why",
+        "how",
+        "all",
+        "any",
+        "both",
+        "each",
+        "few",
+        "more",
+        "most",
+        "other",
+        "some",
+        "such",
+        "no",
+        "nor",
+        "not",
+        "only",
+        "own",
+        "same",
+        "so",
+        "than",
+        "too",
+        "very",
+        "s",
+        "t",
+        "can",
+        "will",
+        "just",
+        "don",
+        "should",
+        "now",
+    ]
+)
+
+# What a Chinese question says beside what it asks about. English has its question words among the
+# stop words; here they must go before pairs are formed, or pairs would span them.
+_QUESTION_WORDS = re.compile(
+    "请问|請問|多少|什么|什麼|甚么|甚麼|怎么样|怎麼樣|怎样|怎樣|怎么|怎麼|如何|为什么|為什麼|为何|為何"
+    "|哪一?[个個些里裡年天位家种種]?|谁|誰|几|幾|吗|嗎|呢|的|了|是"
 )
 
 _stemmer = Stemmer.Stemmer("english")
@@ -53,6 +182,12 @@ def analyse(text: str) -> list[str]:
         else:
             terms.extend(_word_terms(run))
     return terms
+
+
+def analyse_query(text: str) -> list[str]:
+    """Terms of a question, each once: those of `analyse` without Chinese question words."""
+    terms = analyse(_QUESTION_WORDS.sub(" ", text)) or analyse(text)
+    return list(dict.fromkeys(terms))
 
 
 @lru_cache(maxsize=100_000)

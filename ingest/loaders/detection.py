@@ -14,9 +14,9 @@ DOCX = "application/vnd.openxmlformats-officedocument.wordprocessingml.document"
 _TEXT = (
     ".txt .text .log .rst .csv .tsv .json .jsonl .yaml .yml .toml .ini .cfg .conf .properties .org"
     " .adoc .tex .srt .py .js .ts .java .go .rs .c .h .cpp .cs .rb .php .sh .sql .css"
-).split()
+)
 _BY_SUFFIX = {
-    **dict.fromkeys(_TEXT, "text/plain"),
+    **dict.fromkeys(_TEXT.split(), "text/plain"),
     **dict.fromkeys((".md", ".markdown"), "text/markdown"),
     **dict.fromkeys((".html", ".htm", ".xhtml"), "text/html"),
     ".docx": DOCX,
@@ -84,9 +84,7 @@ def detect_media_type(data: bytes, name: str) -> str:
     LoadError for a password-protected Office file.
     """
     suffix = PurePosixPath(name).suffix.lower()
-    if data[:1024].lstrip().startswith(b"%PDF-") or (
-        suffix == ".pdf" and b"%PDF-" in data[:1024]
-    ):
+    if data[:1024].lstrip().startswith(b"%PDF-") or (suffix == ".pdf" and b"%PDF-" in data[:1024]):
         return "application/pdf"
     if data.startswith((b"PK\x03\x04", b"PK\x05\x06")):
         return _zip_type(data, name, suffix)

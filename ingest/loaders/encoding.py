@@ -1,8 +1,8 @@
 """Bytes to text: which encoding, and how much of it could not be decoded.
 
-The order: byte order mark, UTF-8, the 7-bit Chinese and Japanese encodings, UTF-16 by its NULs, and
-then the candidates whose characters are the most plausible (see `_plausibility`). What they leave,
-mostly single-byte encodings, is charset-normalizer's: it is strong there, and weak on short Chinese.
+The order: byte order mark, UTF-8, the 7-bit Chinese and Japanese encodings, UTF-16 without a
+mark, and then the candidate whose characters are the most plausible (frequent.py). What is left,
+mostly single-byte encodings, is charset-normalizer's: strong there, and weak on short Chinese.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ _MULTIBYTE = ("gb18030", "big5hkscs", "cp932", "euc_jp", "cp949")
 _SINGLE_BYTE = (
     "cp1252 cp1250 cp1251 cp1253 cp1254 cp1255 cp1256 cp1257 koi8_r koi8_u iso8859_2 iso8859_5"
     " iso8859_7 cp866 cp874 mac_roman cp437 cp850 cp037 cp500"
-).split()
+)
 # What a document may call itself; everything else (utf-7, idna, unicode_escape...) is ignored.
 _DECLARABLE = {
     "utf-8": "utf-8",
@@ -237,7 +237,7 @@ def _by_charset_normalizer(sample: bytes) -> str | None:
     from charset_normalizer import from_bytes
 
     match = from_bytes(
-        sample, cp_isolation=[*_SINGLE_BYTE, *_MULTIBYTE], preemptive_behaviour=False
+        sample, cp_isolation=[*_SINGLE_BYTE.split(), *_MULTIBYTE], preemptive_behaviour=False
     ).best()
     if match is None:
         return None

@@ -22,23 +22,27 @@ from ingest.loaders.markdown import decode_source, quality_of
 from ingest.loaders.registry import Source
 from ingest.loaders.sections import sections_of, sensible_title, title_of
 
-_BLOCKS = frozenset(
-    "address article aside blockquote body center dd details dir div dl dt fieldset figcaption figure"
-    " footer form header hgroup hr html legend li main menu nav ol optgroup p section summary ul"
-    " caption table tbody td tfoot th thead tr pre h1 h2 h3 h4 h5 h6 search turbo-frame".split()
+_BLOCK_NAMES = (
+    "address article aside blockquote body center dd details dir div dl dt fieldset figcaption"
+    " figure footer form header hgroup hr html legend li main menu nav ol optgroup p section summary ul"
+    " caption table tbody td tfoot th thead tr pre h1 h2 h3 h4 h5 h6 search turbo-frame"
 )
+_BLOCKS = frozenset(_BLOCK_NAMES.split())
 _HEADINGS = frozenset({"h1", "h2", "h3", "h4", "h5", "h6"})
 _LAYOUT = "table, pre, h1, h2, h3, h4, ul, ol, article, section"  # what a cell of data never holds
 _MAX_SPAN = 100  # cells; a page may ask for colspan="1000000000"
 _MAX_INDENT = 8  # levels of lists
 _CHARSET = re.compile(rb"charset\s*=\s*[\"']?\s*([a-zA-Z0-9_.:\-]+)|encoding=[\"']([\w.\-]+)", re.I)
-_SPACES = re.compile(r"[ \t\n\f\r\u2003\u2002\u3000]+")
+_SPACES = re.compile(r"[ \t\n\f\r\xa0\u2000-\u200a\u202f\u3000]+")
+# 256 start tags in a row, and the rest of the run. Only traps look like that, and lexbor's time is
+# quadratic in depth: 9 s for 100,000 nested <div>.
+_DEEP = re.compile(r"((?:<[a-zA-Z][^<>]*>\s*){256})(?:<[a-zA-Z][^<>]*>\s*)+")
 
 
 def load_html(source: Source) -> Document:
     """An HTML page: headings, lists, tables and code keep their form, the page's furniture goes."""
     decoded = decode_source(source, declared=declared_encoding(source.data))
-    tree = LexborHTMLParser(decoded.text.replace("\f", " "))
+    tree = LexborHTMLParser(_DEEP.sub(r"\1", decoded.text.replace("\f", " ")))
     text = render(tree) or render(tree, furniture=True)
     sections = sections_of(text)
     named = tree.css_first("title")
@@ -215,11 +219,8 @@ def _is_in(row: LexborNode, node: LexborNode) -> bool:
     return parent is not None and parent.mem_id == node.mem_id
 
 
-def _cells(
-    row: LexborNode, pending: dict[int, tuple[int, str]], *, furniture: bool
-) -> list[str]:
-    """The texts of a row by column; a cell that spans rows is repeated, one that spans columns
-    leaves the others empty."""
+def _cells(row: LexborNode, pending: dict[int, tuple[int, str]], *, furniture: bool) -> list[str]:
+    """The texts of a row by column: a rowspan repeats its text, a colspan leaves columns empty."""
     cells: list[str] = []
 
     def fill() -> None:
@@ -289,4 +290,5 @@ def _claims(tree: LexborHTMLParser) -> Iterator[tuple[str, str]]:
         yield "language", (root.attributes.get("lang") or "").strip()
     description = tree.css_first('meta[name="description" i]')
     if description is not None:
-        yield "description", normalise(" ".join((description.attributes.get("content") or "").split()))
+        words = (description.attributes.get("content") or "").split()
+        yield "description", normalise(" ".join(words))

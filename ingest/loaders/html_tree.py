@@ -6,11 +6,12 @@ import re
 
 from selectolax.lexbor import LexborNode
 
-NEVER = frozenset(
-    "script style noscript template svg math-annotation annotation annotation-xml head iframe object"
-    " embed canvas video audio map select option datalist button input textarea progress meter rt rp"
-    " link meta base source track dialog -comment !doctype".split()
+_NEVER = (
+    "script style noscript template svg annotation annotation-xml head iframe object embed canvas"
+    " video audio map select option datalist button input textarea progress meter rt rp"
+    " link meta base source track dialog -comment !doctype"
 )
+NEVER = frozenset(_NEVER.split())
 _FURNITURE = frozenset({"nav", "footer", "aside", "menu"})
 _ROLES = frozenset(
     {"navigation", "search", "contentinfo", "dialog", "alertdialog", "menu", "menubar", "toolbar"}
@@ -22,7 +23,8 @@ _HIDDEN_STYLE = re.compile(
 _BANNER = re.compile(
     r"(?:^|[\s_-])(?:cookies?|gdpr|consent)(?:law)?[\s_-]*(?:banner|notice|bar|popup|pop-up|modal|"
     r"dialog|overlay|message|consent|info|policy-banner|disclaimer|wrapper|container|$)"
-    r"|onetrust|cookiebot|cc-window|skip-(?:link|to|nav)|visually-hidden-focusable",
+    r"|onetrust|cookiebot|cc-window|skip-(?:link|to|nav)|visually-hidden-focusable"
+    r"|mw-jump-link|vector-(?:dropdown|menu)|(?:^|\s)navbox|catlinks|printfooter",
     re.I,
 )
 _NOTE = re.compile(r"note|tip|warning|caution|important|admonition|callout|hint|danger|info", re.I)

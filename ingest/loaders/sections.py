@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from functools import cache
-from itertools import accumulate
+from itertools import accumulate, pairwise
 
 from markdown_it import MarkdownIt
 from markdown_it.token import Token
@@ -15,8 +15,8 @@ _MARKUP = re.compile(r"[*_`\[\]<>\\&!~]")
 _CANDIDATE = re.compile(r"^[ \t>*+\-0-9.)]*#{1,6}(?:[ \t]|$)|^ {0,3}(?:=+|-+)[ \t]*$", re.M)
 _PLACEHOLDERS = re.compile(
     r"(?:microsoft word|microsoft powerpoint|powerpoint|word) ?[-–].*|(?:untitled|no title|title|"
-    r"document|presentation|slide|文档|无标题|未命名|新建文档)[ \d]*|(?:word|powerpoint) ?(?:文档|演示文稿)"
-    r"|.*\.(?:docx?|dot|pptx?|xlsx?|pdf|indd|qxd|tex|dvi|rtf|odt|pages|md|html?)|[\d\W_]*",
+    r"\(?anonymous\)?|document|presentation|slide|文档|无标题|未命名|新建文档)[ \d]*"
+    r"|(?:word|powerpoint) ?(?:文档|演示文稿)|.*\.(?:docx?|dot|pptx?|xlsx?|pdf|indd|qxd|tex|dvi|rtf|odt|pages|md|html?)|[\d\W_]*",
     re.I,
 )
 
@@ -32,7 +32,8 @@ def sections_of(text: str) -> tuple[Section, ...]:
     sections: list[Section] = []
     following: dict[int, int] = {}  # level -> start of the next heading that ends it
     for title, level, row in reversed(_headings(text)):
-        end = min((start for other, start in following.items() if other <= level), default=len(text))
+        ends = (start for other, start in following.items() if other <= level)
+        end = min(ends, default=len(text))
         sections.append(Section(title, level, lines[row], end))
         following[level] = lines[row]
     return tuple(reversed(sections))
@@ -55,7 +56,7 @@ def _headings(text: str) -> list[tuple[str, int, int]]:
     tokens = _block_parser().parse(text)
     return [
         (title, int(token.tag[1]), token.map[0])
-        for token, content in zip(tokens, tokens[1:], strict=False)
+        for token, content in pairwise(tokens)
         if token.type == "heading_open" and token.map and (title := _plain(content.content))
     ]
 

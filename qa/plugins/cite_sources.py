@@ -62,7 +62,7 @@ def cite(number: int, hit: Hit, statement: str) -> Citation:
 
     def shared(span: tuple[int, int]) -> float:
         terms = set(analyse(hit.text[slice(*span)]))
-        return len(terms & wanted) / (1 + len(terms)) ** 0.5
+        return float(len(terms & wanted) / (1 + len(terms)) ** 0.5)
 
     spans = sentences(hit.text) or [(0, len(hit.text))]
     start, end = max(spans, key=shared)
