@@ -63,7 +63,7 @@ class Document:
         media_type: str = "text/plain",
         metadata: Mapping[str, Scalar] | None = None,
     ) -> Document:
-        """A document from a text that comes from elsewhere; its version is the hash of all it says."""
+        """A document from a text that comes from elsewhere; its version is a hash of all this."""
         said = json.dumps([title, text, media_type, sorted((metadata or {}).items())])
         digest = hashlib.sha256(said.encode())
         return cls(

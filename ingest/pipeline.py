@@ -39,7 +39,7 @@ def prepare(
                     return
                 put(_prepare_one(entry, split))
             put(None)
-        except BaseException as exc:  # handed to the consumer, which raises it
+        except BaseException as exc:  # noqa: BLE001 - handed to the consumer, which raises it
             put(exc)
 
     thread = threading.Thread(target=produce, name="kbqa-load", daemon=True)

@@ -39,8 +39,9 @@ class Walk:
 def walk(target: str, root: str) -> Walk:
     """Look at the file `target`, or at every file below the folder `target`, in order of path.
 
-    Left out: what the root's `.kbqaignore` names, hidden files and folders, VCS and cache folders, links that lead out of `root`,
-    anything that is not a regular file. A file named directly is taken whatever its suffix.
+    Left out: what the root's `.kbqaignore` names, hidden files and folders, VCS and cache folders,
+    links that lead out of `root`, anything that is not a regular file. A file named directly is
+    taken whatever its suffix.
     """
     seen = Walk()
     if not os.path.isdir(target):

@@ -68,10 +68,11 @@ class OpenAIChatModel:
     def _ask(self, messages: Sequence[Message]) -> Reply:
         with clear_errors(self._endpoint):
             completion = self._create(messages)
-        if not hasattr(completion, "choices"):
+        choices = _choices(completion)
+        if choices is None:
             raise malformed(self._endpoint)
         text, finish = ReplyText(), ""
-        for choice in _choices(completion)[:1]:
+        for choice in choices[:1]:
             text.add(_content(choice, "message"))
             finish = getattr(choice, "finish_reason", None) or ""
         return self._reply(text, _usage(completion), finish)
@@ -79,14 +80,16 @@ class OpenAIChatModel:
     def _stream(self, messages: Sequence[Message], on_token: Callable[[str], None]) -> Reply:
         text, finish = ReplyText(on_token), ""
         usage: Mapping[str, int] = {}
+        seen = False
         with closing(self._chunks(messages)) as chunks:
             for chunk in chunks:
+                seen = True
                 usage = _usage(chunk) or usage
-                for choice in _choices(chunk)[:1]:
+                for choice in (_choices(chunk) or ())[:1]:
                     text.add(_content(choice, "delta"))
                     finish = getattr(choice, "finish_reason", None) or finish
         if not finish:
-            raise cut(self._endpoint)
+            raise cut(self._endpoint) if seen else malformed(self._endpoint)
         return self._reply(text, usage, finish)
 
     def _chunks(self, messages: Sequence[Message]) -> Generator[Any, None, None]:
@@ -134,10 +137,10 @@ def _sendable(message: Message) -> dict[str, str]:
     return {"role": message.role, "content": content}
 
 
-def _choices(reply: Any) -> list[Any]:
-    """The choices of a reply; the SDK does not check what a server sends."""
+def _choices(reply: Any) -> list[Any] | None:
+    """The choices of a reply; None if it is no such reply: the SDK does not check that."""
     choices = getattr(reply, "choices", None)
-    return choices if isinstance(choices, list) else []
+    return choices if isinstance(choices, list) else None
 
 
 def _content(choice: Any, part: str) -> str:

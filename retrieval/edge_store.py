@@ -211,7 +211,7 @@ class EdgeStore:
         if free < FREE_BYTES:
             raise StorageError(
                 f"the disk that holds {self._folder} is nearly full: {free // 2**20} MB free, "
-                f"{FREE_BYTES // 2**20} MB needed; nothing was lost, free some space and run it again"
+                f"{FREE_BYTES // 2**20} MB needed; nothing is lost, free space and run it again"
             )
 
 

@@ -24,6 +24,7 @@ from retrieval.store import Scored
 DENSE_WEIGHT = 0.55  # .5 to .6 within .001 of each other in bench.retrieval
 KNOWN_POWER = 4  # 2 .818, 3 .820, 4 .820, 6 .820
 UNSEEN = 0.5  # brings the scores of Chinese questions to the scale of English ones
+UNSEEN_NUMBER = 1.5
 CANDIDATES = 100  # of each leg
 
 
@@ -40,15 +41,18 @@ def dense_weight(known_share: float) -> float:
     return float(DENSE_WEIGHT * known_share**KNOWN_POWER)
 
 
-def idf(documents: int, frequency: int) -> float:
+def idf(term: str, documents: int, frequency: int) -> float:
     """Weight of a term that `frequency` of `documents` passages hold, as BM25 has it.
 
     A term that none holds counts `UNSEEN` of that: it may be the question's only real word, or a
-    pair of Chinese characters that is no word.
+    pair of Chinese characters that is no word. With a digit in it, it is a number or a part number
+    that the question is about and the documents do not know: `UNSEEN_NUMBER`.
     """
     frequency = min(frequency, documents)
     weight = math.log(1 + (documents - frequency + 0.5) / (frequency + 0.5))
-    return weight if frequency else UNSEEN * weight
+    if frequency:
+        return weight
+    return weight * (UNSEEN_NUMBER if any(map(str.isdigit, term)) else UNSEEN)
 
 
 def fuse(

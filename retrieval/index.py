@@ -111,7 +111,7 @@ class Index:
             self._frequencies[""] = self._store.count({"kind": "chunk"})
             self._frequencies.update(zip(unknown, self._store.term_counts(unknown), strict=True))
         total = self._frequencies.get("", 0)
-        return {term: idf(total, self._frequencies.get(term, 0)) for term in terms}
+        return {term: idf(term, total, self._frequencies.get(term, 0)) for term in terms}
 
     def documents(self) -> Iterator[Record]:
         """The ledger."""

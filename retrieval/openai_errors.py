@@ -165,13 +165,12 @@ def check(endpoint: Endpoint) -> None:
 
 
 def _unreachable(exc: Exception, endpoint: Endpoint) -> Unreachable:
-    cause = exc.__cause__ or exc
-    if isinstance(cause, httpx2.ReadError | httpx2.WriteError | httpx2.RemoteProtocolError):
+    causes = list(_chain(exc))
+    if any(type(cause).__name__ in CUT for cause in causes):
         return cut(endpoint)
     advice = endpoint.hint or "check the base URL and the network"
-    return Unreachable(
-        f"nothing answers for {endpoint.label} ({one_line(str(cause), endpoint)}): {advice}"
-    )
+    reason = one_line(str(causes[-1]), endpoint)
+    return Unreachable(f"nothing answers for {endpoint.label} ({reason}): {advice}")
 
 
 def _words(body: object) -> str:

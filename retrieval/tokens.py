@@ -18,7 +18,7 @@ def token_starts(tokenizer: Any, text: str) -> list[int]:
 
 
 def _blocks(text: str) -> Iterator[tuple[int, int]]:
-    """Spans of at most `BLOCK` characters that end at a line break or a blank where there is one."""
+    """Spans of at most `BLOCK` characters, ending at a line break or a blank where there is one."""
     start = 0
     while len(text) - start > BLOCK:
         end = max(text.rfind("\n", start, start + BLOCK), text.rfind(" ", start, start + BLOCK)) + 1

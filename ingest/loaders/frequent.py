@@ -74,7 +74,7 @@ def _points(character: str, encoding: str) -> float:
     if 0xE000 <= code <= 0xF8FF or 0x80 <= code < 0xA0 or code == 0xFFFD or code > 0xF0000:
         return -2.0
     if encoding.startswith("utf-16"):
-        return 0.6 if code < 0x530 else -0.2
+        return 0.6 if 0xC0 <= code < 0x100 or 0x370 <= code < 0x530 else -0.2
     return -0.5 if 0xFF61 <= code <= 0xFF9F else -0.2
 
 

@@ -12,6 +12,8 @@ from __future__ import annotations
 import io
 import logging
 import os
+import warnings
+from functools import cache
 from threading import Lock
 from types import ModuleType, SimpleNamespace
 from typing import Any
@@ -28,8 +30,10 @@ def docx_elements(package: bytes) -> list[Any]:
     return elements
 
 
+@cache
 def _docx_module() -> ModuleType:
-    with _import_lock:
+    with _import_lock, warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # deprecations in what it imports are not the user's
         _opt_out()
         from unstructured.nlp import tokenize
         from unstructured.partition import docx

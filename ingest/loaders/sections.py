@@ -16,7 +16,8 @@ _CANDIDATE = re.compile(r"^[ \t>*+\-0-9.)]*#{1,6}(?:[ \t]|$)|^ {0,3}(?:=+|-+)[ \
 _PLACEHOLDERS = re.compile(
     r"(?:microsoft word|microsoft powerpoint|powerpoint|word) ?[-–].*|(?:untitled|no title|title|"
     r"\(?anonymous\)?|document|presentation|slide|文档|无标题|未命名|新建文档)[ \d]*"
-    r"|(?:word|powerpoint) ?(?:文档|演示文稿)|.*\.(?:docx?|dot|pptx?|xlsx?|pdf|indd|qxd|tex|dvi|rtf|odt|pages|md|html?)|[\d\W_]*",
+    r"|(?:word|powerpoint) ?(?:文档|演示文稿)|[\d\W_]*"
+    r"|.*\.(?:docx?|dot|pptx?|xlsx?|pdf|indd|qxd|tex|dvi|rtf|odt|pages|md|html?)",
     re.I,
 )
 

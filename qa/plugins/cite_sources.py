@@ -1,4 +1,4 @@
-"""`cite_sources`: the marks of an answer become citations, each with the exact words it rests on."""
+"""`cite_sources`: the marks of an answer become citations, each with the words it rests on."""
 
 from __future__ import annotations
 

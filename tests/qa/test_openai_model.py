@@ -148,10 +148,12 @@ def test_events_of_another_kind_are_told() -> None:
             at(server).generate(PROMPT, on_token=ignore)
 
 
-def test_a_web_page_is_told() -> None:
-    page = text("<html>Welcome</html>", media_type="text/html")
+@pytest.mark.parametrize("streaming", [False, True])
+@pytest.mark.parametrize("body", ["<html>Welcome</html>", '{"error": "unexpected endpoint"}'])
+def test_a_base_url_of_something_else_is_told(body: str, streaming: bool) -> None:
+    page = text(body, media_type="text/html" if body.startswith("<") else "application/json")
     with ScriptedServer(then=page) as server, pytest.raises(Unreachable, match="/v1"):
-        at(server).generate(PROMPT)
+        at(server).generate(PROMPT, on_token=ignore if streaming else None)
 
 
 def test_a_refused_key_is_told_by_its_variable() -> None:

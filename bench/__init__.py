@@ -1,0 +1,1 @@
+"""Repeatable measurements. Each prints a table, or with --json one JSON object."""

@@ -1,0 +1,104 @@
+"""Word documents, through unstructured and without it."""
+
+from __future__ import annotations
+
+import io
+import logging
+import zipfile
+
+import pytest
+
+from ingest.documents import Document
+from ingest.errors import LoadError
+from ingest.loaders import load_bytes
+
+from .builders import CHINESE, ENGLISH, paragraph, raw_word_document, word_document
+
+
+def word(body: str, **options: bool | str) -> Document:
+    return load_bytes(raw_word_document(body, **options), uri="a/file.docx")  # type: ignore[arg-type]
+
+
+def test_a_document_of_python_docx() -> None:
+    document = load_bytes(word_document(), uri="pump.docx")
+    assert document.text == (
+        f"# Pump manual\n\n{ENGLISH}\n\n## 保养\n\n{CHINESE}\n\n- First item\n- Second item\n\n"
+        "| Part | Price |\n| --- | --- |\n| Seal | 12 |\n| Gasket | 7 |\n\nOn the second page."
+    )
+    assert [(s.title, s.level) for s in document.sections] == [("Pump manual", 1), ("保养", 2)]
+    assert document.heading_at(document.text.index("First")) == ("Pump manual", "保养")
+    assert document.page_at(document.text.index("Gasket")) == 1
+    assert document.page_at(document.text.index("second page")) == 2
+    assert document.title == "Pump manual"
+
+
+def test_titles() -> None:
+    assert load_bytes(word_document("差旅管理办法"), uri="a.docx").title == "差旅管理办法"
+    assert load_bytes(word_document("Microsoft Word - x.doc"), uri="a.docx").title == "Pump manual"
+    assert word(paragraph("no heading")).title == "file"
+
+
+def test_outline_levels_are_headings() -> None:
+    body = paragraph("第一章 总则", '<w:outlineLvl w:val="0"/>') + paragraph("正文。")
+    assert word(body).text == "# 第一章 总则\n\n正文。"
+
+
+def test_strict_ooxml() -> None:
+    assert word(paragraph("Strict text"), strict=True).text == "Strict text"
+
+
+def test_text_that_hides_in_the_markup() -> None:
+    wrapped = paragraph("in a control")
+    run = "<w:r><w:t>{}</w:t></w:r>"
+    changed = (
+        f"<w:p><w:ins>{run.format('inserted')}</w:ins><w:del>{run.format('gone')}</w:del></w:p>"
+    )
+    boxed = f"<w:txbxContent>{paragraph('in a box')}</w:txbxContent>"
+    box = f"<w:p><w:r><w:pict>{boxed}</w:pict></w:r></w:p>"
+    text = word(f"<w:sdt><w:sdtContent>{wrapped}</w:sdtContent></w:sdt>{changed}{box}").text
+    assert text == "in a control\n\ninserted\n\nin a box"
+
+
+def test_our_own_reading_where_unstructured_fails() -> None:
+    broken_level = paragraph("item", '<w:numPr><w:ilvl w:val="x"/><w:numId w:val="1"/></w:numPr>')
+    cells = f"<w:tc>{paragraph('Seal')}</w:tc><w:tc>{paragraph('12')}</w:tc>"
+    heading = paragraph("保养", '<w:outlineLvl w:val="1"/>')
+    document = word(
+        f"{heading}{broken_level}<w:tbl><w:tr>{cells}</w:tr></w:tbl>{paragraph(CHINESE)}"
+    )
+    assert str(document.quality["fallback"]).startswith("unstructured: ")
+    assert document.text == f"## 保养\n\n- item\n\n| Seal | 12 |\n| --- | --- |\n\n{CHINESE}"
+
+
+def test_entities_are_not_resolved() -> None:
+    laughs = '<!ENTITY a "ha"><!ENTITY b "&a;&a;&a;">'
+    passwd = '<!ENTITY c SYSTEM "file:///etc/passwd">'
+    body = paragraph("safe") + paragraph("&b;") + paragraph("&c;")
+    assert word(body, prolog=f"<!DOCTYPE d [{laughs}{passwd}]>").text == "safe"
+
+
+def test_bombs_are_refused() -> None:
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("word/document.xml", b"A" * 30_000_000)
+    with pytest.raises(LoadError, match="refused as a bomb"):
+        load_bytes(buffer.getvalue(), uri="bomb.docx")
+
+
+@pytest.mark.parametrize("part", [b"", b"<nonsense", b"<a/>", b"\0\1\2"])
+def test_damaged_documents(part: bytes) -> None:
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w") as archive:
+        archive.writestr("word/document.xml", part)
+    with pytest.raises(LoadError):
+        load_bytes(buffer.getvalue(), uri="a.docx")
+    with pytest.raises(LoadError, match="damaged"):
+        load_bytes(word_document()[:-300], uri="a.docx")
+
+
+def test_nothing_is_printed(capfd: pytest.CaptureFixture[str]) -> None:
+    load_bytes(word_document(), uri="pump.docx")
+    huge = '<w:tbl><w:tr><w:tc><w:tcPr><w:gridSpan w:val="x"/></w:tcPr>'
+    word(f"{huge}{paragraph('cell')}</w:tc></w:tr></w:tbl>{paragraph('text')}")
+    assert capfd.readouterr() == ("", "")
+    assert not logging.getLogger("unstructured").handlers

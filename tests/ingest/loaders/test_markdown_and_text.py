@@ -1,0 +1,70 @@
+"""Markdown and plain text: titles, sections, front matter, pages."""
+
+from __future__ import annotations
+
+from ingest.documents import Document
+from ingest.loaders import load_bytes
+from ingest.loaders.sections import sections_of
+
+
+def markdown(text: str, uri: str = "docs/file.md") -> Document:
+    return load_bytes(text.encode(), uri=uri)
+
+
+def test_headings_and_their_spans() -> None:
+    text = "intro\n\n# One\n\na\n\n## Two\n\nb\n\nThree\n=====\n\nc\n"
+    one, two, three = sections_of(text)
+    assert (one.title, one.level, text[one.start : one.start + 5]) == ("One", 1, "# One")
+    assert (one.end, two.end, three.end) == (three.start, three.start, len(text))
+    assert text[three.start :].startswith("Three\n===")
+
+
+def test_headings_in_code_are_none() -> None:
+    text = "```sh\n# not one\n```\n\n    # nor this\n\n~~~\n# nor that\n~~~\n\n- a\n---\n\n# real\n"
+    assert [s.title for s in sections_of(text)] == ["real"]
+
+
+def test_heading_titles_lose_their_markup() -> None:
+    text = "# **Big** [idea](http://x.y) with `code` &amp; ![pic](p.png) ##\n## \n## 中文 *标题*\n"
+    assert [s.title for s in sections_of(text)] == ["Big idea with code & pic", "中文 标题"]
+
+
+def test_front_matter_gives_title_and_metadata() -> None:
+    document = markdown(
+        '---\ntitle: "手册: one"\nweight: 3 # x\ntags: [a]\n---\n\n# Head\n\ntext\n'
+    )
+    assert document.title == "手册: one"
+    assert document.metadata == {"title": "手册: one", "weight": "3", "encoding": "utf-8"}
+    assert document.text == "# Head\n\ntext\n"
+    assert document.sections[0].start == 0
+
+
+def test_a_rule_at_the_top_is_no_front_matter() -> None:
+    assert markdown("---\njust text\n---\nmore\n").text.startswith("---\njust")
+
+
+def test_titles_fall_back() -> None:
+    assert markdown("## second\n\n# first\n").title == "first"
+    assert markdown("## second\n\ntext\n").title == "second"
+    assert markdown("text\n").title == "file"
+
+
+def test_pathological_markdown_is_fast() -> None:
+    text = ">" * 20_000 + " q\n\n" + "*" * 50_000 + "\n\n# " + "[" * 50_000 + "\n\n" + "- " * 5_000
+    assert markdown(text).text == text
+    assert len(markdown("# h\n" * 20_000).sections) == 20_000
+
+
+def test_plain_text_titles() -> None:
+    assert load_bytes("劳动合同\n\n甲方：".encode(), uri="a/b.txt").title == "劳动合同"
+    assert load_bytes(b"LEASE AGREEMENT\n====\n\nThis", uri="a/b.txt").title == "LEASE AGREEMENT"
+    assert load_bytes("今天下雨。\n\n明天晴。".encode(), uri="a/b.c.txt").title == "b.c"
+    assert load_bytes(b"one\ntwo\n", uri="b.txt").title == "b"
+    assert load_bytes(b"name\n\n1\n", uri="data.csv").title == "data"
+
+
+def test_form_feeds_make_pages() -> None:
+    document = load_bytes(b"page one\n\x0cpage two\n", uri="rfc.txt")
+    texts = [document.text[page.start : page.end] for page in document.pages]
+    assert texts == ["page one\n", "page two\n"]
+    assert document.page_at(document.text.index("two")) == 2
