@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 
 from qa import KnowledgeBase
-from qa.settings import Settings
+from qa.settings import load_settings
 
 
 def parser(description: str | None) -> argparse.ArgumentParser:
@@ -31,9 +31,12 @@ def parser(description: str | None) -> argparse.ArgumentParser:
 @contextlib.contextmanager
 def temporary_base(**settings: Any) -> Iterator[KnowledgeBase]:
     """An empty embedded base that is removed afterwards."""
-    with tempfile.TemporaryDirectory(prefix="kbqa-bench-") as folder:
-        with KnowledgeBase.open(Path(folder) / "kb", settings=Settings(**settings)) as base:
-            yield base
+    found = load_settings(**settings)
+    with (
+        tempfile.TemporaryDirectory(prefix="kbqa-bench-") as folder,
+        KnowledgeBase.open(Path(folder) / "kb", settings=found) as base,
+    ):
+        yield base
 
 
 def timed(call: Callable[[], Any]) -> tuple[float, Any]:

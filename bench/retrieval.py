@@ -30,7 +30,9 @@ def main() -> None:
     arguments.add_argument("--set", action="append", default=[], dest="sets")
     arguments.add_argument("--queries", type=int, default=400)
     given = arguments.parse_args()
-    rows = [measure(found) for found in read_sets(given.folder, only=given.sets, queries=given.queries)]
+    rows = [
+        measure(found) for found in read_sets(given.folder, only=given.sets, queries=given.queries)
+    ]
     if len(rows) > 1:
         figures = [name for name in rows[0] if name not in ("set", "documents", "queries")]
         mean = {name: float(np.mean([row[name] for row in rows])) for name in figures}

@@ -1,4 +1,4 @@
-"""Retrieval sets on disk: corpus.jsonl (id, title, text), queries.jsonl (id, text, answers), qrels.tsv."""
+"""Retrieval sets on disk: corpus.jsonl (id, title, text), queries.jsonl (id, text), qrels.tsv."""
 
 from __future__ import annotations
 

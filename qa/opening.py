@@ -6,7 +6,7 @@ import os
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 from urllib.parse import urlsplit
 
 from ingest.errors import BadRequest
@@ -16,6 +16,9 @@ from retrieval.edge_store import EdgeStore
 from retrieval.embedding import DEFAULT_EMBEDDER, Embedder, LazyEmbedder, open_embedder
 from retrieval.index import FORMAT, Base, read_base, write_base
 from retrieval.store import Store
+
+if TYPE_CHECKING:
+    from qdrant_client import QdrantClient
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,7 +158,7 @@ class _Server:
 
         return ServerStore(self._client(), self._name, dimension=dimension)
 
-    def _client(self) -> object:
+    def _client(self) -> QdrantClient:
         from retrieval.server_store import connect
 
         key = self._settings.qdrant_api_key

@@ -17,7 +17,6 @@ import shutil
 import sys
 import tempfile
 import time
-import uuid
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -25,12 +24,12 @@ from typing import Any
 import numpy as np
 from filelock import FileLock, Timeout
 
-from ingest.errors import KbqaError, Locked, StorageError
+from ingest.errors import BadRequest, KbqaError, Locked, StorageError
+from retrieval.batching import batches
 from retrieval.embedding import Vectors
 from retrieval.store import BM25_B, BM25_K, KEYWORD_FIELDS, TERMS, VECTOR, Point, Scored, Where
 
 SCAN_PAGE = 1000
-WRITE_MAX = 500  # points per operation: one operation is one record of the write-ahead log
 # An unindexed segment rebuilds its text index at every load (90 ms per 1,000 chunks), an indexed
 # one does not; indexing costs .35 ms a chunk.
 OPTIMIZE_FROM = 3000
@@ -71,9 +70,8 @@ class EdgeStore:
         """Insert points or replace those of the same id."""
         from qdrant_edge import UpdateOperation
 
-        for first in range(0, len(points), WRITE_MAX):
-            batch = [_to_engine(point) for point in points[first : first + WRITE_MAX]]
-            self._update(UpdateOperation.upsert_points(batch))
+        for batch in batches(points):
+            self._update(UpdateOperation.upsert_points([_to_engine(point) for point in batch]))
 
     def read(
         self, ids: Sequence[str], *, fields: Sequence[str] | None = None, vectors: bool = False
@@ -125,7 +123,7 @@ class EdgeStore:
     def search(
         self, vector: Vectors | None, terms: str, *, limit: int, where: Where | None = None
     ) -> tuple[list[Scored], list[Scored]]:
-        """Both legs as one batch: (cosine similarity, BM25), each best first."""
+        """Both legs as one batch: (cosine similarity, BM25), each best first, ties by id."""
         from qdrant_edge import Bm25Params, Query, QueryBatchRequest, QueryRequest, TextQuery
 
         queries: list[Any] = []
@@ -142,7 +140,7 @@ class EdgeStore:
         ]
         with _mapped(self._folder):
             found = self._shard.query_batch(QueryBatchRequest(requests))
-        legs = [[Scored(str(point.id), point.score) for point in points] for points in found]
+        legs = [_ranked(points) for points in found]
         dense = legs.pop(0) if vector is not None else []
         return dense, legs.pop(0) if legs else []
 
@@ -274,13 +272,22 @@ def _to_engine(point: Point) -> Any:
     from qdrant_edge import Point as EnginePoint
 
     vector: Any = {} if point.vector is None else {VECTOR: point.vector.tolist()}
-    return EnginePoint(point.id, vector, dict(point.payload))
+    try:
+        return EnginePoint(point.id, vector, dict(point.payload))
+    except (TypeError, ValueError) as exc:  # a lone surrogate, a value that JSON does not have
+        reason = re.sub(r"\s+", " ", str(exc))[-200:]
+        raise BadRequest(f"point {point.id} cannot be stored: {reason}") from exc
 
 
 def _from_engine(record: Any) -> Point:
-    vector = (record.vector or {}).get(VECTOR)
+    vector = record.vector.get(VECTOR) if record.vector else None
     array = None if vector is None else np.asarray(vector, np.float32)
-    return Point(str(uuid.UUID(str(record.id))), record.payload or {}, array)
+    return Point(str(record.id), record.payload or {}, array)
+
+
+def _ranked(points: Sequence[Any]) -> list[Scored]:
+    scored = [Scored(str(point.id), point.score) for point in points]
+    return sorted(scored, key=lambda item: (-item.score, item.id))
 
 
 def _filter(where: Where, unless: Where | None = None) -> Any:
@@ -294,12 +301,20 @@ def _filter(where: Where, unless: Where | None = None) -> Any:
 
 
 def _condition(field: str, value: Any) -> Any:
-    from qdrant_edge import FieldCondition, MatchAny, MatchValue, RangeFloat
+    from qdrant_edge import FieldCondition, Filter, MatchAny, MatchValue, RangeFloat
 
     if isinstance(value, list | tuple | set | frozenset):
-        return FieldCondition(field, match=MatchAny(list(value)))
+        if all(isinstance(item, str) for item in value):
+            return FieldCondition(field, match=MatchAny(list(value)))
+        return Filter(should=[_condition(field, item) for item in value])
     if isinstance(value, float):
         return FieldCondition(field, range=RangeFloat(gte=value, lte=value))
+    if isinstance(value, bool):
+        value = np.bool_(value)  # the engine would take a bool for the integer that it also is
+    elif not isinstance(value, str | int) or (isinstance(value, int) and abs(value) >= 2**63):
+        raise BadRequest(
+            f"cannot filter {field} by {value!r}: use a text, a number, a bool or a list of them"
+        )
     return FieldCondition(field, match=MatchValue(value))
 
 
@@ -316,7 +331,7 @@ def _mapped(folder: Path, *, loading: bool = False) -> Iterator[None]:
         message = re.sub(r"\s+", " ", str(exc))
         if "WouldBlock" in message:
             raise Locked(f"{folder} is in use by {_holder(folder)}; wait for it or end it") from exc
-        if "No space left" in message or "StorageFull" in message:
+        if any(sign in message for sign in ("No space left", "StorageFull", "Not enough space")):
             raise StorageError(f"the disk that holds {folder} is full; free some space") from exc
         if "Permission denied" in message or "PermissionDenied" in message:
             raise StorageError(f"no permission to write in {folder}") from exc

@@ -56,23 +56,34 @@ def idf(term: str, documents: int, frequency: int) -> float:
 
 
 def fuse(
-    dense: Sequence[Scored], lexical: Sequence[Scored], *, weight: float, total_idf: float
+    dense: Sequence[Scored],
+    lexical: Sequence[Scored],
+    *,
+    weight: float,
+    total_idf: float,
+    keep: int | None = None,
 ) -> list[Fused]:
-    """Candidates of both legs, best first; equal scores in order of id.
+    """The best `keep` (default: all) of both legs' candidates; equal scores in order of id.
 
     `weight` is that of the dense leg; `total_idf` sums the weights of the question's terms. A leg
     that did not find a candidate counts 0 for it. Without terms the dense leg stands alone.
     """
     if total_idf <= 0:
         weight = 1.0
+    factors = {"dense": weight, "lexical": (1 - weight) / total_idf if total_idf > 0 else 0.0}
+    found = {"dense": dense, "lexical": lexical}
     scores: dict[str, float] = {}
-    legs: dict[str, dict[str, Leg]] = {}
-    for name, found, factor in (
-        ("dense", dense, weight),
-        ("lexical", lexical, (1 - weight) / total_idf if total_idf > 0 else 0.0),
-    ):
-        for rank, (id_, score) in enumerate(found, 1):
-            scores[id_] = scores.get(id_, 0.0) + factor * max(0.0, score)
-            legs.setdefault(id_, {})[name] = Leg(rank, score)
-    order = sorted(scores, key=lambda id_: (-scores[id_], id_))
-    return [Fused(id_, scores[id_], legs[id_]) for id_ in order]
+    for name, leg in found.items():
+        factor = factors[name]
+        for id_, score in leg:
+            if score > 0:
+                scores[id_] = scores.get(id_, 0.0) + factor * score
+            else:
+                scores.setdefault(id_, 0.0)
+    order = sorted(scores.items(), key=lambda item: (-item[1], item[0]))[:keep]
+    legs: dict[str, dict[str, Leg]] = {id_: {} for id_, _ in order}
+    for name, leg in found.items():
+        for rank, (id_, score) in enumerate(leg, 1):
+            if id_ in legs:
+                legs[id_][name] = Leg(rank, score)
+    return [Fused(id_, score, legs[id_]) for id_, score in order]

@@ -31,8 +31,10 @@ from retrieval.store import Point, Store, Where
 from retrieval.terms import analyse, analyse_query
 
 FORMAT = 1
+_ALL = ""  # key of the number of all passages; no term is empty
 NAMESPACE = uuid.UUID("6b627161-0000-4000-8000-000000000000")  # "kbqa"
 PART = 500_000  # characters of canonical text in one point
+SPARE = 10  # candidates beyond 2k, since in a replaced document each passage may be there twice
 MAX_K = 1000
 MAX_QUERY = 20_000  # characters; BM25 and the embedder see no use in more
 CHUNK_FIELDS = (
@@ -76,7 +78,7 @@ class Index:
         self._store = store
         self._embedder = embedder
         self._writing = threading.RLock()
-        self._frequencies: dict[str, int] = {}
+        self._frequencies: dict[str, int] = {}  # passages that hold a term, since the last write
 
     # --- reading ---
 
@@ -98,7 +100,8 @@ class Index:
         clock.lap("search")
         weights = self.term_weights(terms)
         weight = dense_weight(known)
-        fused = fuse(dense, lexical, weight=weight, total_idf=sum(weights.values()))
+        total = sum(weights.values())
+        fused = fuse(dense, lexical, weight=weight, total_idf=total, keep=2 * k + SPARE)
         clock.lap("fuse")
         hits = self._current_hits(fused, k)
         clock.lap("read")
@@ -106,12 +109,12 @@ class Index:
 
     def term_weights(self, terms: Sequence[str]) -> dict[str, float]:
         """Weight of each term over the passages of this base, see `retrieval.fusion.idf`."""
-        unknown = [term for term in terms if term not in self._frequencies]
-        if unknown or not self._frequencies:
-            self._frequencies[""] = self._store.count({"kind": "chunk"})
-            self._frequencies.update(zip(unknown, self._store.term_counts(unknown), strict=True))
-        total = self._frequencies.get("", 0)
-        return {term: idf(term, total, self._frequencies.get(term, 0)) for term in terms}
+        known = self._frequencies  # one dict from here on: a write in between puts a new one there
+        if not known:
+            known[_ALL] = self._store.count({"kind": "chunk"})
+        unknown = [term for term in terms if term not in known]
+        known.update(zip(unknown, self._store.term_counts(unknown), strict=True))
+        return {term: idf(term, known[_ALL], known[term]) for term in terms}
 
     def documents(self) -> Iterator[Record]:
         """The ledger."""
@@ -160,7 +163,7 @@ class Index:
             contents = [point for item in batch for point in _content_points(item.document)]
             self._store.write([*chunks, *contents])
             self._store.write([_row_point(item) for item in batch])
-            self._frequencies.clear()
+            self._frequencies = {}
 
     def rename(self, pairs: Sequence[tuple[str, FileEntry]]) -> None:
         """Give documents another uri and file; vectors are copied, nothing is embedded."""
@@ -184,7 +187,7 @@ class Index:
         """Drop documents; uris that do not exist are ignored."""
         with self._writing, self._journalled(uris):
             self._store.delete([_row_id(uri) for uri in uris])
-            self._frequencies.clear()
+            self._frequencies = {}
 
     def recover(self) -> None:
         """Finish what an interrupted write left. To be called before writing."""
@@ -202,8 +205,7 @@ class Index:
     def _current_hits(self, fused: Sequence[Fused], k: int) -> list[Hit]:
         """The first `k` candidates whose version is the one in the ledger."""
         hits: list[Hit] = []
-        for first in range(0, len(fused), 2 * k):
-            candidates = fused[first : first + 2 * k]
+        for candidates in (fused[:k], fused[k:]):
             points = self._store.read([item.id for item in candidates], fields=CHUNK_FIELDS)
             uris = {point.payload["uri"] for point in points.values()}
             rows = self._store.read([_row_id(uri) for uri in uris], fields=["document_id"])
@@ -212,9 +214,9 @@ class Index:
                 point = points.get(item.id)
                 if point is not None and point.payload["document_id"] in current:
                     hits.append(Hit(_chunk(point), min(1.0, item.score), item.legs))
-                    if len(hits) == k:
-                        return hits
-        return hits
+            if len(hits) >= k:  # else some were of a version that is going
+                break
+        return hits[:k]
 
     def _row(self, uri: str) -> Mapping[str, Any] | None:
         id_ = _row_id(uri)

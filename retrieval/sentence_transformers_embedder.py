@@ -80,7 +80,7 @@ def _load(model: str) -> Any:
         raise NotConfigured(
             f"embedder 'st:{model}' needs sentence-transformers: pip install sentence-transformers"
         ) from exc
-    transformers_logging.disable_progress_bar()
+    transformers_logging.disable_progress_bar()  # type: ignore[no-untyped-call]
     logging.getLogger("sentence_transformers").setLevel(logging.WARNING)
     path = Path(model).expanduser()
     try:

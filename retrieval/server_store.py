@@ -17,7 +17,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 from urllib.parse import urlsplit
 
-import grpc
+import grpc  # type: ignore[import-untyped, unused-ignore]
 import httpx
 import numpy as np
 from qdrant_client import QdrantClient, models
@@ -338,9 +338,11 @@ def _condition(field: str, value: Any) -> models.FieldCondition | models.Filter:
         return models.Filter(should=[_condition(field, item) for item in value])
     if isinstance(value, float):
         return models.FieldCondition(key=field, range=models.Range(gte=value, lte=value))
-    if isinstance(value, str | int):  # bool among them
-        return models.FieldCondition(key=field, match=models.MatchValue(value=value))
-    raise BadRequest(f"cannot filter {field} by {value!r}: use a text, a number, a bool or a list")
+    if not isinstance(value, str | int) or (isinstance(value, int) and abs(value) >= 2**63):
+        raise BadRequest(
+            f"cannot filter {field} by {value!r}: use a text, a number, a bool or a list of them"
+        )
+    return models.FieldCondition(key=field, match=models.MatchValue(value=value))
 
 
 @contextlib.contextmanager
@@ -357,7 +359,7 @@ def _mapped(url: str) -> Iterator[None]:
             f"Qdrant at {url} asks to slow down: wait {exc.retry_after_s} s and run it again"
         ) from exc
     except grpc.RpcError as exc:
-        raise _of_grpc(_code(exc), str(getattr(exc, "details", str)()), url) from exc
+        raise _of_grpc(_code(exc), _details(exc), url) from exc
     except (ApiException, QdrantException, RuntimeError) as exc:
         raise StorageError(f"Qdrant at {url}: {_line(str(exc))}") from exc
     except (ValueError, TypeError) as exc:  # before anything is sent
@@ -407,6 +409,11 @@ def _code(exc: grpc.RpcError) -> str:
     return str(code().name) if callable(code) else "UNKNOWN"
 
 
+def _details(exc: grpc.RpcError) -> str:
+    details = getattr(exc, "details", None)
+    return str(details() if callable(details) else exc)
+
+
 def _refused(url: str) -> NotAuthorised:
     return NotAuthorised(f"Qdrant at {url} refused the API key: set {KEY_VARIABLE} to its key")
 
@@ -417,8 +424,8 @@ def _timed_out(url: str) -> TimedOut:
 
 def _unreachable(url: str, why: str) -> Unreachable:
     return Unreachable(
-        f"cannot reach Qdrant at {url} ({_line(why)}); start it with `docker compose up -d qdrant`, "
-        "or correct the URL"
+        f"cannot reach Qdrant at {url} ({_line(why)}); start it with "
+        "`docker compose up -d qdrant`, or correct the URL"
     )
 
 

@@ -1,0 +1,47 @@
+# make demo   set up, ingest sample_docs, ask a question in English and one in Chinese
+# make test   set up, run ruff, mypy and all tests
+# Needs Python 3.11-3.13 and make. PYTHON=python3.12 make test picks another one.
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
+WORKERS ?= 2
+
+.PHONY: demo test lint unit bench clean
+
+demo: $(VENV)/.installed
+	@rm -rf demo-data
+	@echo '$$ kbqa ingest sample_docs'
+	@KBQA_DATA_DIR=demo-data $(BIN)/kbqa ingest sample_docs
+	@echo
+	@echo '$$ kbqa ask "How much can I spend on a hotel in London?"'
+	@KBQA_DATA_DIR=demo-data $(BIN)/kbqa ask "How much can I spend per guest when I take a customer out for dinner?"
+	@echo
+	@KBQA_DATA_DIR=demo-data $(BIN)/kbqa ask "流明云的专业版可以免费试用多少天？"
+
+test: lint
+	$(BIN)/python -m pytest -n $(WORKERS)
+
+lint: $(VENV)/.tested
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+unit: $(VENV)/.tested
+	$(BIN)/python -m pytest -n $(WORKERS) -m "not end_to_end"
+
+clean:
+	rm -rf $(VENV) demo-data build *.egg-info
+
+$(VENV)/bin/python:
+	@$(PYTHON) -c 'import sys; v = sys.version_info; sys.exit(0 if (3, 11) <= v < (3, 14) else f"kbqa needs Python 3.11 to 3.13, this is {v.major}.{v.minor}: PYTHON=python3.12 make ...")'
+	$(PYTHON) -m venv $(VENV)
+
+$(VENV)/.installed: pyproject.toml constraints.txt | $(VENV)/bin/python
+	$(PIP) install -c constraints.txt -e .
+	@touch $@
+
+$(VENV)/.tested: $(VENV)/.installed
+	$(PIP) install -c constraints.txt -e '.[test]'
+	@touch $@

@@ -1,0 +1,5 @@
+"""`python -m qa` is `kbqa`."""
+
+from qa.cli import main
+
+main()

@@ -1,0 +1,76 @@
+"""What every test stands on: no network but the loopback, no settings but its own, one model."""
+
+from __future__ import annotations
+
+import os
+
+# before anything imports huggingface_hub, which reads them once
+os.environ.update(
+    HF_HUB_OFFLINE="1",
+    TRANSFORMERS_OFFLINE="1",
+    HF_DATASETS_OFFLINE="1",
+    HF_HUB_DISABLE_TELEMETRY="1",
+    DO_NOT_TRACK="1",
+)
+
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+from hypothesis import settings
+from pytest_socket import socket_allow_hosts
+
+from retrieval.openvino_embedder import OpenVinoEmbedder
+
+LOOPBACK = ["127.0.0.1", "::1", "localhost"]
+FOREIGN_PREFIXES = ("KBQA_", "OPENAI_", "QDRANT_", "LANGCHAIN_", "LANGSMITH_", "XDG_")
+FOREIGN_SUFFIXES = ("_API_KEY", "_PROXY", "_BASE_URL")
+
+# The same examples on every machine; `--hypothesis-profile=random` looks for new ones.
+settings.register_profile("kbqa", deadline=None, database=None, derandomize=True)
+settings.register_profile("random", deadline=None, database=None)
+settings.load_profile("kbqa")
+
+
+@pytest.fixture(scope="session")
+def user_cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """`XDG_CACHE_HOME` of all tests: the model is converted once, also under pytest-xdist."""
+    base = tmp_path_factory.getbasetemp()
+    folder = (base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / "user-cache"
+    folder.mkdir(exist_ok=True)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def cache_dir(user_cache: Path) -> Path:
+    """Folder of the converted model; the default of the setting `cache_dir` within tests."""
+    return user_cache / "kbqa"
+
+
+@pytest.fixture(scope="session")
+def embedder(cache_dir: Path) -> Iterator[OpenVinoEmbedder]:
+    """The default embedder, opened once. Do not close it."""
+    with closing(OpenVinoEmbedder(cache_dir)) as opened:
+        yield opened
+
+
+@pytest.fixture(autouse=True)
+def _no_network() -> None:
+    """Only the loopback and Unix sockets; pytest-socket lifts it after each test."""
+    socket_allow_hosts(LOOPBACK, allow_unix_socket=True)
+
+
+@pytest.fixture(autouse=True)
+def _no_foreign_settings(
+    monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory, user_cache: Path
+) -> None:
+    """A home, a current folder and an environment in which nobody has configured anything."""
+    for name in list(os.environ):
+        if name.upper().startswith(FOREIGN_PREFIXES) or name.upper().endswith(FOREIGN_SUFFIXES):
+            if name != "KBQA_TEST_QDRANT_URL":
+                monkeypatch.delenv(name)
+    home = tmp_path_factory.mktemp("home")
+    monkeypatch.setenv("HOME", str(home))
+    monkeypatch.setenv("XDG_CACHE_HOME", str(user_cache))
+    monkeypatch.chdir(home)

