@@ -7,6 +7,8 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 WORKERS ?= 2
+QUESTION ?= How many days of annual leave do employees get?
+QUESTION_ZH ?= 流明云的专业版可以免费试用多少天？
 
 .PHONY: demo test lint unit bench clean
 
@@ -15,10 +17,11 @@ demo: $(VENV)/.installed
 	@echo '$$ kbqa ingest sample_docs'
 	@KBQA_DATA_DIR=demo-data $(BIN)/kbqa ingest sample_docs
 	@echo
-	@echo '$$ kbqa ask "How much can I spend on a hotel in London?"'
-	@KBQA_DATA_DIR=demo-data $(BIN)/kbqa ask "How much can I spend per guest when I take a customer out for dinner?"
+	@echo '$$ kbqa ask "$(QUESTION)"'
+	@KBQA_DATA_DIR=demo-data $(BIN)/kbqa ask "$(QUESTION)"
 	@echo
-	@KBQA_DATA_DIR=demo-data $(BIN)/kbqa ask "流明云的专业版可以免费试用多少天？"
+	@echo '$$ kbqa ask "$(QUESTION_ZH)"'
+	@KBQA_DATA_DIR=demo-data $(BIN)/kbqa ask "$(QUESTION_ZH)"
 
 test: lint
 	$(BIN)/python -m pytest -n $(WORKERS)

@@ -8,6 +8,7 @@ own ratio.
 
 from __future__ import annotations
 
+import re
 from bisect import bisect_left
 from collections.abc import Callable, Iterator, Sequence
 from itertools import pairwise
@@ -21,6 +22,13 @@ CHUNK_TOKENS = 230  # bench.retrieval over six sets: 110 .817, 160 .816, 230 .81
 HEADER_TOKENS = 26  # of the model's window, kept for title and headings
 _MARGIN = 0.95  # tokens are not spread evenly: aim a little under the limit
 _MAX_DEPTH = 8
+# A word unknown to a tokenizer is one token however long it is (base64, minified code): no chunk
+# holds more characters than this for each token it may have. English has 4.5, Chinese 1.
+_TOKEN_CHARACTERS = 16
+# The splitter takes time quadratic in the length of a sentence: a longer one (a table in one line,
+# minified code) is handed over in blocks.
+_LONG_SENTENCE, _BLOCK = 5_000, 2_500
+_SENTENCE_END = re.compile(r"[\n。！？!?]|\.(?=\s+[^\sa-z])")
 
 TokenStarts = Callable[[str], Sequence[int]]
 
@@ -66,9 +74,10 @@ def _cut(
 ) -> Iterator[tuple[int, int]]:
     """Spans of `text[start:end]` that hold at most `capacity` tokens and no outer white space."""
     start, end = _trimmed(text, start, end)
-    tokens = bisect_left(starts, end) - bisect_left(starts, start)
     if start == end:
         return
+    tokens = bisect_left(starts, end) - bisect_left(starts, start)
+    tokens = max(tokens, (end - start) // _TOKEN_CHARACTERS)
     if tokens <= capacity:
         yield start, end
         return
@@ -77,11 +86,29 @@ def _cut(
         yield from _cut_hard(text, start, end, starts, capacity)
         return
     splitter = MarkdownSplitter(characters) if markdown else TextSplitter(characters)
-    for offset, piece in splitter.chunk_indices(text[start:end]):
-        first = start + offset
-        yield from _cut(
-            text, first, first + len(piece), starts, capacity, markdown, depth=depth + 1
-        )
+    for begin, stop in _blocks(text, start, end):
+        for offset, piece in splitter.chunk_indices(text[begin:stop]):
+            first = begin + offset
+            yield from _cut(
+                text, first, first + len(piece), starts, capacity, markdown, depth=depth + 1
+            )
+
+
+def _blocks(text: str, start: int, end: int) -> Iterator[tuple[int, int]]:
+    """`text[start:end]` in spans without a long sentence; one span where there is none."""
+    begin = last = start
+    for mark in [*(match.end() for match in _SENTENCE_END.finditer(text, start, end)), end]:
+        if mark - last > _LONG_SENTENCE:
+            if begin < last:
+                yield begin, last
+            while mark - last > _BLOCK:
+                cut = text.rfind(" ", last, last + _BLOCK) + 1 or last + _BLOCK
+                yield last, cut
+                last = cut
+            begin = last
+        last = mark
+    if begin < end:
+        yield begin, end
 
 
 def _cut_hard(

@@ -63,7 +63,11 @@ class Document:
         media_type: str = "text/plain",
         metadata: Mapping[str, Scalar] | None = None,
     ) -> Document:
-        """A document from a text that comes from elsewhere; its version is a hash of all this."""
+        """A document from a text that comes from elsewhere; its version is a hash of all this.
+
+        Lone surrogates, which no store can keep, become `?`.
+        """
+        text, title = (part.encode("utf-8", "replace").decode() for part in (text, title))
         said = json.dumps([title, text, media_type, sorted((metadata or {}).items())])
         digest = hashlib.sha256(said.encode())
         return cls(

@@ -104,7 +104,7 @@ def plan(path: Path, ledger: Mapping[str, Record], *, prune: bool = False) -> Pl
 
     `prune` lifts the guard on removals. Raises BadRequest when there is no such path.
     """
-    if not path.exists():
+    if not os.path.exists(path):
         raise BadRequest(f"no such file or folder: {path}")
     target = os.path.realpath(path)
     root = _root_of(target, {record.root for record in ledger.values()})
@@ -140,6 +140,7 @@ class _Planner:
             self._match(entry)
         gone = self._gone()
         gone = self._match_renames(gone)
+        taken = {entry.uri for entry in self._added}  # replacing drops what had the uri before
         total = len(self._matched) + len(gone)
         withheld = 0
         if len(gone) >= GUARD_COUNT and len(gone) > GUARD_SHARE * total and not prune:
@@ -147,8 +148,9 @@ class _Planner:
         return Plan(
             added=tuple(self._added),
             changed=tuple(self._changed),
-            renamed=tuple(self._renamed),
-            removed=tuple(record.uri for record in gone),
+            # the deepest first: `a -> sub/a` must not meet the `sub/a` that becomes `sub/sub/a`
+            renamed=tuple(sorted(self._renamed, key=lambda pair: -len(pair[1].uri))),
+            removed=tuple(record.uri for record in gone if record.uri not in taken),
             touched=tuple(self._touched),
             unchanged=self._unchanged,
             withheld=withheld,
@@ -185,7 +187,10 @@ class _Planner:
 
     def _match_widened(self, record: Record, entry: FileEntry) -> None:
         """A known file, seen from a root further up: its uri is now relative to that one."""
-        if _same_stat(record, entry) or _same_bytes(record, entry):
+        entry = replace(entry, uri=self._free_uri(entry))
+        if entry.uri == record.uri:
+            self._compare(record, entry)
+        elif _same_stat(record, entry) or _same_bytes(record, entry):
             self._matched.add(record.uri)
             self._renamed.append((record.uri, entry))
         else:
@@ -193,7 +198,8 @@ class _Planner:
 
     def _compare(self, record: Record, entry: FileEntry) -> None:
         self._matched.add(record.uri)
-        if _same_stat(record, entry) and record.source == entry.path:
+        where = (record.root, record.source)
+        if _same_stat(record, entry) and where == (entry.root, entry.path):
             self._unchanged += 1
         elif _same_bytes(record, entry):
             self._touched.append(entry)
@@ -202,11 +208,20 @@ class _Planner:
             self._changed.append(entry)
 
     def _free_uri(self, entry: FileEntry) -> str:
+        """The path relative to the root, after the root's name where another document has that."""
         name = os.path.basename(self._root) or "root"
-        uri, number = f"{name}/{entry.uri}", 2
-        while uri in self._ledger:
-            uri, number = f"{name}-{number}/{entry.uri}", number + 1
+        uri, number = entry.uri, 1
+        while self._is_taken(uri, entry):
+            prefix = name if number == 1 else f"{name}-{number}"
+            uri, number = f"{prefix}/{entry.uri}", number + 1
         return uri
+
+    def _is_taken(self, uri: str, entry: FileEntry) -> bool:
+        """Whether a document of another file has this uri and does not give it up in this run."""
+        record = self._ledger.get(uri)
+        if record is None or record.source == entry.path:
+            return False
+        return record.root == self._root or not is_under(record.source, self._target)
 
     def _gone(self) -> list[Record]:
         """Rows of files that should have been seen and were not."""

@@ -88,10 +88,10 @@ def _files(folder: str, root: str, seen: Walk) -> Iterator[str]:
             continue
         if child.is_dir(follow_symlinks=False):
             yield from _files(child.path, root, seen)
+        elif child.is_symlink() and not os.path.exists(child.path):  # leads nowhere or in a circle
+            seen.failures.append(Failure(uri_of(child.path, root), "broken link", child.path))
         elif child.is_file() and _stays_inside(child, root):
             yield child.path
-        elif child.is_symlink() and not os.path.exists(child.path):
-            seen.failures.append(Failure(uri_of(child.path, root), "broken link", child.path))
 
 
 def _stays_inside(child: os.DirEntry[str], root: str) -> bool:

@@ -28,7 +28,7 @@ from ingest.errors import (
 from ingest.sync import SyncReport
 from qa.settings import Settings, load_settings, sources
 
-FAILED, BAD_REQUEST, PARTLY_DONE = 1, 2, 8
+FAILED, BAD_REQUEST, PARTLY_DONE, INTERRUPTED = 1, 2, 8, 130
 EXIT_CODES: dict[type[KbqaError], int] = {
     BadRequest: BAD_REQUEST,
     NotConfigured: 3,
@@ -225,11 +225,16 @@ def main_options(
 def main() -> None:
     """Entry point: run, and turn an error into one line and an exit code."""
     wants_json = "--json" in sys.argv
-    for stream in (sys.stdout, sys.stderr):  # a C locale must not make Chinese a crash
+    for stream in (sys.stdout, sys.stderr, sys.stdin):  # a C locale knows no Chinese
         if isinstance(stream, io.TextIOWrapper):
-            stream.reconfigure(encoding="utf-8", errors="backslashreplace")
+            errors = "replace" if stream is sys.stdin else "backslashreplace"
+            stream.reconfigure(encoding="utf-8", errors=errors)
     try:
         app()
+    except SystemExit as exc:
+        if exc.code == INTERRUPTED:  # typer has caught Ctrl-C
+            _fail("interrupted; what was finished is kept", INTERRUPTED, wants_json)
+        raise
     except KbqaError as exc:
         _fail(str(exc), exit_code(exc), wants_json)
     except BrokenPipeError:  # the reader, `head` say, has enough
@@ -299,14 +304,19 @@ def _token_printer(json_: bool, stream: bool | None) -> Callable[[str], None] | 
 
 
 def _text(argument: str) -> str:
-    return sys.stdin.read() if argument == "-" else argument
+    return sys.stdin.read() if argument == "-" else _utf8(argument)
+
+
+def _utf8(argument: str) -> str:
+    """What an argument says in UTF-8, whatever the locale."""
+    return os.fsencode(argument).decode("utf-8", "replace")
 
 
 def _filters(options: list[str] | None) -> dict[str, Any] | None:
     """`FIELD=VALUE` options; one field given twice takes either value."""
     filters: dict[str, Any] = {}
     for option in options or []:
-        name, equals, value = option.partition("=")
+        name, equals, value = _utf8(option).partition("=")
         if not equals or not name or not value:
             raise BadRequest(f"--filter {option}: write FIELD=VALUE, for example uri=handbook.md")
         parsed = int(value) if name == "page" and value.isdecimal() else value

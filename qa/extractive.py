@@ -122,8 +122,12 @@ def _coverage(text: str, weights: Mapping[str, float]) -> float:
 
 def _joined(quotes: Sequence[str]) -> str:
     """The quotes as running text, each with its mark."""
-    lines = [
-        f"{' '.join(_WRAPPED_CJK.sub('', quote).split())} [{number}]"
-        for number, quote in enumerate(quotes, 1)
-    ]
-    return "\n".join(lines)
+    return "\n".join(f"{_readable(quote)} [{number}]" for number, quote in enumerate(quotes, 1))
+
+
+def _readable(quote: str) -> str:
+    """A quote on one line; a table row as its cells with dashes between."""
+    text = " ".join(_WRAPPED_CJK.sub("", quote).split())
+    if not text.startswith("|"):
+        return text
+    return " — ".join(cell for cell in map(str.strip, text.split("|")) if cell)

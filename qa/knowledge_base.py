@@ -203,7 +203,7 @@ class KnowledgeBase:
         `on_token` gets the answer piece by piece as it is written. Raises BadRequest for a
         question that is empty or too long, and what the model's server raises.
         """
-        question = question.strip()
+        question = question.encode("utf-8", "replace").decode().strip()  # a lone surrogate: no text
         if not question:
             raise BadRequest("the question is empty")
         if len(question) > MAX_QUESTION:
@@ -242,9 +242,10 @@ class KnowledgeBase:
         return Status(self._opened.location, documents, chunks, base.embedder, base.dimension)
 
     def close(self) -> None:
-        """Flush and release. Closing twice does no harm."""
+        """Flush and release, but for an embedder that was given. Closing twice does no harm."""
         self._opened.store.close()
-        self._embedder.close()
+        if not self._opened.lent:
+            self._embedder.close()
 
     def __enter__(self) -> Self:
         return self

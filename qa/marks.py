@@ -5,8 +5,12 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 
-_MARK = re.compile(r"[ \t]?[\[【]\s*(\d{1,4}(?:\s*[,，、;]\s*\d{1,4})*)\s*[\]】]")
-_UNFINISHED = re.compile(r"[ \t]?(?:[\[【][\d\s,，、;]{0,40})?\Z")
+_NUMBERS = r"[\[【]\s?(\d{1,4}(?:\s?[,，、;]\s?\d{1,4}){0,7})\s?[\]】]"
+_MARK = re.compile(rf"[ \t]?{_NUMBERS}(?!\(https?:)")  # [7](https://...) is a link
+_UNFINISHED = re.compile(
+    r"[ \t]?(?:[\[【][\d\s,，、;]{0,60}"  # longer than the longest mark
+    rf"|{_NUMBERS}(?:\((?:h(?:t(?:t(?:ps?)?)?)?)?)?)?\Z"
+)
 NO_ANSWER = "NO_ANSWER"
 
 
@@ -49,9 +53,10 @@ class MarkFilter:
 
     def finish(self) -> str:
         """The rest of the answer has come; returns all of `text`."""
-        if self._pending.strip().startswith(NO_ANSWER) and not self._started:
+        rest = self._pending.strip()
+        if rest.startswith(NO_ANSWER) and not self._started:
             self.refused = True
-        else:
+        elif rest or self._started:
             self._pass_on(self._pending)
         self._pending = ""
         return self.text

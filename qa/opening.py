@@ -23,12 +23,16 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Opened:
-    """A store with what it says of itself, and the embedder that goes with it."""
+    """A store with what it says of itself, and the embedder that goes with it.
+
+    `lent`: the embedder is the caller's, who will close it.
+    """
 
     store: Store
     base: Base
     embedder: Embedder
     location: str
+    lent: bool = False
 
 
 class _Place(Protocol):
@@ -68,7 +72,9 @@ def open_base(
             base = Base(embedder.name, embedder.dimension)
             write_base(store, base)
         _check(base, embedder, place.location)
-        return Opened(store, base, embedder or _embedder(base.embedder, settings), place.location)
+        opened = embedder or _embedder(base.embedder, settings)
+        lent = wanted is not None and not isinstance(wanted, str)
+        return Opened(store, base, opened, place.location, lent)
     except BaseException:
         store.close()
         raise

@@ -7,12 +7,13 @@ import re
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import platformdirs
-from pydantic import Field, SecretStr, ValidationError
+from pydantic import Field, SecretStr, ValidationError, field_validator
 from pydantic_settings import (
     BaseSettings,
+    NoDecode,
     PydanticBaseSettingsSource,
     SettingsConfigDict,
     TomlConfigSettingsSource,
@@ -80,7 +81,15 @@ class Settings(BaseSettings):
     min_score: float = Field(
         0.4, ge=0, le=1, description="best passage below this: the documents do not answer"
     )
-    plugins: list[str] = Field(list(DEFAULT_PLUGINS), description="the chain, outermost first")
+    plugins: Annotated[list[str], NoDecode] = Field(
+        list(DEFAULT_PLUGINS),
+        description="the chain, outermost first; a list, in the environment names between commas",
+    )
+
+    @field_validator("plugins", mode="before")
+    @classmethod
+    def _between_commas(cls, value: Any) -> Any:
+        return [name.strip() for name in value.split(",")] if isinstance(value, str) else value
 
     @classmethod
     def settings_customise_sources(

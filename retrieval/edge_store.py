@@ -50,6 +50,7 @@ class EdgeStore:
         """
         self._folder = folder
         self._shard: Any = None
+        self._written = 0  # vectors since the last time the index was built
         try:
             folder.mkdir(parents=True, exist_ok=True)
             self._lock = _acquire(folder, lock_timeout)
@@ -72,6 +73,7 @@ class EdgeStore:
 
         for batch in batches(points):
             self._update(UpdateOperation.upsert_points([_to_engine(point) for point in batch]))
+            self._written += sum(point.vector is not None for point in batch)
 
     def read(
         self, ids: Sequence[str], *, fields: Sequence[str] | None = None, vectors: bool = False
@@ -160,11 +162,13 @@ class EdgeStore:
         """Index what has been written since the last time, from `OPTIMIZE_FROM` points on."""
         with _mapped(self._folder):
             info = self._shard.info()
-        if info.points_count - info.indexed_vectors_count < OPTIMIZE_FROM:
+        # the engine counts replaced and deleted vectors among those that are indexed
+        if max(self._written, info.points_count - info.indexed_vectors_count) < OPTIMIZE_FROM:
             return
         self._require_space()
         with _mapped(self._folder):
             self._shard.optimize()
+        self._written = 0
 
     def close(self) -> None:
         """Flush and release the folder. Closing twice does no harm."""

@@ -23,7 +23,7 @@ from dataclasses import asdict, dataclass, fields, replace
 from typing import Any
 
 from ingest.documents import Chunk, Document, FileEntry, Page, Prepared, Record, Section
-from ingest.errors import BadRequest
+from ingest.errors import BadRequest, StorageError
 from retrieval.embedding import Embedder
 from retrieval.fusion import CANDIDATES, Fused, dense_weight, fuse, idf
 from retrieval.hits import Hit
@@ -36,6 +36,7 @@ NAMESPACE = uuid.UUID("6b627161-0000-4000-8000-000000000000")  # "kbqa"
 PART = 500_000  # characters of canonical text in one point
 SPARE = 10  # candidates beyond 2k, since in a replaced document each passage may be there twice
 MAX_K = 1000
+ATTEMPTS = 3  # to read what a writer is replacing at the moment
 MAX_QUERY = 20_000  # characters; BM25 and the embedder see no use in more
 CHUNK_FIELDS = (
     "document_id", "uri", "title", "start", "end", "text", "heading", "page", "position",
@@ -79,6 +80,7 @@ class Index:
         self._embedder = embedder
         self._writing = threading.RLock()
         self._frequencies: dict[str, int] = {}  # passages that hold a term, since the last write
+        self._version = 0  # counts the changes of the ledger by this process
 
     # --- reading ---
 
@@ -96,15 +98,21 @@ class Index:
         clock.lap("embed")
         terms = analyse_query(query)
         limit = max(CANDIDATES, 2 * k)
-        dense, lexical = self._store.search(vector, " ".join(terms), limit=limit, where=condition)
-        clock.lap("search")
-        weights = self.term_weights(terms)
-        weight = dense_weight(known)
-        total = sum(weights.values())
-        fused = fuse(dense, lexical, weight=weight, total_idf=total, keep=2 * k + SPARE)
-        clock.lap("fuse")
-        hits = self._current_hits(fused, k)
-        clock.lap("read")
+        for _ in range(ATTEMPTS):
+            version = self._version
+            dense, lexical = self._store.search(
+                vector, " ".join(terms), limit=limit, where=condition
+            )
+            clock.lap("search")
+            weights = self.term_weights(terms)
+            weight = dense_weight(known)
+            total = sum(weights.values())
+            fused = fuse(dense, lexical, weight=weight, total_idf=total, keep=2 * k + SPARE)
+            clock.lap("fuse")
+            hits = self._current_hits(fused, k)
+            clock.lap("read")
+            if version == self._version:
+                break  # else a document changed in between: found in its old version, gone by now
         return Explanation(tuple(hits), weight, known, weights, clock.laps)
 
     def term_weights(self, terms: Sequence[str]) -> dict[str, float]:
@@ -124,11 +132,18 @@ class Index:
 
     def document(self, uri: str) -> Document | None:
         """A document with its canonical text; None if there is none of that uri."""
-        row = self._row(uri)
-        if row is None:
-            return None
-        parts = [_content_id(row["document_id"], number) for number in range(row["parts"])]
-        found = self._store.read(parts)
+        for _ in range(ATTEMPTS):
+            row = self._row(uri)
+            if row is None:
+                return None
+            parts = [_content_id(row["document_id"], number) for number in range(row["parts"])]
+            found = self._store.read(parts)
+            if len(found) == len(parts):
+                break  # else a newer version came in between
+        else:
+            raise StorageError(
+                f"the text of {uri} is incomplete in the knowledge base: ingest it again"
+            )
         payloads = [found[part].payload for part in parts]
         head = payloads[0]
         return Document(
@@ -163,7 +178,7 @@ class Index:
             contents = [point for item in batch for point in _content_points(item.document)]
             self._store.write([*chunks, *contents])
             self._store.write([_row_point(item) for item in batch])
-            self._frequencies = {}
+            self._note_change()
 
     def rename(self, pairs: Sequence[tuple[str, FileEntry]]) -> None:
         """Give documents another uri and file; vectors are copied, nothing is embedded."""
@@ -187,7 +202,7 @@ class Index:
         """Drop documents; uris that do not exist are ignored."""
         with self._writing, self._journalled(uris):
             self._store.delete([_row_id(uri) for uri in uris])
-            self._frequencies = {}
+            self._note_change()
 
     def recover(self) -> None:
         """Finish what an interrupted write left. To be called before writing."""
@@ -205,18 +220,25 @@ class Index:
     def _current_hits(self, fused: Sequence[Fused], k: int) -> list[Hit]:
         """The first `k` candidates whose version is the one in the ledger."""
         hits: list[Hit] = []
+        current: dict[str, str] = {}  # asked once for each uri: an answer is of one version
         for candidates in (fused[:k], fused[k:]):
             points = self._store.read([item.id for item in candidates], fields=CHUNK_FIELDS)
-            uris = {point.payload["uri"] for point in points.values()}
+            uris = {point.payload["uri"] for point in points.values()} - current.keys()
             rows = self._store.read([_row_id(uri) for uri in uris], fields=["document_id"])
-            current = {point.payload["document_id"] for point in rows.values()}
+            for uri in uris:
+                row = rows.get(_row_id(uri))
+                current[uri] = row.payload["document_id"] if row else ""
             for item in candidates:
                 point = points.get(item.id)
-                if point is not None and point.payload["document_id"] in current:
+                if point and point.payload["document_id"] == current[point.payload["uri"]]:
                     hits.append(Hit(_chunk(point), min(1.0, item.score), item.legs))
             if len(hits) >= k:  # else some were of a version that is going
                 break
         return hits[:k]
+
+    def _note_change(self) -> None:
+        self._frequencies = {}
+        self._version += 1
 
     def _row(self, uri: str) -> Mapping[str, Any] | None:
         id_ = _row_id(uri)
@@ -238,7 +260,9 @@ class Index:
             self._store.write([*points, *_content_points(renamed)])
             fresh = {**row, "uri": entry.uri, "document_id": renamed.id, **_file_fields(entry)}
             self._store.write([Point(_row_id(entry.uri), fresh)])
-            self._store.delete([_row_id(old)])
+            if old != entry.uri:
+                self._store.delete([_row_id(old)])
+            self._version += 1
 
     def _journalled(self, uris: Sequence[str]) -> _Journal:
         return _Journal(self, self._store, list(uris))
@@ -279,7 +303,7 @@ class _Clock:
 
     def lap(self, name: str) -> None:
         now = time.perf_counter()
-        self.laps[name] = now - self._last
+        self.laps[name] = self.laps.get(name, 0.0) + now - self._last
         self._last = now
 
 
@@ -303,7 +327,8 @@ def _checked(query: str, k: int) -> str:
         raise BadRequest("the question is empty")
     if not 1 <= k <= MAX_K:
         raise BadRequest(f"k is {k}: ask for 1 to {MAX_K} passages")
-    return query[:MAX_QUERY]
+    # a command line whose bytes are no UTF-8 arrives with lone surrogates
+    return query[:MAX_QUERY].encode("utf-8", "replace").decode()
 
 
 def _condition(where: Where | None) -> Where | None:

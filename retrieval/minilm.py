@@ -61,9 +61,13 @@ def ensure_graph(cache_dir: Path) -> Path:
 def _intact(folder: Path) -> bool:
     try:
         expected = json.loads((folder / "sha256.json").read_text("utf-8"))
-        return all(_sha256(folder / name) == digest for name, digest in expected.items())
+        return bool(expected == _digests(folder))
     except (OSError, ValueError):
         return False
+
+
+def _digests(folder: Path) -> dict[str, str]:
+    return {name: _sha256(folder / name) for name in ("model.xml", "model.bin")}
 
 
 def _build_into(folder: Path) -> None:
@@ -71,8 +75,7 @@ def _build_into(folder: Path) -> None:
     temporary = Path(tempfile.mkdtemp(prefix=".building-", dir=folder.parent))
     try:
         _write_graph(temporary)
-        digests = {name: _sha256(temporary / name) for name in ("model.xml", "model.bin")}
-        (temporary / "sha256.json").write_text(json.dumps(digests), "utf-8")
+        (temporary / "sha256.json").write_text(json.dumps(_digests(temporary)), "utf-8")
         _move_into_place(temporary, folder)
     finally:
         shutil.rmtree(temporary, ignore_errors=True)

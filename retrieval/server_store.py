@@ -295,7 +295,8 @@ def _url(client: QdrantClient) -> str:
 
 
 def _is_local(client: QdrantClient) -> bool:
-    return client.init_options["url"] is None
+    options = client.init_options
+    return options["path"] is not None or options["location"] == ":memory:"
 
 
 def _text_query(terms: str) -> models.TextQuery:
@@ -362,6 +363,8 @@ def _mapped(url: str) -> Iterator[None]:
         raise _of_grpc(_code(exc), _details(exc), url) from exc
     except (ApiException, QdrantException, RuntimeError) as exc:
         raise StorageError(f"Qdrant at {url}: {_line(str(exc))}") from exc
+    except json.JSONDecodeError as exc:  # the client lets it through
+        raise _no_qdrant(url) from exc
     except (ValueError, TypeError) as exc:  # before anything is sent
         raise BadRequest(f"this cannot be stored at {url}: {_line(str(exc))}") from exc
 

@@ -33,11 +33,12 @@ def build_prompt(*, budget: int) -> Plugin:
         hits = _within(turn.hits, budget)
         language = language_of(turn.question)
         sources = "\n\n".join(source(number, hit) for number, hit in enumerate(hits, 1))
-        user = _template(f"user.{language}").replace("{question}", turn.question)
+        before, _, after = _template(f"user.{language}").partition("{sources}")
+        user = before + sources + after.replace("{question}", turn.question)
         prompt = (
             Message("system", _template(f"system.{language}")),
             *turn.history[-HISTORY_MESSAGES:],
-            Message("user", user.replace("{sources}", sources)),
+            Message("user", user),
         )
         return call_next(replace(turn, hits=hits, prompt=prompt))
 

@@ -29,9 +29,13 @@ def cite_sources(find_document: FindDocument) -> Plugin:
     def plugin(turn: Turn, call_next: Handler) -> Turn:
         marks = MarkFilter(len(turn.hits), turn.on_token)
         answered = call_next(replace(turn, on_token=marks.feed if turn.on_token else None))
-        if not answered.citations and not answered.abstained:
+        if answered.abstained and not answered.text.strip():
+            answered = refuse(answered)
+        if answered.citations or answered.abstained:
+            marks.finish()
+        else:
             answered = _with_citations(answered, marks, streamed=turn.on_token is not None)
-        if answered.abstained and not marks.text and turn.on_token:
+        if not marks.text and turn.on_token:
             turn.on_token(answered.text)
         find = cache(find_document)
         citations = tuple(_checked(citation, find) for citation in answered.citations)

@@ -60,6 +60,9 @@ class StoreContract:
     concurrent = True
     """Whether threads may share the store."""
 
+    encodes = True
+    """Whether what is written leaves Python, so that text must be Unicode."""
+
     def open_store(self, folder: Path, *, dimension: int | None = None) -> Store:
         """The store at `folder`; created if a dimension is given and there is none."""
         raise NotImplementedError
@@ -71,7 +74,9 @@ class StoreContract:
         store.close()
 
     def test_reads_what_was_written(self, store: Store) -> None:
-        point = chunk(1, "Grüße 👩‍🚀 塔在巴黎 \x00 \u2028", axis(1, 2), heading=["a", "b"], page=None)
+        point = chunk(
+            1, "Grüße 👩‍🚀 塔在巴黎 \x00 \u2028", axis(1, 2), heading=["a", "b"], page=None
+        )
         nested = row(2, metadata={"author": "李", "rated": True, "price": 1.5}, size=2**53)
         store.write([point, nested])
         found = store.read([point.id, nested.id, uid(3)])
@@ -107,7 +112,7 @@ class StoreContract:
         assert "page" not in store.read([uid(1)])[uid(1)].payload
         assert store.search(None, "old", limit=5) == ([], [])
         dense, lexical = store.search(axis(0, 1), "new", limit=5)
-        assert dense == [Scored(uid(1), pytest.approx(1, abs=1e-6))]
+        assert dict(dense) == pytest.approx({uid(1): 1}, abs=1e-6)
         assert ids(lexical) == [uid(1)]
         store.write([row(1)])
         assert store.search(axis(0, 1), "new", limit=5) == ([], [])
@@ -294,6 +299,8 @@ class StoreContract:
             store.count({"page": value})
 
     def test_refuses_what_cannot_be_stored(self, store: Store) -> None:
+        if not self.encodes:
+            pytest.skip("qdrant-client's local engine keeps Python's own strings")
         store.write([row(1)])
         with pytest.raises(BadRequest) as caught:
             store.write([Point(uid(2), {"text": "a\ud800b"})])

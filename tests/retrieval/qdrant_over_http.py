@@ -163,6 +163,21 @@ class _Handler(BaseHTTPRequestHandler):
     server: _Http
 
     def do_GET(self) -> None:
+        self._exchange()
+
+    def do_POST(self) -> None:
+        self._exchange()
+
+    def do_PUT(self) -> None:
+        self._exchange()
+
+    def do_DELETE(self) -> None:
+        self._exchange()
+
+    def log_message(self, format: str, *args: Any) -> None:
+        """Tests are silent."""
+
+    def _exchange(self) -> None:
         qdrant = self.server.qdrant
         size = int(self.headers.get("content-length", 0))
         body = json.loads(self.rfile.read(size) or b"null")
@@ -179,11 +194,6 @@ class _Handler(BaseHTTPRequestHandler):
         else:
             extra = reply if path == "/" else {"result": reply, "status": "ok"}
             self._reply(200, {**extra, "time": 0})
-
-    do_POST = do_PUT = do_DELETE = do_GET
-
-    def log_message(self, format: str, *args: Any) -> None:
-        """Tests are silent."""
 
     def _reply(self, status: int, reply: Any) -> None:
         self._send(status, json.dumps(reply).encode())

@@ -4,6 +4,8 @@ import hashlib
 import os
 import random
 import socket
+import subprocess
+import sys
 import traceback
 import warnings
 from collections.abc import Iterator
@@ -41,6 +43,7 @@ class TestLocalEngine(StoreContract):
     """qdrant-client's engine in Python, in a folder."""
 
     concurrent = False
+    encodes = False
 
     def open_store(self, folder: Path, *, dimension: int | None = None) -> ServerStore:
         return ServerStore(QdrantClient(path=str(folder)), "test", dimension=dimension)
@@ -60,38 +63,46 @@ class TestOverHttp(StoreContract):
         return ServerStore(client, "test", dimension=dimension)
 
 
-@pytest.mark.skipif(not REAL, reason="KBQA_TEST_QDRANT_URL names no server")
-class TestRealServer(StoreContract):
-    """A server; key in KBQA_QDRANT_API_KEY. Its collections begin with kbqa-test-."""
+if REAL:  # two more runs of the suite; skipping each test by itself would fill the report
 
-    grpc = False
+    class TestRealServer(StoreContract):
+        """A server; key in KBQA_QDRANT_API_KEY. Its collections begin with kbqa-test-."""
 
-    @pytest.fixture(autouse=True)
-    def _clean(self) -> Iterator[None]:
-        self.names: set[str] = set()
-        yield
-        client = connect(REAL, api_key=REAL_KEY, grpc=False, timeout=30)
-        for name in self.names:
-            client.delete_collection(f"kbqa-{name}")
-        client.close()
+        grpc = False
 
-    def open_store(self, folder: Path, *, dimension: int | None = None) -> ServerStore:
-        name = f"test-{hashlib.sha256(str(folder).encode()).hexdigest()[:12]}-{os.getpid()}"
-        self.names.add(name)
-        client = connect(REAL, api_key=REAL_KEY, grpc=self.grpc, timeout=30)
-        return ServerStore(client, name, dimension=dimension)
+        @pytest.fixture(autouse=True)
+        def _clean(self) -> Iterator[None]:
+            self.names: set[str] = set()
+            yield
+            client = connect(REAL, api_key=REAL_KEY, grpc=False, timeout=30)
+            for name in self.names:
+                client.delete_collection(f"kbqa-{name}")
+            client.close()
+
+        def open_store(self, folder: Path, *, dimension: int | None = None) -> ServerStore:
+            name = f"test-{hashlib.sha256(str(folder).encode()).hexdigest()[:12]}-{os.getpid()}"
+            self.names.add(name)
+            client = connect(REAL, api_key=REAL_KEY, grpc=self.grpc, timeout=30)
+            return ServerStore(client, name, dimension=dimension)
+
+    class TestRealServerByGrpc(TestRealServer):
+        grpc = True
 
 
-class TestRealServerByGrpc(TestRealServer):
-    grpc = True
+@pytest.mark.skipif(not REAL, reason="set KBQA_TEST_QDRANT_URL to run the suite on a real server")
+def test_a_real_server_answers() -> None:
+    client = connect(REAL, api_key=REAL_KEY, grpc=False, timeout=30)
+    assert not ServerStore.exists(client, "test-absent")
+    client.close()
 
 
 # --- the same results as the embedded engine ---
 
-WORDS = (
-    "tower river bread Paris engine quality report invoice parseUrl ERR_CONN-1042 running runs "
-    "埃菲尔铁塔 位于 巴黎 质量 报告 合同 违约金 服务器 延迟 网络中断 报销 differential 2024 v2.1"
-).split()
+WORDS = [
+    *("tower", "river", "bread", "Paris", "engine", "quality", "report", "running", "runs"),
+    *("埃菲尔铁塔", "位于", "巴黎", "质量", "报告", "合同", "违约金", "服务器", "延迟", "网络中断"),
+    *("parseUrl", "ERR_CONN-1042", "differential", "2024", "v2.1", "报销"),
+]
 
 
 def texts(number: int) -> list[str]:
@@ -208,7 +219,7 @@ def test_the_key_travels_without_a_warning() -> None:
 # --- errors ---
 
 ERRORS: list[tuple[Behaviour, type[KbqaError], str]] = [
-    (status(401, f"wrong {KEY}"), NotAuthorised, "KBQA_QDRANT_API_KEY"),
+    (status(401), NotAuthorised, "KBQA_QDRANT_API_KEY"),
     (status(403), NotAuthorised, "KBQA_QDRANT_API_KEY"),
     (status(404), BadRequest, "is no Qdrant server"),
     (status(429, retry_after="3"), RateLimited, "wait 3 s"),
@@ -230,8 +241,7 @@ def failing(url: str, *, by_grpc: bool = False, timeout: float = 0.5) -> KbqaErr
     client.close()
     assert "\n" not in str(caught.value)
     assert caught.value.__cause__ is not None
-    assert KEY not in "".join(traceback.format_exception(caught.value)).replace(f"wrong {KEY}", "")
-    assert KEY not in str(caught.value)
+    assert KEY not in "".join(traceback.format_exception(caught.value))
     return caught.value
 
 
@@ -313,10 +323,8 @@ def test_what_is_no_key(key: str) -> None:
 
 
 def test_importing_the_default_store_does_not_import_the_client() -> None:
-    import subprocess
-    import sys
-
-    program = (
-        "import sys, retrieval.index, retrieval.edge_store; sys.exit('qdrant_client' in sys.modules)"
-    )
-    assert subprocess.run([sys.executable, "-c", program], check=False).returncode == 0
+    program = """if True:
+        import sys, retrieval.index, retrieval.edge_store
+        sys.exit("qdrant_client" in sys.modules)"""
+    environ = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])}
+    subprocess.run([sys.executable, "-c", program], check=True, env=environ)

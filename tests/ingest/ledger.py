@@ -1,0 +1,85 @@
+"""A sink that only keeps books, and helpers to ingest a folder into it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from ingest.chunking import split
+from ingest.documents import Chunk, Document, FileEntry, Prepared, Record
+from ingest.pipeline import prepare
+from ingest.sync import SyncReport, apply, plan
+from ingest.walking import Failure
+from tests.fakes import HashEmbedder
+
+
+class Ledger:
+    """`Sink` that keeps rows and texts by uri, and the operations it was asked for."""
+
+    def __init__(self) -> None:
+        self.rows: dict[str, Record] = {}
+        self.texts: dict[str, str] = {}
+        self.operations: list[str] = []
+
+    def replace(self, batch: Sequence[Prepared]) -> None:
+        self.operations.append("replace")
+        for document, chunks, entry in ((i.document, i.chunks, i.entry) for i in batch):
+            assert entry is not None
+            row = Record(document.uri, document.sha256, document.title, document.media_type)
+            self.rows[document.uri] = _at(replace(row, chunks=len(chunks)), entry)
+            self.texts[document.uri] = document.text
+
+    def rename(self, pairs: Sequence[tuple[str, FileEntry]]) -> None:
+        self.operations.append("rename")
+        for old, entry in pairs:
+            self.rows[entry.uri] = _at(replace(self.rows.pop(old), uri=entry.uri), entry)
+            self.texts[entry.uri] = self.texts.pop(old)
+
+    def touch(self, entries: Sequence[FileEntry]) -> None:
+        self.operations.append("touch")
+        for entry in entries:
+            self.rows[entry.uri] = _at(self.rows[entry.uri], entry)
+
+    def remove(self, uris: Sequence[str]) -> None:
+        self.operations.append("remove")
+        for uri in uris:
+            del self.rows[uri], self.texts[uri]
+
+
+def _at(row: Record, entry: FileEntry) -> Record:
+    return replace(
+        row,
+        root=entry.root,
+        source=entry.path,
+        size=entry.size,
+        mtime_ns=entry.mtime_ns,
+        ctime_ns=entry.ctime_ns,
+    )
+
+
+def split_by_words(document: Document) -> list[Chunk]:
+    return split(document, token_starts=HashEmbedder().token_starts)
+
+
+def prepared(entries: Iterable[FileEntry]) -> Iterator[Prepared | Failure]:
+    return prepare(entries, split_by_words)
+
+
+def ingest(path: Path, ledger: Ledger, *, prune: bool = False) -> SyncReport:
+    """Plan and apply against `ledger`."""
+    return apply(plan(path, ledger.rows, prune=prune), ledger, prepare=prepared)
+
+
+def write(folder: Path, **files: str) -> None:
+    """Files by stem: `write(folder, a="text")` makes `a.md`; `__` in a stem is a sub-folder."""
+    for stem, text in files.items():
+        path = folder / f"{stem.replace('__', '/')}.md"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text, "utf-8")
+
+
+def counts(report: SyncReport) -> dict[str, int]:
+    """The counts of a report that are not 0, less chunks."""
+    names = "added changed renamed removed unchanged failed skipped withheld".split()
+    return {name: value for name in names if (value := getattr(report, name))}

@@ -1,0 +1,102 @@
+from __future__ import annotations
+
+import re
+
+import pytest
+
+from qa.extractive import MAX_SENTENCES, NAME
+from ingest.documents import Document
+from qa.knowledge_base import KnowledgeBase
+from qa.language import NOT_ANSWERED
+from qa.turn import Answer
+from tests.qa.conftest import CHINESE
+
+
+@pytest.mark.parametrize(
+    ("question", "answer", "uri"),
+    [
+        ("How many days of annual leave does an employee have?", "25 days", "handbook.md"),
+        ("How much may a hotel cost a night?", "120 euros", "handbook.md"),
+        ("What does alarm E-17 mean?", "the door is open", "furnace.pdf"),
+        ("水泵运行多久需要加注润滑油？", "五百小时", "产品/手册.md"),
+        ("备用密封件多少钱？", "38 元", "产品/手册.md"),
+    ],
+)
+def test_answers_with_quotes(kb: KnowledgeBase, question: str, answer: str, uri: str) -> None:
+    answered = kb.ask(question)
+    assert answer in answered.text
+    assert answered.model == NAME
+    assert not answered.abstained
+    assert uri in {citation.uri for citation in answered.citations}
+    assert 1 <= len(answered.citations) <= MAX_SENTENCES
+    for citation in answered.citations:
+        text = kb.document(citation.uri).text
+        assert citation.quote == text[citation.start : citation.end]
+        assert citation.verified
+
+
+def test_each_sentence_of_the_answer_is_a_quote_with_its_mark(kb: KnowledgeBase) -> None:
+    answered = kb.ask("How many days of annual leave does an employee have?")
+    lines = answered.text.split("\n")
+    assert len(lines) == len(answered.citations)
+    for number, (line, citation) in enumerate(zip(lines, answered.citations, strict=True), 1):
+        assert citation.number == number
+        assert line == f"{' '.join(citation.quote.split())} [{number}]"
+
+
+def test_quotes_of_one_document_are_in_reading_order(kb: KnowledgeBase) -> None:
+    answered = kb.ask("When does annual leave of employees expire?")
+    places = [(c.uri, c.start) for c in answered.citations if c.uri == "handbook.md"]
+    assert places == sorted(places)
+
+
+def test_pages_and_headings(kb: KnowledgeBase) -> None:
+    alarm = kb.ask("What does alarm E-17 mean?").citations[0]
+    assert (alarm.uri, alarm.page) == ("furnace.pdf", 2)
+    gloves = kb.ask("Do I wear gloves at all times?").citations[0]
+    assert (gloves.uri, gloves.page) == ("furnace.pdf", 1)
+    oil = kb.ask("水泵运行多久需要加注润滑油？").citations[0]
+    assert (oil.page, oil.heading) == (None, ("水泵手册", "保养"))
+    assert oil.quote in CHINESE
+
+
+def test_streams_what_it_answers(kb: KnowledgeBase) -> None:
+    tokens: list[str] = []
+    answered = kb.ask("How much may a hotel cost a night?", tokens.append)
+    assert "".join(tokens) == answered.text
+
+
+@pytest.mark.parametrize(
+    ("question", "language"),
+    [("Which team won the football World Cup in 1998?", "en"), ("红烧肉要炖多长时间？", "zh")],
+)
+def test_says_that_the_documents_do_not_answer(
+    kb: KnowledgeBase, question: str, language: str
+) -> None:
+    tokens: list[str] = []
+    answered = kb.ask(question, tokens.append)
+    assert answered.abstained
+    assert answered.text == "".join(tokens)
+    assert answered.text in NOT_ANSWERED.values()
+    assert bool(re.search("[一-鿿]", answered.text)) == (language == "zh")
+    assert answered.citations == ()
+
+
+def ask(kb: KnowledgeBase, text: str, question: str) -> tuple[Answer, str]:
+    kb.ingest_documents([Document.from_text(text, uri="new.txt")])
+    tokens: list[str] = []
+    return kb.ask(question, tokens.append, filters={"uri": "new.txt"}), "".join(tokens)
+
+
+def test_a_document_of_headings_only_answers_nothing(kb: KnowledgeBase) -> None:
+    answered, seen = ask(kb, "# Gearbox ratchet spindle", "gearbox ratchet spindle")
+    assert answered.abstained
+    assert answered.text == seen == NOT_ANSWERED["en"]
+
+
+@pytest.mark.xfail(strict=True, reason="qa.extractive streams through the filter of model marks")
+def test_numbers_in_brackets_of_the_quote_are_the_quotes_own(kb: KnowledgeBase) -> None:
+    text = "The gearbox ratchet turns left as shown in [12] and in [1, 99]."
+    answered, seen = ask(kb, text, "Which way does the gearbox ratchet turn?")
+    assert [citation.quote for citation in answered.citations] == [text]
+    assert answered.text == seen == f"{text} [1]"

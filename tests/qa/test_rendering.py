@@ -1,0 +1,85 @@
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from qa.knowledge_base import KnowledgeBase
+from qa.rendering import (
+    answer_json,
+    explanation_json,
+    hit_json,
+    place,
+    show_citations,
+    show_explanation,
+    show_hits,
+    show_nearest,
+)
+from qa.turn import Citation
+
+QUESTION = "What does alarm E-17 mean?"
+HIT_FIELDS = ["rank", "uri", "title", "heading", "page", "start", "end", "score", "legs", "text"]
+CITATION_FIELDS = ["number", "uri", "page", "start", "end", "quote", "verified"]
+ANSWER_FIELDS = ["text", "abstained", "citations", "hits", "model", "usage", "timings"]
+
+
+def test_json_of_hits(kb: KnowledgeBase) -> None:
+    hits = [hit_json(rank, hit) for rank, hit in enumerate(kb.search(QUESTION), 1)]
+    assert all(list(hit) == HIT_FIELDS for hit in hits)
+    first = hits[0]
+    assert (first["rank"], first["uri"], first["page"]) == (1, "furnace.pdf", 1)
+    assert first["legs"]["lexical"]["rank"] == 1
+    assert json.loads(json.dumps(hits)) == hits
+
+
+def test_json_of_an_answer(kb: KnowledgeBase) -> None:
+    answer = answer_json(kb.ask(QUESTION))
+    assert list(answer) == ANSWER_FIELDS
+    assert list(answer["hits"][0]) == HIT_FIELDS
+    citation = answer["citations"][0]
+    assert list(citation) == [*CITATION_FIELDS, "title", "heading"]
+    assert citation["verified"] is True
+    assert json.loads(json.dumps(answer)) == answer
+
+
+def test_json_of_an_explanation(kb: KnowledgeBase) -> None:
+    reasons = explanation_json(kb.explain(QUESTION))
+    assert list(reasons) == ["weights", "known_share", "terms", "timings"]
+    assert sum(reasons["weights"].values()) == pytest.approx(1)
+
+
+def test_hits_for_people(kb: KnowledgeBase, capsys: pytest.CaptureFixture[str]) -> None:
+    found = kb.explain(QUESTION, 2)
+    show_hits(found.hits, legs=True)
+    show_explanation(found)
+    out = capsys.readouterr().out
+    assert " 1. " in out
+    assert "furnace.pdf, p. 1" in out
+    assert "lexical rank 1 score " in out
+    assert "timings: embed " in out
+    assert "x dense + " in out
+
+
+def test_citations_for_people(capsys: pytest.CaptureFixture[str]) -> None:
+    citation = Citation(1, "a.md", 3, 0, 9, "two\n lines", False, heading=("A", "B"))
+    show_citations([citation])
+    assert capsys.readouterr().out == '\n[1] a.md, p. 3, A > B  (not verified)\n    "two lines"\n'
+    show_citations([])
+    assert capsys.readouterr().out == ""
+
+
+def test_nearest_passages_go_to_stderr(
+    kb: KnowledgeBase, capsys: pytest.CaptureFixture[str]
+) -> None:
+    show_nearest(kb.search(QUESTION))
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert err.startswith("nearest passages:\n")
+    assert len(err.splitlines()) == 4
+    show_nearest([])
+    assert capsys.readouterr().err == ""
+
+
+def test_a_place_names_what_there_is() -> None:
+    assert place("a.md", None, ()) == "a.md"
+    assert place("a.pdf", 2, ("A",)) == "a.pdf, p. 2, A"

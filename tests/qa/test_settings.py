@@ -1,0 +1,150 @@
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from ingest.errors import BadRequest
+from qa.settings import DEFAULT_PLUGINS, Settings, kb_folder, load_settings, sources
+
+VALUES: dict[str, tuple[Any, str, str, Any]] = {
+    # name: as a flag, in the environment, in the file, by default
+    "kb": ("from-flag", "from-env", '"from-file"', "default"),
+    "model": ("ollama:a", "ollama:b", '"ollama:c"', "extractive"),
+    "top_k": (3, "4", "5", 8),
+    "min_score": (0.1, "0.2", "0.3", 0.4),
+    "qdrant_grpc": (True, "true", "true", False),
+    "plugins": (["trace"], "retrieve,trace", '["trace", "retrieve"]', list(DEFAULT_PLUGINS)),
+}
+
+
+def _text(value: Any) -> str:
+    return ",".join(value) if isinstance(value, list) else str(value).lower()
+
+
+@pytest.mark.parametrize("name", VALUES)
+def test_precedence(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    flag, variable, line, default = VALUES[name]
+    assert getattr(load_settings(), name) == default
+    assert sources(load_settings(), {})[name] == "default"
+
+    Path("kbqa.toml").write_text(f"{name} = {line}\n", "utf-8")
+    assert _text(getattr(load_settings(), name)) == line.strip('"[]').replace('", "', ",")
+    assert sources(load_settings(), {})[name] == "kbqa.toml"
+
+    monkeypatch.setenv(f"KBQA_{name.upper()}", variable)
+    assert _text(getattr(load_settings(), name)) == variable
+    assert sources(load_settings(), {})[name] == f"KBQA_{name.upper()}"
+
+    assert getattr(load_settings(**{name: flag}), name) == flag
+    assert sources(load_settings(**{name: flag}), {name: flag})[name] == "flag"
+
+
+def test_a_flag_that_is_not_given_changes_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("KBQA_KB", "from-env")
+    assert load_settings(kb=None).kb == "from-env"
+
+
+def test_the_environment_is_read_in_any_case(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("kbqa_top_k", "5")
+    assert load_settings().top_k == 5
+    assert sources(load_settings(), {})["top_k"] == "KBQA_TOP_K"
+
+
+def test_the_file_may_lie_elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    Path("kbqa.toml").write_text("top_k = 3\n", "utf-8")
+    (tmp_path / "my.toml").write_text("top_k = 4\n", "utf-8")
+    monkeypatch.setenv("KBQA_CONFIG", str(tmp_path / "my.toml"))
+    assert load_settings().top_k == 4
+    assert sources(load_settings(), {})["top_k"] == str(tmp_path / "my.toml")
+
+
+def test_a_file_that_is_named_and_missing_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("KBQA_CONFIG", "/nowhere/kbqa.toml")
+    with pytest.raises(BadRequest, match=r"no such file: /nowhere/kbqa\.toml .*KBQA_CONFIG"):
+        load_settings()
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ('modle = "ollama:qwen3"', r"kbqa\.toml: there is no setting 'modle'; `kbqa config`"),
+        ("top_k = 0", "setting top_k is 0: input should be greater"),
+        ('min_score = "high"', "setting min_score is 'high': input should be a valid number"),
+        ("top_k = \nkb = 1", r"kbqa\.toml: .*line 1"),
+        ("[kbqa]\ntop_k = 1", r"kbqa\.toml: there is no setting 'kbqa'"),
+    ],
+)
+def test_a_bad_file_is_told_in_one_line(text: str, message: str) -> None:
+    Path("kbqa.toml").write_text(text, "utf-8")
+    with pytest.raises(BadRequest, match=message) as caught:
+        load_settings()
+    assert "\n" not in str(caught.value)
+
+
+def test_a_file_that_is_no_text_is_told() -> None:
+    Path("kbqa.toml").write_bytes(b'kb = "\xff\xfe"')
+    with pytest.raises(BadRequest, match=r"kbqa\.toml"):
+        load_settings()
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [("TOP_K", "many"), ("TIMEOUT", "0"), ("TEMPERATURE", "3"), ("MIN_SCORE", "1.5"),
+     ("LOCK_TIMEOUT", "-1"), ("PROMPT_TOKENS", "5"), ("QDRANT_GRPC", "perhaps"),
+     ("ANSWER_TOKENS", "0")],
+)  # fmt: skip
+def test_a_bad_variable_is_told_with_its_name_and_value(
+    name: str, value: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(f"KBQA_{name}", value)
+    with pytest.raises(BadRequest, match=name.lower()) as caught:
+        load_settings()
+    assert value in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_a_secret_is_not_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("KBQA_API_KEY", "sk-secret")
+    settings = load_settings()
+    assert "sk-secret" not in repr(settings) + str(settings)
+    assert settings.api_key is not None
+    assert settings.api_key.get_secret_value() == "sk-secret"
+
+
+def test_every_setting_is_described() -> None:
+    for name, field in Settings.model_fields.items():
+        assert field.description, name
+        assert "\n" not in field.description
+
+
+def test_data_and_cache_follow_xdg(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("XDG_DATA_HOME", "/data")
+    monkeypatch.setenv("XDG_CACHE_HOME", "/cache")
+    settings = load_settings()
+    assert settings.data_dir == Path("/data/kbqa")
+    assert settings.cache_dir == Path("/cache/kbqa")
+
+
+@pytest.mark.parametrize(
+    ("kb", "folder"),
+    [
+        ("work", "/data/work"),
+        ("手册", "/data/手册"),
+        ("v1.2_a-b", "/data/v1.2_a-b"),
+        ("./work", "work"),
+        ("/srv/kb", "/srv/kb"),
+        (Path("work"), "work"),
+        ("~/kb", "HOME/kb"),
+    ],
+)
+def test_a_bare_name_lies_in_the_data_folder(kb: str | Path, folder: str) -> None:
+    expected = Path(folder.replace("HOME", str(Path.home())))
+    assert kb_folder(kb, load_settings(data_dir=Path("/data"))) == expected
+
+
+@pytest.mark.parametrize("kb", ["", " ", "a b", "..", ".", "-x", "a\nb"])
+def test_what_is_no_name_is_told(kb: str) -> None:
+    with pytest.raises(BadRequest, match="is no name for a knowledge base"):
+        kb_folder(kb, load_settings())
