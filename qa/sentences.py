@@ -6,7 +6,8 @@ import re
 from collections.abc import Iterator
 from itertools import pairwise
 
-_BLOCK_START = re.compile(r"[ \t]*(?:[-*+•·]|\d{1,3}[.)、]|[(（]\d{1,3}[)）]|#{1,6}|\||>|```|~~~"
+_BLOCK_START = re.compile(
+    r"[ \t]*(?:[-*+•·]|\d{1,3}[.)、]|[(（]\d{1,3}[)）]|#{1,6}|\||>|```|~~~"
     r"|[^\s:：。，,.]{1,16}[:：]\s?\S)"  # a line of a form: "Date: 3 May"
 )
 _GOES_ON = re.compile(r"[ \t]*[a-z\d(（]")
@@ -46,7 +47,12 @@ def _blocks(text: str) -> Iterator[tuple[int, int]]:
         block_start = start
         for (first, last), (following, _) in pairwise(lines):
             short = last - first < _SHORT_LINE * widest and not _GOES_ON.match(text, following)
-            if short or text[last - 1] in ":：。！？!?" or _BLOCK_START.match(text, following) or _LINE_BLOCK.match(text, first):
+            if (
+                short
+                or text[last - 1] in ":：。！？!?"
+                or _BLOCK_START.match(text, following)
+                or _LINE_BLOCK.match(text, first)
+            ):
                 yield block_start, last
                 block_start = following
         yield block_start, end

@@ -31,7 +31,7 @@ CANDIDATES = 100  # of each leg
 class Fused(NamedTuple):
     """A candidate after fusion. `score` is not yet cut at 1."""
 
-    id: str
+    id: int
     score: float
     legs: dict[str, Leg]
 
@@ -72,7 +72,7 @@ def fuse(
         weight = 1.0
     factors = {"dense": weight, "lexical": (1 - weight) / total_idf if total_idf > 0 else 0.0}
     found = {"dense": dense, "lexical": lexical}
-    scores: dict[str, float] = {}
+    scores: dict[int, float] = {}
     for name, leg in found.items():
         factor = factors[name]
         for id_, score in leg:
@@ -81,7 +81,7 @@ def fuse(
             else:
                 scores.setdefault(id_, 0.0)
     order = sorted(scores.items(), key=lambda item: (-item[1], item[0]))[:keep]
-    legs: dict[str, dict[str, Leg]] = {id_: {} for id_, _ in order}
+    legs: dict[int, dict[str, Leg]] = {id_: {} for id_, _ in order}
     for name, leg in found.items():
         for rank, (id_, score) in enumerate(leg, 1):
             if id_ in legs:

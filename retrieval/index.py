@@ -14,10 +14,10 @@ moment at which a document changes, for readers in any thread and after a crash.
 
 from __future__ import annotations
 
+import hashlib
 import json
 import threading
 import time
-import uuid
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, fields, replace
 from typing import Any
@@ -32,7 +32,6 @@ from retrieval.terms import analyse, analyse_query
 
 FORMAT = 1
 _ALL = ""  # key of the number of all passages; no term is empty
-NAMESPACE = uuid.UUID("6b627161-0000-4000-8000-000000000000")  # "kbqa"
 PART = 500_000  # characters of canonical text in one point
 SPARE = 10  # candidates beyond 2k, since in a replaced document each passage may be there twice
 MAX_K = 1000
@@ -80,7 +79,7 @@ class Index:
         self._embedder = embedder
         self._writing = threading.RLock()
         self._frequencies: dict[str, int] = {}  # passages that hold a term, since the last write
-        self._version = 0  # counts the changes of the ledger by this process
+        self._version = 0  # counts documents' changes by this process
 
     # --- reading ---
 
@@ -177,8 +176,10 @@ class Index:
             ]
             contents = [point for item in batch for point in _content_points(item.document)]
             self._store.write([*chunks, *contents])
+            self._version += 1  # before the rows: who searches from here on finds the new chunks
             self._store.write([_row_point(item) for item in batch])
-            self._note_change()
+            self._frequencies = {}
+            self._store.optimize(more_to_come=True)
 
     def rename(self, pairs: Sequence[tuple[str, FileEntry]]) -> None:
         """Give documents another uri and file; vectors are copied, nothing is embedded."""
@@ -202,7 +203,7 @@ class Index:
         """Drop documents; uris that do not exist are ignored."""
         with self._writing, self._journalled(uris):
             self._store.delete([_row_id(uri) for uri in uris])
-            self._note_change()
+            self._frequencies = {}
 
     def recover(self) -> None:
         """Finish what an interrupted write left. To be called before writing."""
@@ -236,10 +237,6 @@ class Index:
                 break
         return hits[:k]
 
-    def _note_change(self) -> None:
-        self._frequencies = {}
-        self._version += 1
-
     def _row(self, uri: str) -> Mapping[str, Any] | None:
         id_ = _row_id(uri)
         point = self._store.read([id_]).get(id_)
@@ -259,10 +256,10 @@ class Index:
             ]
             self._store.write([*points, *_content_points(renamed)])
             fresh = {**row, "uri": entry.uri, "document_id": renamed.id, **_file_fields(entry)}
+            self._version += 1
             self._store.write([Point(_row_id(entry.uri), fresh)])
             if old != entry.uri:
                 self._store.delete([_row_id(old)])
-            self._version += 1
 
     def _journalled(self, uris: Sequence[str]) -> _Journal:
         return _Journal(self, self._store, list(uris))
@@ -344,19 +341,22 @@ def _condition(where: Where | None) -> Where | None:
     return condition
 
 
-def _id(*parts: object) -> str:
-    return str(uuid.uuid5(NAMESPACE, "\0".join(map(str, parts))))
+def _id(*parts: object) -> int:
+    """63 bits of a hash. Two of a million points share one with a chance of 5 in 10^8; engines
+    hand whole numbers over ten times faster than UUIDs, a quarter of a search's time."""
+    digest = hashlib.blake2b("\0".join(map(str, parts)).encode("utf-8", "surrogatepass"))
+    return int.from_bytes(digest.digest()[:8], "big") >> 1
 
 
 _BASE_ID = _id("base")
 _JOURNAL_ID = _id("journal")
 
 
-def _row_id(uri: str) -> str:
+def _row_id(uri: str) -> int:
     return _id("document", uri)
 
 
-def _content_id(document_id: str, number: int) -> str:
+def _content_id(document_id: str, number: int) -> int:
     return _id("content", document_id, number)
 
 

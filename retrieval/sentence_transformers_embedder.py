@@ -85,6 +85,6 @@ def _load(model: str) -> Any:
     path = Path(model).expanduser()
     try:
         return SentenceTransformer(str(path) if path.exists() else model)
-    except (OSError, ValueError, ImportError) as exc:
-        reason = " ".join(str(exc).split())[:200]
+    except Exception as exc:  # the seam to every library that a model may need
+        reason = " ".join(str(exc).split())[:200] or type(exc).__name__
         raise BadRequest(f"cannot open the embedder 'st:{model}': {reason}") from exc

@@ -11,7 +11,6 @@ import contextlib
 import json
 import math
 import re
-import uuid
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
@@ -113,10 +112,10 @@ class ServerStore:
                 self._client.upsert(self._collection, structs, wait=True)
 
     def read(
-        self, ids: Sequence[str], *, fields: Sequence[str] | None = None, vectors: bool = False
-    ) -> dict[str, Point]:
+        self, ids: Sequence[int], *, fields: Sequence[str] | None = None, vectors: bool = False
+    ) -> dict[int, Point]:
         """The points that exist among `ids`, with the named payload fields or all of them."""
-        found: dict[str, Point] = {}
+        found: dict[int, Point] = {}
         payload = True if fields is None else list(fields)
         for first in range(0, len(ids), SCAN_PAGE):
             page = list(ids[first : first + SCAN_PAGE])
@@ -148,7 +147,7 @@ class ServerStore:
             if offset is None:
                 return
 
-    def delete(self, ids: Sequence[str]) -> None:
+    def delete(self, ids: Sequence[int]) -> None:
         """Remove points by id; ids that do not exist are ignored."""
         if ids:
             self._delete(models.PointIdsList(points=list(ids)))
@@ -199,7 +198,7 @@ class ServerStore:
             return list(map(self._count, filters))
         return list(self._pool.map(self._count, filters))
 
-    def optimize(self) -> None:
+    def optimize(self, *, more_to_come: bool = False) -> None:
         """Nothing: a server indexes in the background by itself."""
 
     def close(self) -> None:
@@ -305,12 +304,8 @@ def _text_query(terms: str) -> models.TextQuery:
 
 
 def _ranked(points: Sequence[models.ScoredPoint]) -> list[Scored]:
-    scored = [Scored(_uuid(point.id), point.score) for point in points]
+    scored = [Scored(int(point.id), point.score) for point in points]
     return sorted(scored, key=lambda item: (-item.score, item.id))
-
-
-def _uuid(id_: object) -> str:
-    return str(uuid.UUID(str(id_)))
 
 
 def _to_engine(point: Point) -> models.PointStruct:
@@ -321,7 +316,7 @@ def _to_engine(point: Point) -> models.PointStruct:
 def _from_engine(record: models.Record) -> Point:
     vector = record.vector.get(VECTOR) if isinstance(record.vector, dict) else None
     array = None if vector is None else np.asarray(vector, np.float32)
-    return Point(_uuid(record.id), record.payload or {}, array)
+    return Point(int(record.id), record.payload or {}, array)
 
 
 def _filter(where: Where, unless: Where | None = None) -> models.Filter:

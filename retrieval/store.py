@@ -25,9 +25,9 @@ Where = Mapping[str, Any]
 
 @dataclass(frozen=True, slots=True)
 class Point:
-    """What a store keeps. `id` is a UUID; `vector` is None for points that are not searched."""
+    """What a store keeps. `id` has 63 bits; `vector` is None for points that are not searched."""
 
-    id: str
+    id: int
     payload: Payload
     vector: Vectors | None = None
 
@@ -35,7 +35,7 @@ class Point:
 class Scored(NamedTuple):
     """A point that a leg found, best first."""
 
-    id: str
+    id: int
     score: float
 
 
@@ -51,8 +51,8 @@ class Store(Protocol):
         ...
 
     def read(
-        self, ids: Sequence[str], *, fields: Sequence[str] | None = None, vectors: bool = False
-    ) -> dict[str, Point]:
+        self, ids: Sequence[int], *, fields: Sequence[str] | None = None, vectors: bool = False
+    ) -> dict[int, Point]:
         """The points that exist among `ids`, with the named payload fields or all of them."""
         ...
 
@@ -62,7 +62,7 @@ class Store(Protocol):
         """Every point that matches, in no particular order."""
         ...
 
-    def delete(self, ids: Sequence[str]) -> None:
+    def delete(self, ids: Sequence[int]) -> None:
         """Remove points by id; ids that do not exist are ignored."""
         ...
 
@@ -87,8 +87,11 @@ class Store(Protocol):
         """In how many points each term occurs."""
         ...
 
-    def optimize(self) -> None:
-        """Build the index over what has been written since the last time, if that is worth it."""
+    def optimize(self, *, more_to_come: bool = False) -> None:
+        """Build the index over what has been written, if that is worth it.
+
+        `more_to_come` says that writing goes on, so that it is worth it later.
+        """
         ...
 
     def close(self) -> None:

@@ -21,8 +21,9 @@ from retrieval.terms import analyse, analyse_query
 DIM = 8
 
 
-def uid(number: int) -> str:
-    return str(uuid.uuid5(uuid.NAMESPACE_URL, str(number)))
+def uid(number: int) -> int:
+    """An id that uses all of its 63 bits, not in the order of `number`."""
+    return int.from_bytes(uuid.uuid5(uuid.NAMESPACE_URL, str(number)).bytes[:8], "big") >> 1
 
 
 def axis(*values: float) -> Vectors:
@@ -41,7 +42,7 @@ def row(number: int, **fields: Any) -> Point:
     return Point(uid(number), {"kind": "document", **fields})
 
 
-def ids(found: Sequence[Scored]) -> list[str]:
+def ids(found: Sequence[Scored]) -> list[int]:
     return [item.id for item in found]
 
 

@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import shutil
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import closing
@@ -354,30 +353,24 @@ def change_again(index: Index) -> None:
 
 
 def test_dying_at_any_write_loses_and_doubles_nothing(tmp_path: Path) -> None:
-    def open_store(folder: Path) -> Any:
-        return closing(EdgeStore(folder, dimension=32, lock_timeout=0))
-
-    with open_store(tmp_path / "start") as store:
+    versions = {LEAVE, LONG, LEAVE * 2, ROUTER, CHINESE, "To be removed."}
+    with closing(EdgeStore(tmp_path, dimension=32, lock_timeout=0)) as store:
         start(Index(store, HashEmbedder()))
-    shutil.copytree(tmp_path / "start", tmp_path / "whole")
-    with open_store(tmp_path / "whole") as store:
         counting = CrashingStore(store, at=-1)
         change(Index(counting, HashEmbedder()))
         expected = contents(store)
-    assert counting.writes > 15
-    versions = {LEAVE, LONG, LEAVE * 2, ROUTER, CHINESE, "To be removed."}
-    for number in range(counting.writes):
-        folder = shutil.copytree(tmp_path / "start", tmp_path / "kb")
-        with open_store(folder) as store, pytest.raises(Crash):
-            change(Index(CrashingStore(store, at=number), HashEmbedder()))
-        with open_store(folder) as store:
+        assert counting.writes > 15
+        for number in range(counting.writes):
+            store.delete(list(contents(store)))
+            start(Index(store, HashEmbedder()))
+            with pytest.raises(Crash):
+                change(Index(CrashingStore(store, at=number), HashEmbedder()))
             index = Index(store, HashEmbedder())
             assert_whole(index, versions)
             index.recover()
             assert_whole(index, versions)
             change_again(index)
             assert contents(store) == expected, f"after dying at write {number}"
-        shutil.rmtree(folder)
 
 
 def assert_whole(index: Index, versions: set[str]) -> None:

@@ -1,0 +1,129 @@
+from __future__ import annotations
+
+import math
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from retrieval.fusion import DENSE_WEIGHT, UNSEEN, UNSEEN_NUMBER, dense_weight, fuse, idf
+from retrieval.hits import Leg
+from retrieval.store import Scored
+
+UNIT = st.floats(0, 1)
+LEG = st.dictionaries(st.sampled_from("abcdefgh"), UNIT, max_size=8)
+WEIGHT = st.floats(0, 1)
+
+
+def ranked(scores: dict[str, float]) -> list[Scored]:
+    order = sorted(scores.items(), key=lambda item: (-item[1], item[0]))
+    return [Scored(*item) for item in order]
+
+
+def scores_of(
+    dense: dict[str, float], lexical: dict[str, float], weight: float, total: float = 1.0
+) -> dict[str, float]:
+    fused = fuse(ranked(dense), ranked(lexical), weight=weight, total_idf=total)
+    return {item.id: item.score for item in fused}
+
+
+def test_the_score_is_the_weighted_mean_of_cosine_and_coverage() -> None:
+    fused = fuse(
+        [Scored("a", 0.8), Scored("b", 0.5)],
+        [Scored("c", 9.0), Scored("b", 6.0)],
+        weight=0.25,
+        total_idf=12.0,
+    )
+    assert [item.id for item in fused] == ["c", "b", "a"]
+    assert [item.score for item in fused] == pytest.approx([0.5625, 0.5, 0.2])
+    assert [item.legs for item in fused] == [
+        {"lexical": Leg(1, 9.0)},
+        {"dense": Leg(2, 0.5), "lexical": Leg(2, 6.0)},
+        {"dense": Leg(1, 0.8)},
+    ]
+
+
+@given(dense=LEG, lexical=LEG, weight=WEIGHT)
+def test_scores_of_normalised_legs_lie_within_0_and_1(
+    dense: dict[str, float], lexical: dict[str, float], weight: float
+) -> None:
+    fused = fuse(ranked(dense), ranked(lexical), weight=weight, total_idf=1.0)
+    assert {item.id for item in fused} == dense.keys() | lexical.keys()
+    assert all(0.0 <= item.score <= 1.0 + 1e-9 for item in fused)
+    order = [(-item.score, item.id) for item in fused]
+    assert order == sorted(order)
+
+
+@given(dense=LEG, lexical=LEG, weight=WEIGHT, name=st.sampled_from("abcdefgh"), more=UNIT)
+def test_more_in_either_leg_is_never_less_in_sum(
+    dense: dict[str, float], lexical: dict[str, float], weight: float, name: str, more: float
+) -> None:
+    before = scores_of(dense, lexical, weight)
+    for legs in (
+        (dense | {name: dense.get(name, 0.0) + more}, lexical),
+        (dense, lexical | {name: lexical.get(name, 0.0) + more}),
+    ):
+        after = scores_of(*legs, weight)
+        assert after[name] >= before.get(name, 0.0) - 1e-12
+        assert {i: s for i, s in after.items() if i != name} == {
+            i: s for i, s in before.items() if i != name
+        }
+
+
+@given(dense=LEG, weight=WEIGHT)
+def test_without_terms_the_dense_leg_stands_alone(dense: dict[str, float], weight: float) -> None:
+    assert scores_of(dense, {}, weight, total=0.0) == dense
+
+
+def test_a_negative_cosine_counts_as_0() -> None:
+    (found,) = fuse([Scored("a", -0.3)], [], weight=1.0, total_idf=1.0)
+    assert found.score == 0.0
+    assert found.legs == {"dense": Leg(1, -0.3)}
+
+
+def test_ties_are_ordered_by_id() -> None:
+    lexical = [Scored(id_, 1.0) for id_ in "cab"]
+    fused = fuse([], lexical, weight=0.5, total_idf=2.0)
+    assert [item.id for item in fused] == ["a", "b", "c"]
+
+
+@given(dense=LEG, lexical=LEG, weight=WEIGHT, keep=st.integers(0, 20))
+def test_keep_cuts_the_list_and_nothing_else(
+    dense: dict[str, float], lexical: dict[str, float], weight: float, keep: int
+) -> None:
+    legs = ranked(dense), ranked(lexical)
+    everything = fuse(*legs, weight=weight, total_idf=1.0)
+    assert fuse(*legs, weight=weight, total_idf=1.0, keep=keep) == everything[:keep]
+
+
+def test_nothing_fused_is_nothing() -> None:
+    assert fuse([], [], weight=0.5, total_idf=1.0) == []
+
+
+def test_the_dense_weight_grows_with_what_the_embedder_knows() -> None:
+    weights = [dense_weight(share / 10) for share in range(11)]
+    assert weights == sorted(set(weights))
+    assert (weights[0], weights[-1]) == (0.0, DENSE_WEIGHT)
+
+
+def test_idf_is_bm25s() -> None:
+    assert idf("word", 100, 7) == pytest.approx(math.log(1 + 93.5 / 7.5))
+    assert idf("word", 100, 100) == pytest.approx(math.log(1 + 0.5 / 100.5))
+    assert idf("word", 1, 1) > 0
+
+
+def test_idf_of_an_unseen_term_depends_on_whether_it_is_a_number() -> None:
+    unseen = math.log(1 + 100.5 / 0.5)
+    assert idf("wort", 100, 0) == pytest.approx(UNSEEN * unseen)
+    assert idf("1042", 100, 0) == idf("v2", 100, 0) == pytest.approx(UNSEEN_NUMBER * unseen)
+
+
+@given(documents=st.integers(0, 10**7), frequency=st.integers(0, 2 * 10**7))
+def test_idf_is_positive_whatever_an_engine_estimates(documents: int, frequency: int) -> None:
+    assert 0.0 < idf("term", documents, frequency) < 50.0
+
+
+@given(documents=st.integers(2, 10**6), frequency=st.integers(1, 10**6))
+def test_rarer_terms_weigh_more(documents: int, frequency: int) -> None:
+    if frequency < documents:
+        assert idf("term", documents, frequency) > idf("term", documents, frequency + 1)

@@ -1,0 +1,133 @@
+"""The house rules of DESIGN.md and STYLE.md, read from the source and from a fresh process."""
+
+from __future__ import annotations
+
+import ast
+import json
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from ingest.documents import Document
+from qa.knowledge_base import KnowledgeBase
+from retrieval.embedding import Embedder
+from tests.qa.commands import REPOSITORY, environment
+
+PACKAGES = ("ingest", "retrieval", "qa")
+SOURCES = sorted(path for package in PACKAGES for path in (REPOSITORY / package).rglob("*.py"))
+PRINTERS = {"qa/cli.py", "qa/rendering.py", "qa/progress.py"}
+ENVIRONMENT = {
+    "qa/settings.py": "the one reader of the environment",
+    "ingest/loaders/offline_unstructured.py": "sets the opt-outs that unstructured reads",
+}
+FROM_INGEST = {"ingest.documents", "ingest.errors"}  # all that retrieval may import of it
+HEAVY = {
+    "torch", "sentence_transformers", "transformers", "unstructured", "llama_index", "langchain",
+    "langchain_core", "qdrant_client", "openai",
+}  # fmt: skip
+
+
+def name_of(path: Path) -> str:
+    return path.relative_to(REPOSITORY).as_posix()
+
+
+def tree_of(path: Path) -> ast.Module:
+    return ast.parse(path.read_text("utf-8"))
+
+
+def imports_of(path: Path) -> Iterator[str]:
+    """Dotted names of all that a module imports, inside functions too."""
+    for node in ast.walk(tree_of(path)):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{name_of(path)}: write the whole name of what you import"
+            yield node.module or ""
+            yield from (f"{node.module}.{alias.name}" for alias in node.names)
+
+
+every_source = pytest.mark.parametrize("path", SOURCES, ids=name_of)
+
+
+@every_source
+def test_imports_point_to_the_left(path: Path) -> None:
+    package = path.relative_to(REPOSITORY).parts[0]
+    right = PACKAGES[PACKAGES.index(package) + 1 :]
+    for module in imports_of(path):
+        top = module.partition(".")[0]
+        assert top not in right, f"{name_of(path)} imports {module}"
+        assert top not in ("tests", "bench"), f"{name_of(path)} imports {module}"
+        if package == "retrieval" and top == "ingest":
+            assert any(f"{module}.".startswith(f"{allowed}.") for allowed in FROM_INGEST), module
+
+
+@every_source
+def test_only_the_command_prints(path: Path) -> None:
+    if name_of(path) in PRINTERS:
+        return
+    for node in ast.walk(tree_of(path)):
+        prints = isinstance(node, ast.Call) and ast.unparse(node.func) in (
+            "print", "pprint", "sys.stdout.write", "sys.stderr.write",
+        )  # fmt: skip
+        assert not prints, f"{name_of(path)}:{getattr(node, 'lineno', '')} prints"
+
+
+@every_source
+def test_the_environment_is_read_in_one_place(path: Path) -> None:
+    if name_of(path) in ENVIRONMENT:
+        return
+    for node in ast.walk(tree_of(path)):
+        reads = isinstance(node, ast.Attribute) and ast.unparse(node) in (
+            "os.environ", "os.getenv", "os.environb", "os.putenv",
+        )  # fmt: skip
+        assert not reads, f"{name_of(path)}:{getattr(node, 'lineno', '')} reads the environment"
+    assert not {"os.environ", "os.getenv"} & set(imports_of(path))
+
+
+def test_the_lists_of_exceptions_are_up_to_date() -> None:
+    names = {name_of(path) for path in SOURCES}
+    assert names >= PRINTERS
+    assert names >= ENVIRONMENT.keys()
+
+
+@every_source
+def test_a_catch_all_raises_again_or_says_why_not(path: Path) -> None:
+    lines = path.read_text("utf-8").splitlines()
+    for node in ast.walk(tree_of(path)):
+        if not isinstance(node, ast.ExceptHandler):
+            continue
+        caught = ast.unparse(node.type) if node.type else "BaseException"
+        if caught not in ("Exception", "BaseException"):
+            continue
+        raises = any(isinstance(inner, ast.Raise) for inner in ast.walk(node))
+        reason = lines[node.lineno - 1].partition("# noqa: BLE001 - ")[2]
+        assert raises or reason, f"{name_of(path)}:{node.lineno} swallows {caught}"
+
+
+ASK = """
+import json, sys
+import qa
+with qa.KnowledgeBase.open(sys.argv[1], create=False) as kb:
+    text = kb.ask("How many days of annual leave do I have?").text
+    kb.search("leave")
+print(json.dumps([text, sorted({name.partition(".")[0] for name in sys.modules})]))
+"""
+
+
+def test_asking_an_embedded_base_imports_nothing_heavy(tmp_path: Path, embedder: Embedder) -> None:
+    with KnowledgeBase.open(tmp_path / "kb", embedder=embedder) as kb:
+        kb.ingest_documents([Document.from_text("You have 25 days of annual leave.", uri="a")])
+    process = subprocess.run(
+        [sys.executable, "-c", ASK, str(tmp_path / "kb")],
+        capture_output=True,
+        text=True,
+        check=True,
+        env=environment(),
+    )
+    text, modules = json.loads(process.stdout)
+    assert "25 days" in text
+    assert HEAVY.isdisjoint(modules)
+    assert {"qdrant_edge", "openvino"} <= set(modules)
