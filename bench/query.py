@@ -22,8 +22,10 @@ from bench.common import parser, peak_memory_mb, quantiles, report, temporary_ba
 from bench.corpus import chunk_texts
 from ingest.documents import Chunk, Document, Prepared
 from qa import KnowledgeBase
+from retrieval.edge_store import EdgeStore
 from retrieval.embedding import Embedder, Vectors
 from retrieval.fusion import CANDIDATES
+from retrieval.store import TERMS, VECTOR
 from retrieval.terms import analyse_query
 
 LIMITS = {"search p50 / parts p50": "<= 1.3"}
@@ -65,10 +67,15 @@ def _seconds(call: Any) -> float:
 
 
 def _bare(base: KnowledgeBase, embedder: Embedder, question: str) -> None:
-    vector = embedder.embed_query(question)
+    from qdrant_edge import Query, QueryRequest, TextQuery
+
+    vector = embedder.embed_query(question).tolist()
+    terms = " ".join(analyse_query(question))
     store = base._opened.store
-    store.search(vector, "", limit=CANDIDATES)
-    store.search(None, " ".join(analyse_query(question)), limit=CANDIDATES)
+    assert isinstance(store, EdgeStore)
+    with store._engine() as shard:
+        for query in (Query.Nearest(vector, using=VECTOR), TextQuery(TERMS, terms)):
+            shard.query(QueryRequest(query=query, limit=CANDIDATES, with_payload=False))
 
 
 def _questions(folder: Path) -> list[str]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass
-from functools import partial
+from functools import cached_property, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 from urllib.parse import urlsplit
@@ -42,6 +42,10 @@ class _Place(Protocol):
 
     def open(self, dimension: int | None) -> Store: ...
 
+    def close(self) -> None:
+        """Let go of a place that is not opened."""
+        ...
+
 
 def open_base(
     target: str | os.PathLike[str],
@@ -58,6 +62,7 @@ def open_base(
     place = _place(target, settings)
     exists = place.exists()
     if not exists and not create:
+        place.close()
         raise BadRequest(
             f"there is no knowledge base at {place.location}; make it with `kbqa ingest FOLDER`"
         )
@@ -142,6 +147,9 @@ class _Folder:
             self._folder, dimension=dimension, lock_timeout=self._settings.lock_timeout
         )
 
+    def close(self) -> None:
+        """Nothing is held before it is open."""
+
 
 class _Server:
     """A base on a Qdrant server: the last part of the URL's path is its name."""
@@ -157,13 +165,17 @@ class _Server:
     def exists(self) -> bool:
         from retrieval.server_store import ServerStore
 
-        return ServerStore.exists(self._client(), self._name)
+        return ServerStore.exists(self._client, self._name)
 
     def open(self, dimension: int | None) -> Store:
         from retrieval.server_store import ServerStore
 
-        return ServerStore(self._client(), self._name, dimension=dimension)
+        return ServerStore(self._client, self._name, dimension=dimension)
 
+    def close(self) -> None:
+        self._client.close()
+
+    @cached_property
     def _client(self) -> QdrantClient:
         from retrieval.server_store import connect
 

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from itertools import pairwise
 
 _BLOCK_START = re.compile(
-    r"[ \t]*(?:[-*+•·]|\d{1,3}[.)、]|[(（]\d{1,3}[)）]|#{1,6}|\||>|```|~~~"
+    r"[ \t]*(?:[-*+•·](?!\d)|\d{1,3}[.)、](?!\d)|[(（]\d{1,3}[)）]|#{1,6}|\||>|```|~~~"
     r"|[^\s:：。，,.]{1,16}[:：]\s?\S)"  # a line of a form: "Date: 3 May"
 )
 _GOES_ON = re.compile(r"[ \t]*[a-z\d(（]")

@@ -18,6 +18,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator, Sequence
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -330,7 +331,9 @@ def _from_engine(record: Any) -> Point:
 
 def _ranked(points: Sequence[Any]) -> list[Scored]:
     scored = [Scored(point.id, point.score) for point in points]
-    return sorted(scored, key=lambda item: (-item.score, item.id))
+    if any(first.score == second.score for first, second in pairwise(scored)):
+        scored.sort(key=lambda item: (-item.score, item.id))
+    return scored
 
 
 def _filter(where: Where, unless: Where | None = None) -> Any:

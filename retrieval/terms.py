@@ -23,7 +23,7 @@ import Stemmer
 CJK = "\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uac00-\ud7af\uf900-\ufaff"
 _RUN = re.compile(rf"[{CJK}]+|[^\W_{CJK}]+(?:[_\-.][^\W_{CJK}]+)*")
 _PART = re.compile(r"[^\W_]+")
-_CAMEL = re.compile(r"[A-Z]+(?=[A-Z][a-z])|[A-Z]?[a-z]+|[A-Z]+|\d+|[^\W\d_a-zA-Z]+")
+_CAMEL = re.compile(r"[A-Z]+(?=[A-Z][a-z])|[A-Z]?[^\W\d_A-Z]+|[A-Z]+|\d+")
 _IS_CJK = re.compile(rf"[{CJK}]")
 
 # The function words of English, articles to auxiliaries; question words among them, since a

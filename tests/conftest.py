@@ -67,9 +67,10 @@ def _no_foreign_settings(
 ) -> None:
     """A home, a current folder and an environment in which nobody has configured anything."""
     for name in list(os.environ):
-        if name.upper().startswith(FOREIGN_PREFIXES) or name.upper().endswith(FOREIGN_SUFFIXES):
-            if name != "KBQA_TEST_QDRANT_URL":
-                monkeypatch.delenv(name)
+        upper = name.upper()
+        foreign = upper.startswith(FOREIGN_PREFIXES) or upper.endswith(FOREIGN_SUFFIXES)
+        if foreign and name != "KBQA_TEST_QDRANT_URL":
+            monkeypatch.delenv(name)
     home = tmp_path_factory.mktemp("home")
     monkeypatch.setenv("HOME", str(home))
     monkeypatch.setenv("XDG_CACHE_HOME", str(user_cache))

@@ -1,4 +1,4 @@
-"""Stand-ins for what costs time and adds nothing to a test. Functions and small classes, no mocks."""
+"""Stand-ins for what costs time and adds nothing to a test: functions and small classes."""
 
 from __future__ import annotations
 

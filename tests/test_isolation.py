@@ -13,7 +13,7 @@ from qa.settings import load_settings
 
 @pytest.mark.filterwarnings("ignore:A test tried to use")
 def test_the_network_ends_at_the_loopback() -> None:
-    with socket.socket() as far, pytest.raises(RuntimeError, match="192.0.2.1"):
+    with socket.socket() as far, pytest.raises(RuntimeError, match=r"192\.0\.2\.1"):
         far.connect(("192.0.2.1", 80))
     with socket.create_server(("127.0.0.1", 0)) as server, socket.socket() as near:
         near.connect(server.getsockname())

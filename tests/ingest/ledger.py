@@ -81,5 +81,5 @@ def write(folder: Path, **files: str) -> None:
 
 def counts(report: SyncReport) -> dict[str, int]:
     """The counts of a report that are not 0, less chunks."""
-    names = "added changed renamed removed unchanged failed skipped withheld".split()
+    names = ["added", "changed", "renamed", "removed", "unchanged", "failed", "skipped", "withheld"]
     return {name: value for name in names if (value := getattr(report, name))}

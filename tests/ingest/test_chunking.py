@@ -83,9 +83,7 @@ def test_any_text_is_covered_in_chunks_that_fit(
     text: str, media_type: str, max_tokens: int
 ) -> None:
     starts = HashEmbedder().token_starts(text)
-    chunks = split(
-        document(text, media_type), token_starts=lambda _: starts, max_tokens=max_tokens
-    )
+    chunks = split(document(text, media_type), token_starts=lambda _: starts, max_tokens=max_tokens)
     assert_chunks_cover(text, chunks)
     capacity = min(CHUNK_TOKENS, max(8, max_tokens - HEADER_TOKENS))
     for chunk in chunks:

@@ -15,7 +15,6 @@ from ingest.sync import BATCH_DOCUMENTS, Progress, SyncReport, apply, in_batches
 from ingest.walking import Failure
 from tests.ingest.ledger import Ledger, counts, ingest, prepared, write
 
-
 # titles of their own: that of a text without a heading is its file's name
 ALPHA, ALPHA_0 = "# A\n\nAlpha one.", "# A\n\nAlpha 0ne."
 
@@ -94,12 +93,8 @@ CASES = {
     "edited": Case(
         lambda d: edit(d, "a.md", "Alpha 1, edited."), {"changed": 1, "unchanged": 2}, ("replace",)
     ),
-    "edited, same size and mtime": Case(
-        keep_mtime, {"changed": 1, "unchanged": 2}, ("replace",)
-    ),
-    "deleted": Case(
-        lambda d: (d / "a.md").unlink(), {"removed": 1, "unchanged": 2}, ("remove",)
-    ),
+    "edited, same size and mtime": Case(keep_mtime, {"changed": 1, "unchanged": 2}, ("replace",)),
+    "deleted": Case(lambda d: (d / "a.md").unlink(), {"removed": 1, "unchanged": 2}, ("remove",)),
     "renamed": Case(rename("a.md", "z.md"), {"renamed": 1, "unchanged": 2}, ("rename",)),
     "moved to a sub-folder": Case(
         rename("a.md", "new/a.md"), {"renamed": 1, "unchanged": 2}, ("rename",)
@@ -123,9 +118,7 @@ CASES = {
     "copied": Case(
         lambda d: shutil.copy(d / "a.md", d / "copy.md"), {"added": 1, "unchanged": 3}, ("replace",)
     ),
-    "emptied": Case(
-        lambda d: edit(d, "a.md", ""), {"failed": 1, "unchanged": 2}, ()
-    ),
+    "emptied": Case(lambda d: edit(d, "a.md", ""), {"failed": 1, "unchanged": 2}, ()),
 }
 
 

@@ -82,6 +82,12 @@ def test_a_wrapped_line_goes_on() -> None:
     assert split(chinese) == ["水泵每运行五百小时\n需要加注一次润滑油。", "密封件两年一换。"]
 
 
+@pytest.mark.parametrize("number", ["0.004", "-5", "12)34", "1889"])
+def test_a_number_at_the_start_of_a_wrapped_line_is_no_list_item(number: str) -> None:
+    text = f"For this unit a penalty weight of\n{number} was chosen by the team."
+    assert split(text) == [text]
+
+
 def test_lines_of_a_form_are_statements() -> None:
     form = "Date: 3 May\nPlace: Room 4\nPresent: Ann, Bob"
     assert split(form) == form.split("\n")

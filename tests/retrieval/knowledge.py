@@ -33,7 +33,7 @@ def prepared(uri: str, text: str, **options: Any) -> Prepared:
     return Prepared(document, split(document, token_starts=starts, max_tokens=tokens + 26))
 
 
-def contents(store: Store) -> dict[str, Mapping[str, Any]]:
+def contents(store: Store) -> dict[int, Mapping[str, Any]]:
     """Every point but the base's own, by id."""
     kinds = ["document", "content", "chunk", "journal"]
     return {point.id: point.payload for point in store.scan({"kind": kinds})}
@@ -61,7 +61,7 @@ class CrashingStore:
         self._count()
         self._store.write(points)
 
-    def delete(self, ids: Sequence[str]) -> None:
+    def delete(self, ids: Sequence[int]) -> None:
         self._count()
         self._store.delete(ids)
 

@@ -11,30 +11,30 @@ from retrieval.hits import Leg
 from retrieval.store import Scored
 
 UNIT = st.floats(0, 1)
-LEG = st.dictionaries(st.sampled_from("abcdefgh"), UNIT, max_size=8)
+LEG = st.dictionaries(st.integers(1, 8), UNIT, max_size=8)
 WEIGHT = st.floats(0, 1)
 
 
-def ranked(scores: dict[str, float]) -> list[Scored]:
+def ranked(scores: dict[int, float]) -> list[Scored]:
     order = sorted(scores.items(), key=lambda item: (-item[1], item[0]))
     return [Scored(*item) for item in order]
 
 
 def scores_of(
-    dense: dict[str, float], lexical: dict[str, float], weight: float, total: float = 1.0
-) -> dict[str, float]:
+    dense: dict[int, float], lexical: dict[int, float], weight: float, total: float = 1.0
+) -> dict[int, float]:
     fused = fuse(ranked(dense), ranked(lexical), weight=weight, total_idf=total)
     return {item.id: item.score for item in fused}
 
 
 def test_the_score_is_the_weighted_mean_of_cosine_and_coverage() -> None:
     fused = fuse(
-        [Scored("a", 0.8), Scored("b", 0.5)],
-        [Scored("c", 9.0), Scored("b", 6.0)],
+        [Scored(1, 0.8), Scored(2, 0.5)],
+        [Scored(3, 9.0), Scored(2, 6.0)],
         weight=0.25,
         total_idf=12.0,
     )
-    assert [item.id for item in fused] == ["c", "b", "a"]
+    assert [item.id for item in fused] == [3, 2, 1]
     assert [item.score for item in fused] == pytest.approx([0.5625, 0.5, 0.2])
     assert [item.legs for item in fused] == [
         {"lexical": Leg(1, 9.0)},
@@ -45,7 +45,7 @@ def test_the_score_is_the_weighted_mean_of_cosine_and_coverage() -> None:
 
 @given(dense=LEG, lexical=LEG, weight=WEIGHT)
 def test_scores_of_normalised_legs_lie_within_0_and_1(
-    dense: dict[str, float], lexical: dict[str, float], weight: float
+    dense: dict[int, float], lexical: dict[int, float], weight: float
 ) -> None:
     fused = fuse(ranked(dense), ranked(lexical), weight=weight, total_idf=1.0)
     assert {item.id for item in fused} == dense.keys() | lexical.keys()
@@ -54,9 +54,9 @@ def test_scores_of_normalised_legs_lie_within_0_and_1(
     assert order == sorted(order)
 
 
-@given(dense=LEG, lexical=LEG, weight=WEIGHT, name=st.sampled_from("abcdefgh"), more=UNIT)
+@given(dense=LEG, lexical=LEG, weight=WEIGHT, name=st.integers(1, 8), more=UNIT)
 def test_more_in_either_leg_is_never_less_in_sum(
-    dense: dict[str, float], lexical: dict[str, float], weight: float, name: str, more: float
+    dense: dict[int, float], lexical: dict[int, float], weight: float, name: int, more: float
 ) -> None:
     before = scores_of(dense, lexical, weight)
     for legs in (
@@ -71,25 +71,25 @@ def test_more_in_either_leg_is_never_less_in_sum(
 
 
 @given(dense=LEG, weight=WEIGHT)
-def test_without_terms_the_dense_leg_stands_alone(dense: dict[str, float], weight: float) -> None:
+def test_without_terms_the_dense_leg_stands_alone(dense: dict[int, float], weight: float) -> None:
     assert scores_of(dense, {}, weight, total=0.0) == dense
 
 
 def test_a_negative_cosine_counts_as_0() -> None:
-    (found,) = fuse([Scored("a", -0.3)], [], weight=1.0, total_idf=1.0)
+    (found,) = fuse([Scored(1, -0.3)], [], weight=1.0, total_idf=1.0)
     assert found.score == 0.0
     assert found.legs == {"dense": Leg(1, -0.3)}
 
 
 def test_ties_are_ordered_by_id() -> None:
-    lexical = [Scored(id_, 1.0) for id_ in "cab"]
+    lexical = [Scored(id_, 1.0) for id_ in (3, 1, 2)]
     fused = fuse([], lexical, weight=0.5, total_idf=2.0)
-    assert [item.id for item in fused] == ["a", "b", "c"]
+    assert [item.id for item in fused] == [1, 2, 3]
 
 
 @given(dense=LEG, lexical=LEG, weight=WEIGHT, keep=st.integers(0, 20))
 def test_keep_cuts_the_list_and_nothing_else(
-    dense: dict[str, float], lexical: dict[str, float], weight: float, keep: int
+    dense: dict[int, float], lexical: dict[int, float], weight: float, keep: int
 ) -> None:
     legs = ranked(dense), ranked(lexical)
     everything = fuse(*legs, weight=weight, total_idf=1.0)

