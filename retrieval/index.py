@@ -20,6 +20,8 @@ import threading
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, fields, replace
+from itertools import repeat
+from pathlib import PurePosixPath
 from typing import Any
 
 from ingest.documents import Chunk, Document, FileEntry, Page, Prepared, Record, Section
@@ -182,7 +184,8 @@ class Index:
             self._store.optimize(more_to_come=True)
 
     def rename(self, pairs: Sequence[tuple[str, FileEntry]]) -> None:
-        """Give documents another uri and file; vectors are copied, nothing is embedded."""
+        """Give documents another uri and file. Vectors are copied; only a document whose title is
+        its file's name is embedded anew."""
         with self._writing:
             for old, entry in pairs:
                 self._rename(old, entry)
@@ -246,20 +249,36 @@ class Index:
         document, row = self.document(old), self._row(old)
         if document is None or row is None:
             return
-        renamed = replace(document, uri=entry.uri)
+        named_after_file = document.title == PurePosixPath(old).stem
+        title = PurePosixPath(entry.uri).stem if named_after_file else document.title
+        renamed = replace(document, uri=entry.uri, title=title)
         with self._journalled([old, entry.uri]):
-            points = [
-                _renamed_chunk(point, renamed)
-                for point in self._store.scan(
-                    {"kind": "chunk", "document_id": document.id}, vectors=True
-                )
-            ]
+            points = self._renamed_chunks(document, renamed)
             self._store.write([*points, *_content_points(renamed)])
-            fresh = {**row, "uri": entry.uri, "document_id": renamed.id, **_file_fields(entry)}
+            fresh = {
+                **row,
+                "uri": entry.uri,
+                "document_id": renamed.id,
+                "title": title,
+                **_file_fields(entry),
+            }
             self._version += 1
             self._store.write([Point(_row_id(entry.uri), fresh)])
             if old != entry.uri:
                 self._store.delete([_row_id(old)])
+
+    def _renamed_chunks(self, document: Document, renamed: Document) -> list[Point]:
+        """The chunks under the new name, with their vectors unless the title is another one."""
+        where = {"kind": "chunk", "document_id": document.id}
+        points = list(self._store.scan(where, vectors=True))
+        if renamed.title == document.title:
+            return [_renamed_chunk(point, renamed) for point in points]
+        chunks = [
+            replace(_chunk(point), uri=renamed.uri, document_id=renamed.id, title=renamed.title)
+            for point in points
+        ]
+        vectors = self._embedder.embed([chunk.embedded_text for chunk in chunks])
+        return [_chunk_point(*pair) for pair in zip(chunks, repeat(renamed), vectors, strict=False)]
 
     def _journalled(self, uris: Sequence[str]) -> _Journal:
         return _Journal(self, self._store, list(uris))

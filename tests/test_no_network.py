@@ -22,7 +22,7 @@ from qa import KnowledgeBase
 with KnowledgeBase.open(Path(sys.argv[1])) as kb:
     report = kb.ingest(sys.argv[2])
     assert report.added > 20 and not report.failed, report
-    for question in ("When will version 1 of the cloud API stop working?", "LS-400 台式机保修多长时间？"):
+    for question in ("When will version 1 of the API stop working?", "LS-400 台式机保修多长时间？"):
         answer = kb.ask(question)
         assert answer.citations and all(c.verified for c in answer.citations), answer
         print(answer.text)

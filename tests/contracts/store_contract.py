@@ -227,7 +227,7 @@ class StoreContract:
         }
         store.write([chunk(number, text) for number, text in texts.items()])
 
-        def found(question: str) -> list[str]:
+        def found(question: str) -> list[int]:
             return ids(store.search(None, " ".join(analyse_query(question)), limit=9)[1])
 
         assert found("铁塔在哪里") == [uid(1)]

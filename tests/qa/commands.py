@@ -41,9 +41,7 @@ class Done:
 class Kbqa:
     """Runs `kbqa ARGS` through its real entry point in this process."""
 
-    def __init__(
-        self, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
-    ) -> None:
+    def __init__(self, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
         self._capsys = capsys
         self._monkeypatch = monkeypatch
 
@@ -52,12 +50,12 @@ class Kbqa:
         self._monkeypatch.setattr(sys, "argv", ["kbqa", *map(str, arguments)])
         try:
             main()
-            code = 0
+            code: str | int | None = None
         except SystemExit as exc:
-            assert exc.code is None or isinstance(exc.code, int)
-            code = exc.code or 0
+            code = exc.code
         out, err = self._capsys.readouterr()
-        return Done(code, out, err)
+        assert code is None or isinstance(code, int)
+        return Done(code or 0, out, err)
 
 
 def command(*arguments: str | Path) -> list[str]:

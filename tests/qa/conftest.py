@@ -68,9 +68,7 @@ def docs(tmp_path: Path) -> Path:
 
 
 @pytest.fixture(scope="session")
-def library(
-    tmp_path_factory: pytest.TempPathFactory, embedder: Embedder, cache_dir: Path
-) -> Path:
+def library(tmp_path_factory: pytest.TempPathFactory, embedder: Embedder, cache_dir: Path) -> Path:
     """A closed base of the four files. To be copied, not opened."""
     folder = tmp_path_factory.mktemp("library")
     documents = write_documents(folder / "docs")

@@ -4,8 +4,8 @@ import re
 
 import pytest
 
-from qa.extractive import MAX_SENTENCES, NAME
 from ingest.documents import Document
+from qa.extractive import MAX_SENTENCES, NAME
 from qa.knowledge_base import KnowledgeBase
 from qa.language import NOT_ANSWERED
 from qa.turn import Answer

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import fields
 from pathlib import Path
@@ -75,7 +75,7 @@ def test_ingest_tells_its_progress(docs: Path, kb: KnowledgeBase) -> None:
 
 
 def test_ingest_of_a_wrong_path_is_told(kb: KnowledgeBase, tmp_path: Path) -> None:
-    with pytest.raises(BadRequest, match="no such file or folder: .*nowhere"):
+    with pytest.raises(BadRequest, match=r"no such file or folder: .*nowhere"):
         kb.ingest(tmp_path / "nowhere")
     assert kb.status().documents == 4
 
@@ -118,7 +118,7 @@ def test_texts_from_elsewhere_survive_an_ingest(kb: KnowledgeBase, docs: Path) -
 
 
 def test_a_source_that_fails_leaves_the_base_usable(kb: KnowledgeBase) -> None:
-    def documents():  # type: ignore[no-untyped-def]
+    def documents() -> Iterator[Document]:
         yield Document.from_text("One.", uri="1")
         raise OSError("the source is gone")
 

@@ -243,8 +243,9 @@ def test_an_answer_without_marks_has_no_citations() -> None:
     assert (turn.text, turn.citations, turn.abstained) == ("In Paris.", (), False)
 
 
-@pytest.mark.parametrize("tokens", [["In Paris [1, 9]."], list("In Paris [1, 9]."), ["In Paris [1",
-                                                                                    ", 9]."]])  # fmt: skip
+@pytest.mark.parametrize(
+    "tokens", [["In Paris [1, 9]."], list("In Paris [1, 9]."), ["In Paris [1", ", 9]."]]
+)
 def test_streaming_gives_the_same_answer(tokens: list[str]) -> None:
     whole, _ = cited("In Paris [1, 9].")
     turn, seen = cited(*tokens, streamed=True)

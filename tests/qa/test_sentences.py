@@ -9,9 +9,9 @@ from hypothesis import strategies as st
 from qa.sentences import sentences
 
 PIECES = st.sampled_from(
-    ["The pump", " ", "\n", "\n\n", ". ", "。", "！", "? ", "…", "Dr. ", "v2.10.3", "水泵", "密封件",
-     "- ", "1. ", "（1）", "| a | b |\n", "|---|---|\n", "# ", "```\n", "日期：", "Date: ", "😀", "\t",
-     "\u3000", "”", "e.g. ", "3.14", "> ", "\u00a0", "\r\n", "a" * 30]
+    ["The pump", " ", "\n", "\n\n", ". ", "。", "！", "? ", "…", "Dr. ", "v2.10.3", "水泵",
+     "密封件", "- ", "1. ", "（1）", "| a | b |\n", "|---|---|\n", "# ", "```\n", "日期：",
+     "Date: ", "😀", "\t", "\u3000", "”", "e.g. ", "3.14", "> ", "\u00a0", "\r\n", "a" * 30]
 )  # fmt: skip
 TEXTS = st.one_of(st.text(max_size=80), st.lists(PIECES, max_size=25).map("".join))
 

@@ -13,20 +13,20 @@ def sizes(points: list[Point]) -> list[int]:
 
 
 def test_cuts_at_so_many_points() -> None:
-    points = [Point(str(number), {"n": number}) for number in range(2 * BATCH_POINTS + 1)]
+    points = [Point(number, {"n": number}) for number in range(2 * BATCH_POINTS + 1)]
     assert sizes(points) == [BATCH_POINTS, BATCH_POINTS, 1]
     assert sizes([]) == []
 
 
 def test_cuts_at_so_many_bytes() -> None:
-    third = Point("a", {"nested": {"list": ["x" * (BATCH_BYTES // 3 - 100)]}})
+    third = Point(1, {"nested": {"list": ["x" * (BATCH_BYTES // 3 - 100)]}})
     assert sizes([third] * 7) == [3, 3, 1]
-    chinese = Point("a", {"text": "中" * (BATCH_BYTES // 3 - 100)})
+    chinese = Point(1, {"text": "中" * (BATCH_BYTES // 3 - 100)})
     assert sizes([chinese, chinese]) == [1, 1]
-    vector = Point("a", {}, np.zeros(BATCH_BYTES // 50, np.float32))
+    vector = Point(1, {}, np.zeros(BATCH_BYTES // 50, np.float32))
     assert sizes([vector] * 5) == [2, 2, 1]
 
 
 def test_a_point_beyond_the_limit_stands_alone() -> None:
-    large, small = Point("a", {"text": "x" * 2 * BATCH_BYTES}), Point("b", {})
+    large, small = Point(1, {"text": "x" * 2 * BATCH_BYTES}), Point(2, {})
     assert sizes([small, large, small, small]) == [1, 1, 2]

@@ -474,3 +474,16 @@ def test_vectors_survive_a_rename(tmp_path: Path) -> None:
     assert after.vector is not None
     np.testing.assert_array_equal(before.vector, after.vector)
     assert after.payload["terms"] == before.payload["terms"]
+
+
+def test_a_title_that_is_the_file_name_follows_a_rename(tmp_path: Path) -> None:
+    with open_index(tmp_path) as index:
+        index.replace([prepared("plan-2024.txt", LEAVE, title="plan-2024")])
+        index.rename([("plan-2024.txt", entry("plan-2025.txt"))])
+        (hit,) = index.search("plan-2025", 1)
+        assert (hit.uri, hit.chunk.title) == ("plan-2025.txt", "plan-2025")
+        assert "lexical" in hit.legs
+        document = index.document("plan-2025.txt")
+        assert document is not None
+        assert document.title == "plan-2025"
+        assert [record.title for record in index.documents()] == ["plan-2025"]
