@@ -53,7 +53,10 @@ class Candidate:
 
 
 def answer_extractively(index: Index, embedder: Embedder) -> Handler:
-    """A handler in the model's place that answers with sentences of `turn.hits`."""
+    """A handler in the model's place that answers with sentences of `turn.hits`.
+
+    It streams nothing: `cite_sources` passes on the text of an answer that brings its citations.
+    """
 
     def handler(turn: Turn) -> Turn:
         chosen = choose(rank(turn.question, turn.hits, index, embedder))
@@ -62,8 +65,6 @@ def answer_extractively(index: Index, embedder: Embedder) -> Handler:
             citation_of(number, candidate.hit, candidate.start, candidate.end)
             for number, candidate in enumerate(chosen, 1)
         )
-        if turn.on_token:
-            turn.on_token(text)
         return replace(turn, text=text, citations=citations, model=NAME, abstained=not chosen)
 
     return handler

@@ -37,9 +37,11 @@ class MarkFilter:
         self._started = False
         self.text = ""
         self.refused = False
+        self.fed = False
 
     def feed(self, token: str) -> None:
         """Take the next piece of the model's answer."""
+        self.fed = True
         self._pending += token
         if not self._started:
             beginning = self._pending.lstrip()

@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 
 from ingest.errors import BadRequest
 from qa.models import PRESETS
-from qa.settings import Settings, environ, is_url, kb_folder
+from qa.settings import ENV_PREFIX, Settings, environ, is_url, kb_folder
 from retrieval.edge_store import EdgeStore
 from retrieval.embedding import DEFAULT_EMBEDDER, Embedder, LazyEmbedder, open_embedder
 from retrieval.index import FORMAT, Base, read_base, write_base
@@ -109,16 +109,19 @@ def _open_embedder(spec: str, settings: Settings) -> Embedder:
     provider, _, model = spec.partition(":")
     base_url = settings.embedder_base_url
     key = settings.embedder_api_key.get_secret_value() if settings.embedder_api_key else None
+    variable = f"{ENV_PREFIX}EMBEDDER_API_KEY"
     preset = PRESETS.get(provider)
     if preset is not None and model:
         base_url = base_url or preset.base_url
-        key = key or (environ().get(preset.key_variable) if preset.key_variable else None)
+        if preset.key_variable and not key:
+            variable, key = preset.key_variable, environ().get(preset.key_variable)
         spec = f"openai:{model}"
     return open_embedder(
         spec,
         cache_dir=settings.cache_dir,
         base_url=base_url,
         api_key=key,
+        key_variable=variable,
         timeout=settings.timeout,
     )
 

@@ -64,6 +64,7 @@ def open_embedder(
     cache_dir: Path,
     base_url: str | None = None,
     api_key: str | None = None,
+    key_variable: str = "",
     timeout: float = 60.0,
 ) -> Embedder:
     """The embedder that `spec` names.
@@ -72,6 +73,7 @@ def open_embedder(
     `st:NAME|FOLDER`    any model through sentence-transformers (a name is looked up on the hub)
     `openai:MODEL`      an OpenAI-compatible embeddings endpoint at `base_url`
 
+    `key_variable` is the environment variable to name when the endpoint refuses the key.
     Raises BadRequest for a spec of another form, NotConfigured when a part is missing.
     """
     kind, _, model = spec.partition(":")
@@ -90,7 +92,13 @@ def open_embedder(
             )
         from retrieval.openai_embedder import OpenAIEmbedder
 
-        return OpenAIEmbedder(model, base_url=base_url, api_key=api_key or "", timeout=timeout)
+        return OpenAIEmbedder(
+            model,
+            base_url=base_url,
+            api_key=api_key or "",
+            key_variable=key_variable,
+            timeout=timeout,
+        )
     raise BadRequest(
         f"unknown embedder '{spec}': use minilm, st:NAME_OR_FOLDER or openai:MODEL with a base URL"
     )

@@ -34,7 +34,7 @@ def cite_sources(find_document: FindDocument) -> Plugin:
         if answered.citations or answered.abstained:
             marks.finish()
         else:
-            answered = _with_citations(answered, marks, streamed=turn.on_token is not None)
+            answered = _with_citations(answered, marks)
         if not marks.text and turn.on_token:
             turn.on_token(answered.text)
         find = cache(find_document)
@@ -44,8 +44,8 @@ def cite_sources(find_document: FindDocument) -> Plugin:
     return plugin
 
 
-def _with_citations(turn: Turn, marks: MarkFilter, *, streamed: bool) -> Turn:
-    if not streamed:
+def _with_citations(turn: Turn, marks: MarkFilter) -> Turn:
+    if not marks.fed:  # not streaming, or a plugin further in kept the tokens to itself
         marks.feed(turn.text)
     text = marks.finish()
     if marks.refused or not text.strip():

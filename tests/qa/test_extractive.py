@@ -94,7 +94,6 @@ def test_a_document_of_headings_only_answers_nothing(kb: KnowledgeBase) -> None:
     assert answered.text == seen == NOT_ANSWERED["en"]
 
 
-@pytest.mark.xfail(strict=True, reason="qa.extractive streams through the filter of model marks")
 def test_numbers_in_brackets_of_the_quote_are_the_quotes_own(kb: KnowledgeBase) -> None:
     text = "The gearbox ratchet turns left as shown in [12] and in [1, 99]."
     answered, seen = ask(kb, text, "Which way does the gearbox ratchet turn?")

@@ -232,6 +232,17 @@ def test_several_citations_each_once_in_order_of_their_mark() -> None:
     ]
 
 
+def test_an_answer_that_an_inner_plugin_kept_to_itself_is_passed_on_once() -> None:
+    seen: list[str] = []
+    turn = Turn("?", hits=(hit(),), on_token=seen.append)
+    inner = saying("It is in Paris [1].")
+    turn = cite_sources({"tower.txt": DOCUMENT}.get)(
+        turn, lambda t: inner(replace(t, on_token=None))
+    )
+    assert "".join(seen) == turn.text == "It is in Paris [1]."
+    assert [citation.number for citation in turn.citations] == [1]
+
+
 def test_invented_numbers_vanish_and_cite_nothing() -> None:
     turn, _ = cited("In Paris [1], not Lyon [7].")
     assert turn.text == "In Paris [1], not Lyon."
