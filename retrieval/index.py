@@ -18,18 +18,18 @@ import hashlib
 import json
 import threading
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, fields, replace
 from itertools import repeat
 from pathlib import PurePosixPath
-from typing import Any
+from typing import Any, TypeVar
 
 from ingest.documents import Chunk, Document, FileEntry, Page, Prepared, Record, Section
 from ingest.errors import BadRequest, StorageError
 from retrieval.embedding import Embedder
 from retrieval.fusion import CANDIDATES, Fused, dense_weight, fuse, idf
 from retrieval.hits import Hit
-from retrieval.store import Point, Store, Where
+from retrieval.store import Payload, Point, Store, Where
 from retrieval.terms import analyse, analyse_query
 
 FORMAT = 1
@@ -43,6 +43,9 @@ CHUNK_FIELDS = (
     "document_id", "uri", "title", "start", "end", "text", "heading", "page", "position",
 )  # fmt: skip
 FILTERABLE = frozenset({"uri", "media_type", "title", "page"})
+
+
+Read = TypeVar("Read")
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,21 +102,22 @@ class Index:
         clock.lap("embed")
         terms = analyse_query(query)
         limit = max(CANDIDATES, 2 * k)
-        for _ in range(ATTEMPTS):
-            version = self._version
+        weight = dense_weight(known)
+
+        def attempt() -> tuple[list[Hit], dict[str, float]]:
             dense, lexical = self._store.search(
                 vector, " ".join(terms), limit=limit, where=condition
             )
             clock.lap("search")
             weights = self.term_weights(terms)
-            weight = dense_weight(known)
             total = sum(weights.values())
             fused = fuse(dense, lexical, weight=weight, total_idf=total, keep=2 * k + SPARE)
             clock.lap("fuse")
             hits = self._current_hits(fused, k)
             clock.lap("read")
-            if version == self._version:
-                break  # else a document changed in between: found in its old version, gone by now
+            return hits, weights
+
+        hits, weights = self._undisturbed(attempt)
         return Explanation(tuple(hits), weight, known, weights, clock.laps)
 
     def term_weights(self, terms: Sequence[str]) -> dict[str, float]:
@@ -134,18 +138,18 @@ class Index:
     def document(self, uri: str) -> Document | None:
         """A document with its canonical text; None if there is none of that uri."""
         for _ in range(ATTEMPTS):
-            row = self._row(uri)
-            if row is None:
-                return None
-            parts = [_content_id(row["document_id"], number) for number in range(row["parts"])]
-            found = self._store.read(parts)
-            if len(found) == len(parts):
+            row, payloads = self._row_and_parts(uri)
+            if row is None or payloads:
                 break  # else a newer version came in between
         else:
+            with self._writing:
+                row, payloads = self._row_and_parts(uri)
+        if row is None:
+            return None
+        if not payloads:
             raise StorageError(
                 f"the text of {uri} is incomplete in the knowledge base: ingest it again"
             )
-        payloads = [found[part].payload for part in parts]
         head = payloads[0]
         return Document(
             uri=uri,
@@ -221,6 +225,20 @@ class Index:
 
     # --- inside ---
 
+    def _undisturbed(self, attempt: Callable[[], Read]) -> Read:
+        """What `attempt` reads while no document changes.
+
+        If one does in between, what was found in its old version may be gone by now: read again,
+        the last time with the writers waiting.
+        """
+        for _ in range(ATTEMPTS):
+            version = self._version
+            found = attempt()
+            if version == self._version:
+                return found
+        with self._writing:
+            return attempt()
+
     def _current_hits(self, fused: Sequence[Fused], k: int) -> list[Hit]:
         """The first `k` candidates whose version is the one in the ledger."""
         hits: list[Hit] = []
@@ -240,7 +258,17 @@ class Index:
                 break
         return hits[:k]
 
-    def _row(self, uri: str) -> Mapping[str, Any] | None:
+    def _row_and_parts(self, uri: str) -> tuple[Payload | None, list[Payload]]:
+        """The ledger row of a document and the parts of its text; no parts if one is missing."""
+        row = self._row(uri)
+        if row is None:
+            return None, []
+        parts = [_content_id(row["document_id"], number) for number in range(row["parts"])]
+        found = self._store.read(parts)
+        complete = len(found) == len(parts)
+        return row, [found[part].payload for part in parts] if complete else []
+
+    def _row(self, uri: str) -> Payload | None:
         id_ = _row_id(uri)
         point = self._store.read([id_]).get(id_)
         return None if point is None else point.payload
