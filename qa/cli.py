@@ -82,7 +82,7 @@ def ingest(
     json_: Json = False,
     quiet: Quiet = False,
 ) -> None:
-    """Bring the knowledge base in line with folders: only what changed is read.
+    """Ingest folders; only what changed is read.
 
     New, edited, renamed and removed files are told apart. A file that cannot be read is reported
     and stops nothing (exit code 8).
@@ -151,7 +151,7 @@ def ask(
     json_: Json = False,
     quiet: Quiet = False,
 ) -> None:
-    """Answer a question from the documents, with citations.
+    """Answer a question, with citations.
 
     Without a model the answer is the few sentences that answer it, quoted. When the documents do
     not answer, it says so.
@@ -191,7 +191,7 @@ def status(kb: Kb = None, json_: Json = False) -> None:
 
 @app.command()
 def config(kb: Kb = None, json_: Json = False) -> None:
-    """Show every setting, its value, where it comes from, and what it does."""
+    """Show the settings and where they come from."""
     flags: dict[str, Any] = {"kb": kb}
     settings = load_settings(**flags)
     origin = sources(settings, flags)

@@ -14,7 +14,7 @@ from qa.models import PRESETS
 from qa.settings import ENV_PREFIX, Settings, environ, is_url, kb_folder
 from retrieval.edge_store import EdgeStore
 from retrieval.embedding import DEFAULT_EMBEDDER, Embedder, LazyEmbedder, open_embedder
-from retrieval.index import FORMAT, Base, read_base, write_base
+from retrieval.points import FORMAT, Base, read_base, write_base
 from retrieval.store import Store
 
 if TYPE_CHECKING:

@@ -108,8 +108,10 @@ def show_citations(citations: Sequence[Citation]) -> None:
 
 def show_nearest(hits: Sequence[Hit]) -> None:
     """Tell on stderr which passages came nearest to a question without an answer."""
-    if hits:
-        print("nearest passages:", file=sys.stderr)
+    if not hits:
+        print("the knowledge base holds no passages: `kbqa ingest FOLDER`", file=sys.stderr)
+        return
+    print("nearest passages:", file=sys.stderr)
     for hit in hits[:NEAREST]:
         where = place(hit.uri, hit.chunk.page, hit.chunk.heading)
         print(f"  {hit.score:.2f}  {where}", file=sys.stderr)

@@ -1,60 +1,49 @@
 """`Index`: documents in, hits out. All that other packages may call of the store.
 
-A knowledge base consists of points of five kinds:
-
-    base      one: format and embedder
-    document  the ledger: one light row per document, written last; it says which version counts
-    content   canonical text, pages, sections, in parts
-    chunk     passage, terms, vector
-    journal   at most one: the documents whose old or unfinished version may still lie about
-
 A hit counts only if its version is the one in the ledger row. Writing that row is therefore the
 moment at which a document changes, for readers in any thread and after a crash.
 """
 
 from __future__ import annotations
 
-import hashlib
 import json
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, fields, replace
+from dataclasses import dataclass, fields, replace
 from itertools import repeat
 from pathlib import PurePosixPath
-from typing import Any, TypeVar
+from typing import TypeVar
 
-from ingest.documents import Chunk, Document, FileEntry, Page, Prepared, Record, Section
+from ingest.documents import Document, FileEntry, Page, Prepared, Record, Section
 from ingest.errors import BadRequest, StorageError
 from retrieval.embedding import Embedder
 from retrieval.fusion import CANDIDATES, Fused, dense_weight, fuse, idf
 from retrieval.hits import Hit
+from retrieval.points import (
+    CHUNK_FIELDS,
+    JOURNAL_ID,
+    chunk_of,
+    chunk_point,
+    content_id,
+    content_points,
+    file_fields,
+    renamed_chunk,
+    row_id,
+    row_point,
+)
 from retrieval.store import Payload, Point, Store, Where
-from retrieval.terms import analyse, analyse_query
+from retrieval.terms import analyse_query
 
-FORMAT = 1
 _ALL = ""  # key of the number of all passages; no term is empty
-PART = 500_000  # characters of canonical text in one point
 SPARE = 10  # candidates beyond 2k, since in a replaced document each passage may be there twice
 MAX_K = 1000
 ATTEMPTS = 3  # to read what a writer is replacing at the moment
 MAX_QUERY = 20_000  # characters; BM25 and the embedder see no use in more
-CHUNK_FIELDS = (
-    "document_id", "uri", "title", "start", "end", "text", "heading", "page", "position",
-)  # fmt: skip
 FILTERABLE = frozenset({"uri", "media_type", "title", "page"})
 
 
 Read = TypeVar("Read")
-
-
-@dataclass(frozen=True, slots=True)
-class Base:
-    """What a knowledge base remembers of itself."""
-
-    embedder: str
-    dimension: int
-    format: int = FORMAT
 
 
 @dataclass(frozen=True, slots=True)
@@ -176,14 +165,14 @@ class Index:
         vectors = iter(self._embedder.embed(texts))
         with self._writing, self._journalled([item.document.uri for item in batch]):
             chunks = [
-                _chunk_point(chunk, item.document, next(vectors))
+                chunk_point(chunk, item.document, next(vectors))
                 for item in batch
                 for chunk in item.chunks
             ]
-            contents = [point for item in batch for point in _content_points(item.document)]
+            contents = [point for item in batch for point in content_points(item.document)]
             self._store.write([*chunks, *contents])
             self._version += 1  # before the rows: who searches from here on finds the new chunks
-            self._store.write([_row_point(item) for item in batch])
+            self._store.write([row_point(item) for item in batch])
             self._frequencies = {}
             self._store.optimize(more_to_come=True)
 
@@ -197,19 +186,19 @@ class Index:
     def touch(self, entries: Sequence[FileEntry]) -> None:
         """Record new file times of documents whose bytes are the same."""
         with self._writing:
-            rows = self._store.read([_row_id(entry.uri) for entry in entries])
+            rows = self._store.read([row_id(entry.uri) for entry in entries])
             self._store.write(
                 [
-                    replace(rows[id_], payload={**rows[id_].payload, **_file_fields(entry)})
+                    replace(rows[id_], payload={**rows[id_].payload, **file_fields(entry)})
                     for entry in entries
-                    if (id_ := _row_id(entry.uri)) in rows
+                    if (id_ := row_id(entry.uri)) in rows
                 ]
             )
 
     def remove(self, uris: Sequence[str]) -> None:
         """Drop documents; uris that do not exist are ignored."""
         with self._writing, self._journalled(uris):
-            self._store.delete([_row_id(uri) for uri in uris])
+            self._store.delete([row_id(uri) for uri in uris])
             self._frequencies = {}
 
     def recover(self) -> None:
@@ -246,14 +235,14 @@ class Index:
         for candidates in (fused[:k], fused[k:]):
             points = self._store.read([item.id for item in candidates], fields=CHUNK_FIELDS)
             uris = {point.payload["uri"] for point in points.values()} - current.keys()
-            rows = self._store.read([_row_id(uri) for uri in uris], fields=["document_id"])
+            rows = self._store.read([row_id(uri) for uri in uris], fields=["document_id"])
             for uri in uris:
-                row = rows.get(_row_id(uri))
+                row = rows.get(row_id(uri))
                 current[uri] = row.payload["document_id"] if row else ""
             for item in candidates:
                 point = points.get(item.id)
                 if point and point.payload["document_id"] == current[point.payload["uri"]]:
-                    hits.append(Hit(_chunk(point), min(1.0, item.score), item.legs))
+                    hits.append(Hit(chunk_of(point), min(1.0, item.score), item.legs))
             if len(hits) >= k:  # else some were of a version that is going
                 break
         return hits[:k]
@@ -263,13 +252,13 @@ class Index:
         row = self._row(uri)
         if row is None:
             return None, []
-        parts = [_content_id(row["document_id"], number) for number in range(row["parts"])]
+        parts = [content_id(row["document_id"], number) for number in range(row["parts"])]
         found = self._store.read(parts)
         complete = len(found) == len(parts)
         return row, [found[part].payload for part in parts] if complete else []
 
     def _row(self, uri: str) -> Payload | None:
-        id_ = _row_id(uri)
+        id_ = row_id(uri)
         point = self._store.read([id_]).get(id_)
         return None if point is None else point.payload
 
@@ -282,44 +271,44 @@ class Index:
         renamed = replace(document, uri=entry.uri, title=title)
         with self._journalled([old, entry.uri]):
             points = self._renamed_chunks(document, renamed)
-            self._store.write([*points, *_content_points(renamed)])
+            self._store.write([*points, *content_points(renamed)])
             fresh = {
                 **row,
                 "uri": entry.uri,
                 "document_id": renamed.id,
                 "title": title,
-                **_file_fields(entry),
+                **file_fields(entry),
             }
             self._version += 1
-            self._store.write([Point(_row_id(entry.uri), fresh)])
+            self._store.write([Point(row_id(entry.uri), fresh)])
             if old != entry.uri:
-                self._store.delete([_row_id(old)])
+                self._store.delete([row_id(old)])
 
     def _renamed_chunks(self, document: Document, renamed: Document) -> list[Point]:
         """The chunks under the new name, with their vectors unless the title is another one."""
         where = {"kind": "chunk", "document_id": document.id}
         points = list(self._store.scan(where, vectors=True))
         if renamed.title == document.title:
-            return [_renamed_chunk(point, renamed) for point in points]
+            return [renamed_chunk(point, renamed) for point in points]
         chunks = [
-            replace(_chunk(point), uri=renamed.uri, document_id=renamed.id, title=renamed.title)
+            replace(chunk_of(point), uri=renamed.uri, document_id=renamed.id, title=renamed.title)
             for point in points
         ]
         vectors = self._embedder.embed([chunk.embedded_text for chunk in chunks])
-        return [_chunk_point(*pair) for pair in zip(chunks, repeat(renamed), vectors, strict=False)]
+        return [chunk_point(*pair) for pair in zip(chunks, repeat(renamed), vectors, strict=False)]
 
     def _journalled(self, uris: Sequence[str]) -> _Journal:
         return _Journal(self, self._store, list(uris))
 
     def _sweep(self, uris: Sequence[str]) -> None:
         """Drop every version of `uris` that the ledger does not name, and the journal."""
-        rows = self._store.read([_row_id(uri) for uri in uris], fields=["document_id"])
+        rows = self._store.read([row_id(uri) for uri in uris], fields=["document_id"])
         current = [point.payload["document_id"] for point in rows.values()]
         self._store.delete_where(
             {"kind": ["chunk", "content"], "uri": list(uris)},
             unless={"document_id": current} if current else None,
         )
-        self._store.delete([_JOURNAL_ID])
+        self._store.delete([JOURNAL_ID])
 
 
 class _Journal:
@@ -331,7 +320,7 @@ class _Journal:
     def __enter__(self) -> None:
         self._index.recover()
         payload = {"kind": "journal", "uris": json.dumps(self._uris)}
-        self._store.write([Point(_JOURNAL_ID, payload)])
+        self._store.write([Point(JOURNAL_ID, payload)])
 
     def __exit__(self, kind: object, exc: object, traceback: object) -> None:
         if kind is None:
@@ -349,20 +338,6 @@ class _Clock:
         now = time.perf_counter()
         self.laps[name] = self.laps.get(name, 0.0) + now - self._last
         self._last = now
-
-
-def read_base(store: Store) -> Base | None:
-    """What the store says of itself; None for one that was never written to."""
-    point = store.read([_BASE_ID]).get(_BASE_ID)
-    if point is None:
-        return None
-    payload = point.payload
-    return Base(payload["embedder"], payload["dimension"], payload["format"])
-
-
-def write_base(store: Store, base: Base) -> None:
-    """Record the embedder and the format in the store."""
-    store.write([Point(_BASE_ID, {"kind": "base", **asdict(base)})])
 
 
 def _checked(query: str, k: int) -> str:
@@ -386,94 +361,3 @@ def _condition(where: Where | None) -> Where | None:
             raise BadRequest(f"unknown filter field '{name}': use {names} or metadata.NAME")
         condition[name] = value
     return condition
-
-
-def _id(*parts: object) -> int:
-    """63 bits of a hash. Two of a million points share one with a chance of 5 in 10^8; engines
-    hand whole numbers over ten times faster than UUIDs, a quarter of a search's time."""
-    digest = hashlib.blake2b("\0".join(map(str, parts)).encode("utf-8", "surrogatepass"))
-    return int.from_bytes(digest.digest()[:8], "big") >> 1
-
-
-_BASE_ID = _id("base")
-_JOURNAL_ID = _id("journal")
-
-
-def _row_id(uri: str) -> int:
-    return _id("document", uri)
-
-
-def _content_id(document_id: str, number: int) -> int:
-    return _id("content", document_id, number)
-
-
-def _chunk_point(chunk: Chunk, document: Document, vector: Any) -> Point:
-    payload = {
-        "kind": "chunk",
-        **{name: getattr(chunk, name) for name in CHUNK_FIELDS},
-        "heading": list(chunk.heading),
-        "media_type": document.media_type,
-        "metadata": dict(document.metadata),
-        "terms": " ".join(analyse(chunk.embedded_text)),
-    }
-    return Point(_id("chunk", chunk.document_id, chunk.position), payload, vector)
-
-
-def _renamed_chunk(point: Point, document: Document) -> Point:
-    payload = {**point.payload, "uri": document.uri, "document_id": document.id}
-    return Point(_id("chunk", document.id, payload["position"]), payload, point.vector)
-
-
-def _chunk(point: Point) -> Chunk:
-    values = {name: point.payload.get(name) for name in CHUNK_FIELDS}
-    values["heading"] = tuple(values["heading"] or ())
-    return Chunk(**values)  # type: ignore[arg-type]
-
-
-def _content_points(document: Document) -> list[Point]:
-    starts = range(0, max(1, len(document.text)), PART)
-    head = {
-        "pages": [[page.number, page.start, page.end] for page in document.pages],
-        "sections": [[s.title, s.level, s.start, s.end] for s in document.sections],
-        "metadata": dict(document.metadata),
-        "quality": dict(document.quality),
-    }
-    return [
-        Point(
-            _content_id(document.id, number),
-            {
-                "kind": "content",
-                "uri": document.uri,
-                "document_id": document.id,
-                "text": document.text[start : start + PART],
-                **(head if number == 0 else {}),
-            },
-        )
-        for number, start in enumerate(starts)
-    ]
-
-
-def _row_point(item: Prepared) -> Point:
-    document = item.document
-    payload = {
-        "kind": "document",
-        "uri": document.uri,
-        "document_id": document.id,
-        "sha256": document.sha256,
-        "title": document.title,
-        "media_type": document.media_type,
-        "chunks": len(item.chunks),
-        "parts": max(1, -(-len(document.text) // PART)),
-        **(_file_fields(item.entry) if item.entry else {}),
-    }
-    return Point(_row_id(document.uri), payload)
-
-
-def _file_fields(entry: FileEntry) -> dict[str, Any]:
-    return {
-        "root": entry.root,
-        "source": entry.path,
-        "size": entry.size,
-        "mtime_ns": entry.mtime_ns,
-        "ctime_ns": entry.ctime_ns,
-    }

@@ -13,7 +13,7 @@ from qa.knowledge_base import KnowledgeBase
 from qa.settings import load_settings
 from retrieval.edge_store import EdgeStore
 from retrieval.embedding import Embedder
-from retrieval.index import FORMAT, Base, read_base, write_base
+from retrieval.points import FORMAT, Base, read_base, write_base
 from tests.fakes import HashEmbedder
 from tests.qa.conftest import OpenLibrary
 

@@ -14,8 +14,9 @@ import pytest
 from ingest.documents import Document, FileEntry, Page, Prepared, Section
 from ingest.errors import BadRequest
 from retrieval.edge_store import EdgeStore
-from retrieval.index import MAX_K, PART, Base, Index, read_base, write_base
+from retrieval.index import MAX_K, Index
 from retrieval.openvino_embedder import OpenVinoEmbedder
+from retrieval.points import PART, Base, read_base, write_base
 from tests.fakes import HashEmbedder
 from tests.retrieval.knowledge import Crash, CrashingStore, contents, open_index, prepared
 
