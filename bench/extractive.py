@@ -11,13 +11,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from bench.common import parser, report, temporary_base
-from bench.sets import RetrievalSet, read_sets
+from bench.sets import RetrievalSet, given_sets
 from qa.extractive import rank
 
 LIMITS = {"answer (xquad_en, xquad_zh)": ">= .90"}
@@ -25,14 +24,9 @@ LIMITS = {"answer (xquad_en, xquad_zh)": ">= .90"}
 
 def main() -> None:
     """Measure every set with short gold answers and print."""
-    arguments = parser(__doc__)
-    arguments.add_argument("folder", type=Path)
-    arguments.add_argument("--set", action="append", default=[], dest="sets")
-    arguments.add_argument("--queries", type=int, default=400)
-    given = arguments.parse_args()
-    sets = read_sets(given.folder, only=given.sets, queries=given.queries)
+    sets, as_json = given_sets(parser(__doc__))
     rows = [measure(found) for found in sets if any(q.get("answers") for q in found.queries)]
-    report("extractive answers", rows, as_json=given.json, limits=LIMITS)
+    report("extractive answers", rows, as_json=as_json, limits=LIMITS)
 
 
 def measure(found: RetrievalSet) -> dict[str, Any]:

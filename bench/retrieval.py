@@ -9,13 +9,12 @@ recall@10 and MRR of ours. A document's place is that of its best chunk.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from bench.common import parser, report, temporary_base
-from bench.sets import RetrievalSet, ndcg, read_sets, recall, reciprocal_rank
+from bench.sets import RetrievalSet, given_sets, ndcg, recall, reciprocal_rank
 from qa import KnowledgeBase
 from retrieval.hits import Hit
 
@@ -25,19 +24,13 @@ DEPTH = 100
 
 def main() -> None:
     """Measure every set and print."""
-    arguments = parser(__doc__)
-    arguments.add_argument("folder", type=Path)
-    arguments.add_argument("--set", action="append", default=[], dest="sets")
-    arguments.add_argument("--queries", type=int, default=400)
-    given = arguments.parse_args()
-    rows = [
-        measure(found) for found in read_sets(given.folder, only=given.sets, queries=given.queries)
-    ]
+    sets, as_json = given_sets(parser(__doc__))
+    rows = [measure(found) for found in sets]
     if len(rows) > 1:
         figures = [name for name in rows[0] if name not in ("set", "documents", "queries")]
         mean = {name: float(np.mean([row[name] for row in rows])) for name in figures}
         rows.append({"set": "mean", "documents": "", "queries": "", **mean})
-    report("retrieval, nDCG@10", rows, as_json=given.json)
+    report("retrieval, nDCG@10", rows, as_json=as_json)
 
 
 def measure(found: RetrievalSet) -> dict[str, Any]:

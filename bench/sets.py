@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+from argparse import ArgumentParser
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -28,6 +29,15 @@ def read_sets(folder: Path, *, only: Sequence[str] = (), queries: int = 400) -> 
     if not found:
         raise SystemExit(f"no retrieval set below {folder}: corpus.jsonl, queries.jsonl, qrels.tsv")
     return [_read_set(path, queries) for path in found if not only or path.name in only]
+
+
+def given_sets(arguments: ArgumentParser) -> tuple[list[RetrievalSet], bool]:
+    """The sets that the command line names, and whether it wants JSON."""
+    arguments.add_argument("folder", type=Path, help="folder of retrieval sets")
+    arguments.add_argument("--set", action="append", default=[], dest="sets", metavar="NAME")
+    arguments.add_argument("--queries", type=int, default=400, help="of each set, the first N")
+    given = arguments.parse_args()
+    return read_sets(given.folder, only=given.sets, queries=given.queries), given.json
 
 
 def _read_set(folder: Path, limit: int) -> RetrievalSet:
