@@ -21,7 +21,7 @@ class Hit:
     """A chunk found by a search.
 
     `score` is 0..1 with one meaning on every path: how well the passage covers the question
-    (see `retrieval.fusion.evidence`), falling with rank. `legs` holds "dense" and "lexical" where
+    (see `retrieval.fusion`), falling with rank. `legs` holds "dense" and "lexical" where
     that leg found the chunk.
     """
 

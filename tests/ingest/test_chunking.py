@@ -7,7 +7,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ingest.chunking import _TOKEN_CHARACTERS, CHUNK_TOKENS, HEADER_TOKENS, split
+from ingest.chunking import (
+    _TOKEN_CHARACTERS,
+    CHUNK_TOKENS,
+    HEADER_TOKENS,
+    MARKDOWN_TYPES,
+    split,
+)
 from ingest.documents import Chunk, Document, Page
 from ingest.loaders import load_bytes
 from retrieval.openvino_embedder import OpenVinoEmbedder
@@ -125,9 +131,10 @@ def test_a_very_long_line_is_cut_at_blanks(embedder: OpenVinoEmbedder) -> None:
     assert all(re.fullmatch(r"\|?( ?c\d+ ?\|?)+", chunk.text) for chunk in chunks)
 
 
-def test_markdown_is_cut_at_headings(embedder: OpenVinoEmbedder) -> None:
+@pytest.mark.parametrize("media_type", sorted(MARKDOWN_TYPES))
+def test_markdown_is_cut_at_headings(media_type: str, embedder: OpenVinoEmbedder) -> None:
     text = "".join(f"# Part {n}\n\n{PROSE * 9}\n\n" for n in range(6))
-    loaded = load_bytes(text.encode(), uri="a.md")
+    loaded = replace(load_bytes(text.encode(), uri="a.md"), media_type=media_type)
     chunks = split(loaded, token_starts=embedder.token_starts)
     assert [chunk.heading for chunk in chunks] == [(f"Part {n}",) for n in range(6)]
     assert all(chunk.text.startswith("# Part") for chunk in chunks)
