@@ -16,7 +16,7 @@ from itertools import pairwise
 from semantic_text_splitter import MarkdownSplitter, TextSplitter
 
 from ingest.documents import Chunk, Document
-from ingest.loaders.detection import DOCX
+from ingest.loaders.media_types import DOCX
 
 MARKDOWN_TYPES = frozenset({"text/markdown", "text/html", DOCX})  # their canonical text is Markdown
 CHUNK_TOKENS = 230  # mean nDCG@10 of a prototype, six sets: 110 .817, 160 .816, 230 .818, 400 .816

@@ -11,6 +11,7 @@ from bisect import bisect_right
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from types import MappingProxyType
+from typing import Literal
 
 Scalar = str | int | float | bool
 EMPTY: Mapping[str, Scalar] = MappingProxyType({})
@@ -18,11 +19,17 @@ EMPTY: Mapping[str, Scalar] = MappingProxyType({})
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """A page of the source and the span of the text that stands on it. `number` counts from 1."""
+    """A page, slide or sheet of the source and the span of the text that stands on it.
+
+    `number` counts from 1; `label` is a sheet's name. `quality` says how well the page was read:
+    `garbled_share`, `ocr` (bool), `ocr_confidence` (0..1), `characters`, `tables_lost`.
+    """
 
     number: int
     start: int
     end: int
+    label: str = ""
+    quality: Mapping[str, Scalar] = field(default_factory=lambda: EMPTY)
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,12 +42,36 @@ class Section:
     end: int
 
 
+MarkKind = Literal["table", "rows", "boilerplate", "hidden", "image"]
+
+
+@dataclass(frozen=True, slots=True)
+class Mark:
+    """What a span of the text is, where that cannot be seen from its characters.
+
+    table        lines of one table; the first (with a Markdown separator below it) is its header
+    rows         each line is one row of a sheet, one below the other; `label` is the address of
+                 all of it: `Sheet1!A2:D41`
+    boilerplate  said again and again (running headers, page numbers, navigation, contents): part
+                 of the text, kept out of what is embedded and quoted
+    hidden       in the file but not visible to its reader; kept out like boilerplate
+    image        stands for an image; `label` says where it lies: `page 3`, `word/media/image1.png`
+    """
+
+    kind: MarkKind
+    start: int
+    end: int
+    label: str = ""
+
+
 @dataclass(frozen=True, slots=True)
 class Document:
     """One source text. `uri` is its identity, `sha256` (of the source's bytes) its version.
 
     `text` is the canonical text: every chunk and citation is a span of it.
-    `pages` and `sections` are ordered by `start`; both may be empty.
+    `pages`, `sections` and `marks` are ordered by `start`; all may be empty. `first_line` is the
+    line of the file on which `text` begins (from 1) where its lines are those of the file, else
+    None. `parser` names what read it, with its version: `pdf/2`.
     """
 
     uri: str
@@ -52,6 +83,9 @@ class Document:
     sections: tuple[Section, ...] = ()
     metadata: Mapping[str, Scalar] = field(default_factory=lambda: EMPTY)
     quality: Mapping[str, Scalar] = field(default_factory=lambda: EMPTY)
+    marks: tuple[Mark, ...] = ()
+    first_line: int | None = None
+    parser: str = ""
 
     @classmethod
     def from_text(
@@ -98,8 +132,11 @@ class Document:
 class Chunk:
     """A span of a document: `text == document.text[start:end]`, always.
 
-    `page` is the page of the passage's first character; `position` counts the document's chunks
-    from 0.
+    `page` is the page of the passage's first character, `line` its line in the source file (from
+    1), `cells` the sheet's cells that it shows (`Sheet1!A2:D41`); `position` counts the document's
+    chunks from 0. `context` is text from elsewhere in the document without which the passage is
+    not understood: the header row of its table, the signature around its code. `omitted` are spans
+    (relative to `text`) of boilerplate inside the passage.
     """
 
     document_id: str
@@ -111,6 +148,10 @@ class Chunk:
     heading: tuple[str, ...] = ()
     page: int | None = None
     position: int = 0
+    line: int | None = None
+    cells: str = ""
+    context: str = ""
+    omitted: tuple[tuple[int, int], ...] = ()
 
     @property
     def header(self) -> str:
@@ -121,9 +162,19 @@ class Chunk:
         return " > ".join(path)
 
     @property
+    def kept_text(self) -> str:
+        """The text without its omitted spans."""
+        if not self.omitted:
+            return self.text
+        ends = [0, *(end for _, end in self.omitted)]
+        starts = [*(start for start, _ in self.omitted), len(self.text)]
+        return "".join(self.text[a:b] for a, b in zip(ends, starts, strict=True))
+
+    @property
     def embedded_text(self) -> str:
-        """What is embedded and indexed: the header, a line break, the text."""
-        return f"{self.header}\n{self.text}" if self.header else self.text
+        """What is embedded and indexed: header, context and kept text, a line break between."""
+        parts = (self.header, self.context, self.kept_text)
+        return "\n".join(part for part in parts if part)
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,12 +189,21 @@ class FileEntry:
     ctime_ns: int
 
 
+State = Literal["ok", "failed", "container"]
+
+
 @dataclass(frozen=True, slots=True)
 class Record:
     """A row of the ledger: a document that is in the knowledge base, and the file it came from.
 
     `root` and `source` (absolute paths) are "" for documents that came from elsewhere than a
     folder. Times in nanoseconds; ctime also sees edits that keep mtime.
+
+    `state`: `ok`; `failed` (`error` says why; `chunks` above 0 means that the last good version
+    still answers); `container` (an archive: it has no text of its own). `container` is the uri of
+    the file that a member or an attachment came out of, "" for a file. `sha256`, size and times
+    are those of the file as last looked at, even if it failed. `parser` (`pdf/2`) read it,
+    `ingested_ns` says when, `quality` how well.
     """
 
     uri: str
@@ -156,12 +216,53 @@ class Record:
     size: int = 0
     mtime_ns: int = 0
     ctime_ns: int = 0
+    state: State = "ok"
+    error: str = ""
+    parser: str = ""
+    container: str = ""
+    ingested_ns: int = 0
+    quality: Mapping[str, Scalar] = field(default_factory=lambda: EMPTY)
 
 
 @dataclass(frozen=True, slots=True)
 class Prepared:
-    """A document ready for the index: its chunks, and its file where it has one."""
+    """A document ready for the index: its chunks, and its file where it has one.
+
+    `container` is the uri of the file that it came out of, where it is a member of that.
+    """
 
     document: Document
     chunks: Sequence[Chunk]
     entry: FileEntry | None = None
+    container: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """A file or member that was left out, and why. `skipped`: of a kind that kbqa does not read.
+
+    `entry` is its file (of a member: the file it came out of, whose uri is then `container`), None
+    where there was nothing to look at.
+    """
+
+    uri: str
+    reason: str
+    path: str = ""
+    skipped: bool = False
+    entry: FileEntry | None = None
+    container: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Finished:
+    """A file is done: everything that came out of it was handed on, its own document last.
+
+    `members` are the uris of what it contained, failed ones included; `own` says whether the file
+    itself is a document or a failure (not so for an archive). `media_type` and `sha256` are its.
+    """
+
+    entry: FileEntry
+    media_type: str = ""
+    sha256: str = ""
+    members: tuple[str, ...] = ()
+    own: bool = True

@@ -8,10 +8,9 @@ import threading
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
-from ingest.documents import Chunk, Document, FileEntry, Prepared
+from ingest.documents import Chunk, Document, Failure, FileEntry, Prepared
 from ingest.errors import LoadError, Unsupported
 from ingest.loaders import load
-from ingest.walking import Failure
 
 PREFETCH = 32  # documents loaded ahead of the embedder
 

@@ -15,9 +15,9 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Protocol
 
-from ingest.documents import FileEntry, Prepared, Record
+from ingest.documents import Failure, FileEntry, Prepared, Record
 from ingest.errors import BadRequest
-from ingest.walking import Failure, Walk, is_under, walk
+from ingest.walking import Walk, is_under, walk
 
 BATCH_CHUNKS = 512  # embedded and written together: enough to sort by length, little to lose
 BATCH_DOCUMENTS = 128

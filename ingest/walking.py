@@ -9,22 +9,12 @@ from dataclasses import dataclass, field
 
 from pathspec import GitIgnoreSpec
 
-from ingest.documents import FileEntry
+from ingest.documents import Failure, FileEntry
 from ingest.errors import BadRequest
 from ingest.loaders import supported_suffixes
 
 IGNORE_FILE = ".kbqaignore"  # patterns as in .gitignore, at the top of the ingested root
 SKIPPED_FOLDERS = frozenset({"CVS", "__pycache__", "node_modules", "__MACOSX"})
-
-
-@dataclass(frozen=True, slots=True)
-class Failure:
-    """A file that was left out, and why. `skipped`: of a kind that kbqa does not read."""
-
-    uri: str
-    reason: str
-    path: str = ""
-    skipped: bool = False
 
 
 @dataclass(slots=True)

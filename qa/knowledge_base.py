@@ -15,11 +15,10 @@ from typing import Any, Self
 
 from ingest import sync
 from ingest.chunking import split
-from ingest.documents import Chunk, Document, FileEntry, Prepared, Record
+from ingest.documents import Chunk, Document, Failure, FileEntry, Prepared, Record
 from ingest.errors import BadRequest
 from ingest.pipeline import prepare
 from ingest.sync import Plan, Progress, SyncReport
-from ingest.walking import Failure
 from qa.chain import build_chain, call_model
 from qa.extractive import NAME as EXTRACTIVE
 from qa.extractive import answer_extractively

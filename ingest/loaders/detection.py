@@ -8,8 +8,7 @@ import zipfile
 from pathlib import PurePosixPath
 
 from ingest.errors import LoadError, Unsupported
-
-DOCX = "application/vnd.openxmlformats-officedocument.wordprocessingml.document"
+from ingest.loaders.media_types import DOCX
 
 _TEXT = (
     ".txt .text .log .rst .csv .tsv .json .jsonl .yaml .yml .toml .ini .cfg .conf .properties .org"

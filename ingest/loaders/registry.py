@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import hashlib
 import stat
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
 from importlib import import_module
 from pathlib import Path
 from typing import cast
 
 from ingest.documents import Document
 from ingest.errors import LoadError, Unsupported
+from ingest.loaders import media_types as mt
 from ingest.loaders.detection import detect_media_type
 
 MAX_BYTES = 500_000_000  # a file is read whole; ten times the largest manual seen
@@ -34,17 +35,29 @@ class Source:
         return stem if dot and stem else name or self.uri
 
 
-Loader = Callable[[Source], Document]
+@dataclass(frozen=True, slots=True)
+class Member:
+    """A file inside another: `path` in it, and its bytes, or the `reason` why it was left out."""
 
-_BUILT_IN = {  # imported on first use: parsers are heavy, and most runs need one of them
-    "text/plain": "ingest.loaders.text:load_text",
-    "text/markdown": "ingest.loaders.markdown:load_markdown",
-    "text/html": "ingest.loaders.html:load_html",
-    "application/pdf": "ingest.loaders.pdf:load_pdf",
-    "application/vnd.openxmlformats-officedocument.wordprocessingml.document": (
-        "ingest.loaders.docx:load_docx"
-    ),
+    path: str
+    data: bytes | None = None
+    reason: str = ""
+
+
+Loader = Callable[[Source], Document]
+Unpacker = Callable[[Source], Iterator[Member]]
+
+# media type -> (parser and its version, where it is); imported on first use: parsers are heavy, and
+# most runs need one of them. A higher version has documents read anew.
+_BUILT_IN: dict[str, tuple[str, str]] = {
+    mt.PLAIN: ("text/1", "ingest.loaders.text:load_text"),
+    mt.MARKDOWN: ("markdown/1", "ingest.loaders.markdown:load_markdown"),
+    mt.HTML: ("html/1", "ingest.loaders.html:load_html"),
+    mt.PDF: ("pdf/1", "ingest.loaders.pdf:load_pdf"),
+    mt.DOCX: ("docx/1", "ingest.loaders.docx:load_docx"),
 }
+# what holds other files: archives (no loader beside it), mails (a loader for the mail itself)
+_UNPACKERS: dict[str, str] = {}
 _registered: dict[str, Loader] = {}
 
 
@@ -73,7 +86,7 @@ def load_bytes(data: bytes, *, uri: str, media_type: str | None = None) -> Docum
     if not data:
         raise LoadError(uri, "is empty")
     media_type = media_type or detect_media_type(data, uri)
-    loader = _loader_of(media_type, uri)
+    parser, loader = _loader_of(media_type, uri)
     source = Source(uri, data, media_type, hashlib.sha256(data).hexdigest())
     try:
         document = loader(source)
@@ -84,7 +97,20 @@ def load_bytes(data: bytes, *, uri: str, media_type: str | None = None) -> Docum
         raise LoadError(uri, f"cannot be read as {media_type}: {reason}") from exc
     if not document.text.strip():
         raise LoadError(uri, "holds no text")
-    return document
+    return replace(document, parser=document.parser or parser)
+
+
+def parser_of(media_type: str) -> str:
+    """Name and version of what would read this media type now; "" where nothing does."""
+    if media_type in _registered:
+        return _registered_name(_registered[media_type])
+    return _BUILT_IN[media_type][0] if media_type in _BUILT_IN else ""
+
+
+def unpacker_of(media_type: str) -> Unpacker | None:
+    """What takes files of this type apart, if they hold other files."""
+    target = _UNPACKERS.get(media_type)
+    return cast(Unpacker, _imported(target)) if target else None
 
 
 def _read(path: Path, uri: str) -> bytes:
@@ -106,10 +132,20 @@ def _read(path: Path, uri: str) -> bytes:
         raise LoadError(uri, f"cannot be read: {reason}") from exc
 
 
-def _loader_of(media_type: str, uri: str) -> Loader:
+def _loader_of(media_type: str, uri: str) -> tuple[str, Loader]:
     if media_type in _registered:
-        return _registered[media_type]
+        loader = _registered[media_type]
+        return _registered_name(loader), loader
     if media_type not in _BUILT_IN:
         raise Unsupported(uri, f"no loader for {media_type}")
-    module, _, function = _BUILT_IN[media_type].partition(":")
-    return cast(Loader, getattr(import_module(module), function))
+    parser, target = _BUILT_IN[media_type]
+    return parser, cast(Loader, _imported(target))
+
+
+def _registered_name(loader: Loader) -> str:
+    return f"{loader.__module__}:{getattr(loader, '__qualname__', type(loader).__name__)}"
+
+
+def _imported(target: str) -> object:
+    module, _, function = target.partition(":")
+    return getattr(import_module(module), function)

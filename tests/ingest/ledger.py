@@ -7,10 +7,9 @@ from dataclasses import replace
 from pathlib import Path
 
 from ingest.chunking import split
-from ingest.documents import Chunk, Document, FileEntry, Prepared, Record
+from ingest.documents import Chunk, Document, Failure, FileEntry, Prepared, Record
 from ingest.pipeline import prepare
 from ingest.sync import SyncReport, apply, plan
-from ingest.walking import Failure
 from tests.fakes import HashEmbedder
 
 

@@ -15,7 +15,7 @@ from ingest.chunking import (
 )
 from ingest.documents import Chunk, Document, Page
 from ingest.loaders import load_bytes
-from ingest.loaders.detection import DOCX
+from ingest.loaders.media_types import DOCX
 from retrieval.openvino_embedder import OpenVinoEmbedder
 from tests.fakes import HashEmbedder
 

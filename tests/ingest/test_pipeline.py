@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from ingest.documents import Chunk, Document, FileEntry, Prepared
+from ingest.documents import Chunk, Document, Failure, FileEntry, Prepared
 from ingest.pipeline import PREFETCH, prepare
-from ingest.walking import Failure, walk
+from ingest.walking import walk
 from tests.ingest.ledger import split_by_words, write
 
 

@@ -9,10 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from ingest.documents import Prepared
+from ingest.documents import Failure, Prepared
 from ingest.errors import BadRequest
 from ingest.sync import BATCH_DOCUMENTS, Progress, SyncReport, apply, in_batches, plan
-from ingest.walking import Failure
 from tests.ingest.ledger import Ledger, counts, ingest, prepared, write
 
 # titles of their own: that of a text without a heading is its file's name
