@@ -4,7 +4,11 @@
 people. A loader of another format is registered with `register("media/type")`.
 """
 
-from ingest.loaders.detection import detect_media_type, supported_suffixes
+from ingest.loaders.detection import (
+    detect_media_type,
+    promises_document,
+    supported_suffixes,
+)
 from ingest.loaders.registry import Loader, Source, load, load_bytes, register
 
 __all__ = [
@@ -13,6 +17,7 @@ __all__ = [
     "detect_media_type",
     "load",
     "load_bytes",
+    "promises_document",
     "register",
     "supported_suffixes",
 ]

@@ -13,7 +13,7 @@ from typing import cast
 from ingest.documents import Document
 from ingest.errors import LoadError, Unsupported
 from ingest.loaders import media_types as mt
-from ingest.loaders.detection import detect_media_type
+from ingest.loaders.detection import BINARY, detect_media_type
 
 MAX_BYTES = 500_000_000  # a file is read whole; ten times the largest manual seen
 
@@ -104,7 +104,8 @@ def parser_of(media_type: str) -> str:
     """Name and version of what would read this media type now; "" where nothing does."""
     if media_type in _registered:
         return _registered_name(_registered[media_type])
-    return _BUILT_IN[media_type][0] if media_type in _BUILT_IN else ""
+    known = _built_in(media_type)
+    return known[0] if known else ""
 
 
 def unpacker_of(media_type: str) -> Unpacker | None:
@@ -136,10 +137,17 @@ def _loader_of(media_type: str, uri: str) -> tuple[str, Loader]:
     if media_type in _registered:
         loader = _registered[media_type]
         return _registered_name(loader), loader
-    if media_type not in _BUILT_IN:
+    known = _built_in(media_type)
+    if known is None:
         raise Unsupported(uri, f"no loader for {media_type}")
-    parser, target = _BUILT_IN[media_type]
+    parser, target = known
     return parser, cast(Loader, _imported(target))
+
+
+def _built_in(media_type: str) -> tuple[str, str] | None:
+    """A kind of text that has no loader of its own is loaded as plain text."""
+    text = media_type in mt.BY_SUFFIX.values() and media_type not in BINARY
+    return _BUILT_IN.get(media_type) or (_BUILT_IN[mt.PLAIN] if text else None)
 
 
 def _registered_name(loader: Loader) -> str:
