@@ -21,6 +21,7 @@ SOURCES = sorted(path for package in PACKAGES for path in (REPOSITORY / package)
 PRINTERS = {"qa/cli.py", "qa/rendering.py", "qa/progress.py"}
 ENVIRONMENT = {
     "qa/settings.py": "the one reader of the environment",
+    "ingest/workers.py": "hands its workers an environment without keys and settings",
     "ingest/loaders/offline_unstructured.py": "sets the opt-outs that unstructured reads",
 }
 FROM_INGEST = {"ingest.documents", "ingest.errors"}  # all that retrieval may import of it

@@ -57,7 +57,14 @@ _BUILT_IN: dict[str, tuple[str, str]] = {
     mt.DOCX: ("docx/1", "ingest.loaders.docx:load_docx"),
 }
 # what holds other files: archives (no loader beside it), mails (a loader for the mail itself)
-_UNPACKERS: dict[str, str] = {}
+_UNPACKERS: dict[str, str] = {
+    mt.ZIP: "ingest.loaders.archive:unpack_zip",
+    mt.TAR: "ingest.loaders.archive:unpack_tar",
+    mt.SEVEN_ZIP: "ingest.loaders.archive_seven_zip:unpack_seven_zip",
+    **dict.fromkeys(
+        (mt.GZIP, mt.BZIP2, mt.XZ, mt.ZSTD), "ingest.loaders.archive:unpack_compressed"
+    ),
+}
 _registered: dict[str, Loader] = {}
 
 
@@ -78,7 +85,7 @@ def load(path: Path, *, uri: str | None = None) -> Document:
     Unsupported where no loader takes it.
     """
     uri = path.as_posix() if uri is None else uri
-    return load_bytes(_read(path, uri), uri=uri)
+    return load_bytes(read_file(path, uri), uri=uri)
 
 
 def load_bytes(data: bytes, *, uri: str, media_type: str | None = None) -> Document:
@@ -92,6 +99,8 @@ def load_bytes(data: bytes, *, uri: str, media_type: str | None = None) -> Docum
         document = loader(source)
     except LoadError:
         raise
+    except MemoryError as exc:
+        raise LoadError(uri, "needs more memory than there is") from exc
     except Exception as exc:  # the seam to the parsers: whatever they raise is about this file
         reason = " ".join(str(exc).split())[:200] or type(exc).__name__
         raise LoadError(uri, f"cannot be read as {media_type}: {reason}") from exc
@@ -108,13 +117,24 @@ def parser_of(media_type: str) -> str:
     return known[0] if known else ""
 
 
+def has_loader(media_type: str) -> bool:
+    """Whether a file of this type is a document itself (an archive only holds some)."""
+    return media_type in _registered or _built_in(media_type) is not None
+
+
+def registered() -> dict[str, Loader]:
+    """The loaders that were registered at run time, by media type."""
+    return dict(_registered)
+
+
 def unpacker_of(media_type: str) -> Unpacker | None:
     """What takes files of this type apart, if they hold other files."""
     target = _UNPACKERS.get(media_type)
     return cast(Unpacker, _imported(target)) if target else None
 
 
-def _read(path: Path, uri: str) -> bytes:
+def read_file(path: Path, uri: str) -> bytes:
+    """All bytes of the file; raises LoadError with the reason where that cannot be."""
     try:
         status = path.stat()
         if stat.S_ISDIR(status.st_mode):
@@ -138,6 +158,8 @@ def _loader_of(media_type: str, uri: str) -> tuple[str, Loader]:
         loader = _registered[media_type]
         return _registered_name(loader), loader
     known = _built_in(media_type)
+    if known is None and media_type in _UNPACKERS:
+        raise Unsupported(uri, "is an archive: `ingest` it, or `load_all` for what is in it")
     if known is None:
         raise Unsupported(uri, f"no loader for {media_type}")
     parser, target = known

@@ -1,0 +1,110 @@
+"""The worker's side of workers.py: a process that loads files and nothing else.
+
+Started by `python -c`, so that the user's script is not run again. Its first argument is JSON: what
+the fields of `Setup` say.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import json
+import os
+import pickle
+import sys
+from contextlib import suppress
+from dataclasses import dataclass
+from importlib import import_module
+from multiprocessing.connection import Connection
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any
+
+from ingest import sandbox
+from ingest.loaders.members import Piece, Withheld, load_all
+from ingest.loaders.registry import register
+
+OUT_OF_MEMORY = 77  # exit status
+_TRIM_FROM = 300_000_000  # resident bytes from which free memory is given back after a file
+
+
+@dataclass(frozen=True, slots=True)
+class Setup:
+    """`descriptor`: the socket to the parent; `loaders`: media type -> module:function."""
+
+    descriptor: int
+    folder: str
+    parent: int
+    memory: int
+    loaders: dict[str, str]
+    withheld: list[str]
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """A file to load; `done` and `known` as in `load_all`."""
+
+    path: str
+    uri: str
+    done: frozenset[str]
+    known: dict[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class Declined:
+    """The file, or something in it, is of a media type that the parent has the loader for."""
+
+
+def main() -> None:
+    """Serve one parent until it hangs up."""
+    setup = Setup(**json.loads(sys.argv[1]))
+    connection = Connection(setup.descriptor)
+    sandbox.enter(setup.folder, parent=setup.parent, memory=setup.memory)
+    try:
+        for media_type, target in setup.loaders.items():
+            module, _, name = target.partition(":")
+            register(media_type)(getattr(import_module(module), name))
+        while True:
+            _serve(pickle.loads(connection.recv_bytes()), connection, setup)
+    except (EOFError, OSError):
+        os._exit(0)
+    except MemoryError:
+        os._exit(OUT_OF_MEMORY)
+
+
+def _serve(job: Job, connection: Connection, setup: Setup) -> None:
+    pieces = load_all(
+        Path(job.path), uri=job.uri, done=job.done, known=job.known, withheld=setup.withheld
+    )
+    try:
+        last: Piece | Declined | None = None
+        for piece in pieces:
+            if last is not None:
+                connection.send_bytes(packed(last))
+            last = piece
+    except Withheld:
+        last = Declined()
+    _give_back_memory()  # before the parent looks how much is held
+    connection.send_bytes(packed(last))
+
+
+class _Pickler(pickle.Pickler):
+    def reducer_override(self, value: Any) -> Any:
+        """Read-only mappings (defaults of documents) are handed over as the dicts they show."""
+        return (dict, (dict(value),)) if isinstance(value, MappingProxyType) else NotImplemented
+
+
+def packed(value: object) -> bytes:
+    """`value` as bytes for `workers.unpacked`."""
+    import io
+
+    buffer = io.BytesIO()
+    _Pickler(buffer, pickle.HIGHEST_PROTOCOL).dump(value)
+    return buffer.getvalue()
+
+
+def _give_back_memory() -> None:
+    """Hand free heap back to the system: what is only kept for later would count as used."""
+    with suppress(OSError, AttributeError, ValueError, IndexError):
+        pages = int(Path("/proc/self/statm").read_text("ascii").split()[1])
+        if pages * os.sysconf("SC_PAGE_SIZE") > _TRIM_FROM:
+            ctypes.CDLL(None).malloc_trim(0)
