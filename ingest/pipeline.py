@@ -132,7 +132,7 @@ class _Loading:
         self._patience = _PATIENCE if count < _FEW else 0.0
         self._slots: deque[_Slot] = deque()
         self._held = 0
-        self._exhausted = self._stopped = False
+        self._exhausted, self._stopped = count == 0, False
         self._error: BaseException | None = None
         self._workers: set[Worker] = set()
         self._changed = threading.Condition()

@@ -20,7 +20,7 @@ from types import MappingProxyType
 from typing import Any
 
 from ingest import sandbox
-from ingest.loaders.members import Piece, Withheld, load_all
+from ingest.loaders.members import Whole, Withheld, load_all
 from ingest.loaders.registry import register
 
 OUT_OF_MEMORY = 77  # exit status
@@ -76,15 +76,12 @@ def _serve(job: Job, connection: Connection, setup: Setup) -> None:
         Path(job.path), uri=job.uri, done=job.done, known=job.known, withheld=setup.withheld
     )
     try:
-        last: Piece | Declined | None = None
         for piece in pieces:
-            if last is not None:
-                connection.send_bytes(packed(last))
-            last = piece
+            if isinstance(piece, Whole):
+                _give_back_memory()  # before the parent looks how much is held
+            connection.send_bytes(packed(piece))
     except Withheld:
-        last = Declined()
-    _give_back_memory()  # before the parent looks how much is held
-    connection.send_bytes(packed(last))
+        connection.send_bytes(packed(Declined()))
 
 
 class _Pickler(pickle.Pickler):

@@ -1,15 +1,17 @@
 from __future__ import annotations
 
+import hashlib
 import itertools
 import threading
-from collections.abc import Iterator
+import zipfile
+from collections.abc import Iterable, Iterator
 from contextlib import closing
 from pathlib import Path
 
 import pytest
 
-from ingest.documents import Chunk, Document, Failure, FileEntry, Prepared
-from ingest.pipeline import PREFETCH, prepare
+from ingest.documents import Chunk, Document, Failure, FileEntry, Finished, Prepared
+from ingest.pipeline import PREFETCH, Item, prepare
 from ingest.walking import walk
 from tests.ingest.ledger import split_by_words, write
 
@@ -19,7 +21,20 @@ def entries(folder: Path) -> list[FileEntry]:
 
 
 def loading() -> list[threading.Thread]:
-    return [thread for thread in threading.enumerate() if thread.name == "kbqa-load"]
+    names = ("kbqa-load", "kbqa-worker")
+    return [thread for thread in threading.enumerate() if thread.name in names]
+
+
+def uris(items: Iterable[Item]) -> list[str]:
+    """What comes, in order; the uri of a finished file with a mark."""
+    return [
+        f"{item.entry.uri} ."
+        if isinstance(item, Finished)
+        else item.uri
+        if isinstance(item, Failure)
+        else item.document.uri
+        for item in items
+    ]
 
 
 @pytest.fixture(autouse=True)
@@ -33,9 +48,8 @@ def test_items_come_in_the_order_given(tmp_path: Path) -> None:
     (tmp_path / "f050.md").write_text("")
     given = entries(tmp_path)[::-1]
     items = list(prepare(given, split_by_words))
-    assert [i.uri if isinstance(i, Failure) else i.document.uri for i in items] == [
-        entry.uri for entry in given
-    ]
+    expected = [(entry.uri, f"{entry.uri} .") for entry in given]
+    assert uris(items) == [uri for pair in expected for uri in pair]
     assert [item.uri for item in items if isinstance(item, Failure)] == ["f050.md"]
     first = items[0]
     assert isinstance(first, Prepared)
@@ -79,7 +93,7 @@ def test_it_runs_ahead_but_not_for_ever(tmp_path: Path) -> None:
     with closing(prepare(endless(), split_by_words)) as items:  # type: ignore[type-var]
         for _ in range(5):
             next(items)
-    assert 5 <= next(drawn) <= 5 + PREFETCH + 3
+    assert 5 <= next(drawn) <= 5 + 2 * PREFETCH + 3
 
 
 def test_errors_of_split_are_raised(tmp_path: Path) -> None:
@@ -94,7 +108,7 @@ def test_errors_of_split_are_raised(tmp_path: Path) -> None:
     first = next(items)
     assert isinstance(first, Prepared)
     with pytest.raises(ZeroDivisionError, match="of split"):
-        next(items)
+        list(items)
 
 
 def test_errors_of_the_entries_are_raised() -> None:
@@ -110,17 +124,13 @@ def test_a_file_without_suffix_that_is_no_text_is_skipped(tmp_path: Path) -> Non
     (tmp_path / "program").write_bytes(b"\x7fELF\x02\x01")
     (tmp_path / "image.md").write_bytes(b"\x89PNG\r\n\x1a\n\0")
     (tmp_path / "README").write_text("Text.")
-    image, readme, program = sorted(
-        prepare(entries(tmp_path), split_by_words),
-        key=lambda i: ["image.md", "README", "program"].index(
-            i.uri if isinstance(i, Failure) else i.document.uri
-        ),
-    )
+    items = list(prepare(entries(tmp_path), split_by_words))
+    assert uris(items)[::2] == ["README", "image.md", "program"]
+    _, image, program = items[::2]
     assert isinstance(image, Failure)
     assert not image.skipped
     assert isinstance(program, Failure)
     assert program.skipped
-    assert isinstance(readme, Prepared)
 
 
 def test_a_file_that_vanished_is_told(tmp_path: Path) -> None:
@@ -128,5 +138,26 @@ def test_a_file_that_vanished_is_told(tmp_path: Path) -> None:
     given = entries(tmp_path)
     (tmp_path / "a.md").unlink()
     assert list(prepare(given, split_by_words)) == [
-        Failure("a.md", "no such file", str(tmp_path / "a.md"))
+        Failure("a.md", "no such file", str(tmp_path / "a.md"), entry=given[0]),
+        Finished(given[0]),
     ]
+
+
+def test_members_come_before_their_container_is_finished(tmp_path: Path) -> None:
+    with zipfile.ZipFile(tmp_path / "a.zip", "w") as archive:
+        archive.writestr("one.md", "# One")
+        archive.writestr("empty.md", "")
+    (tmp_path / "b.md").write_text("Text.")
+    items = list(prepare(entries(tmp_path), split_by_words))
+    assert uris(items) == ["a.zip!/one.md", "a.zip!/empty.md", "a.zip .", "b.md", "b.md ."]
+    one, empty, done, own, _ = items
+    assert isinstance(one, Prepared)
+    assert isinstance(empty, Failure)
+    assert isinstance(own, Prepared)
+    assert (one.container, empty.container, own.container) == ("a.zip", "a.zip", "")
+    assert isinstance(done, Finished)
+    assert one.entry == empty.entry == done.entry
+    assert done.members == ("a.zip!/one.md", "a.zip!/empty.md")
+    assert not done.own
+    assert done.media_type == "application/zip"
+    assert done.sha256 == hashlib.sha256((tmp_path / "a.zip").read_bytes()).hexdigest()
