@@ -55,9 +55,17 @@ _BUILT_IN: dict[str, tuple[str, str]] = {
     mt.HTML: ("html/1", "ingest.loaders.html:load_html"),
     mt.PDF: ("pdf/1", "ingest.loaders.pdf:load_pdf"),
     mt.DOCX: ("docx/1", "ingest.loaders.docx:load_docx"),
+    mt.XLSX: ("xlsx/1", "ingest.loaders.xlsx:load_xlsx"),
+    mt.XLS: ("xls/1", "ingest.loaders.xls:load_xls"),
+    mt.EML: ("eml/1", "ingest.loaders.mail:load_eml"),
+    mt.MHTML: ("mhtml/1", "ingest.loaders.mhtml:load_mhtml"),
+    mt.XLSB: ("xlsb/1", "ingest.loaders.xlsb:load_xlsb"),
 }
 # what holds other files: archives (no loader beside it), mails (a loader for the mail itself)
-_UNPACKERS: dict[str, str] = {}
+_UNPACKERS: dict[str, str] = {
+    mt.EML: "ingest.loaders.mail:unpack_eml",
+    mt.MBOX: "ingest.loaders.mail:unpack_mbox",
+}
 _registered: dict[str, Loader] = {}
 
 

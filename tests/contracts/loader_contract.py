@@ -12,13 +12,13 @@ from __future__ import annotations
 import hashlib
 import random
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from functools import cache
 from itertools import pairwise
 
 import pytest
 
-from ingest.documents import Document
+from ingest.documents import Document, Mark, Page, Section
 from ingest.errors import LoadError
 from ingest.loaders import load_bytes
 
@@ -69,7 +69,12 @@ class LoaderContract:
         assert document.text.encode("utf-8")
 
     def test_spans_are_ordered_and_inside_the_text(self, document: Document) -> None:
-        for spans in (document.pages, document.sections, document.marks):
+        everything: tuple[Sequence[Page | Section | Mark], ...] = (
+            document.pages,
+            document.sections,
+            document.marks,
+        )
+        for spans in everything:
             assert all(0 <= span.start <= span.end <= len(document.text) for span in spans)
             assert all(one.start <= two.start for one, two in pairwise(spans))
 
