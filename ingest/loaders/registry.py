@@ -55,6 +55,11 @@ _BUILT_IN: dict[str, tuple[str, str]] = {
     mt.HTML: ("html/1", "ingest.loaders.html:load_html"),
     mt.PDF: ("pdf/1", "ingest.loaders.pdf:load_pdf"),
     mt.DOCX: ("docx/1", "ingest.loaders.docx:load_docx"),
+    mt.PPTX: ("pptx/1", "ingest.loaders.pptx:load_pptx"),
+    **dict.fromkeys(
+        (mt.ODT, mt.ODP, mt.ODS, mt.FLAT_OPEN),
+        ("opendocument/1", "ingest.loaders.opendocument:load_opendocument"),
+    ),
     mt.XLSX: ("xlsx/1", "ingest.loaders.xlsx:load_xlsx"),
     mt.XLS: ("xls/1", "ingest.loaders.xls:load_xls"),
     mt.EML: ("eml/1", "ingest.loaders.mail:load_eml"),
