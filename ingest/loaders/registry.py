@@ -65,6 +65,7 @@ _BUILT_IN: dict[str, tuple[str, str]] = {
     mt.ICS: ("ics/1", "ingest.loaders.calendar_file:load_ics"),
     mt.FB2: ("fb2/1", "ingest.loaders.small_xml:load_fb2"),
     mt.VSDX: ("vsdx/1", "ingest.loaders.small_xml:load_vsdx"),
+    mt.RTF: ("rtf/1", "ingest.loaders.rtf:load_rtf"),
     mt.XLSX: ("xlsx/1", "ingest.loaders.xlsx:load_xlsx"),
     mt.XLS: ("xls/1", "ingest.loaders.xls:load_xls"),
     mt.EML: ("eml/1", "ingest.loaders.mail:load_eml"),
