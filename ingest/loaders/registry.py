@@ -66,6 +66,9 @@ _BUILT_IN: dict[str, tuple[str, str]] = {
     mt.FB2: ("fb2/1", "ingest.loaders.small_xml:load_fb2"),
     mt.VSDX: ("vsdx/1", "ingest.loaders.small_xml:load_vsdx"),
     mt.RTF: ("rtf/1", "ingest.loaders.rtf:load_rtf"),
+    mt.DOC: ("doc/1", "ingest.loaders.doc:load_doc"),
+    mt.PPT: ("ppt/1", "ingest.loaders.ppt:load_ppt"),
+    mt.MSG: ("msg/1", "ingest.loaders.msg:load_msg"),
     mt.XLSX: ("xlsx/1", "ingest.loaders.xlsx:load_xlsx"),
     mt.XLS: ("xls/1", "ingest.loaders.xls:load_xls"),
     mt.EML: ("eml/1", "ingest.loaders.mail:load_eml"),
@@ -75,6 +78,7 @@ _BUILT_IN: dict[str, tuple[str, str]] = {
 # what holds other files: archives (no loader beside it), mails (a loader for the mail itself)
 _UNPACKERS: dict[str, str] = {
     mt.EML: "ingest.loaders.mail:unpack_eml",
+    mt.MSG: "ingest.loaders.msg:unpack_msg",
     mt.MBOX: "ingest.loaders.mail:unpack_mbox",
 }
 _registered: dict[str, Loader] = {}
