@@ -19,7 +19,7 @@ from typing import Any
 from lxml import etree
 
 from ingest.errors import LoadError
-from ingest.loaders.office_zip import OfficeZip
+from ingest.loaders.office_zip import OfficeZip, Relation, local_name
 
 W = "{http://schemas.openxmlformats.org/wordprocessingml/2006/main}"
 _MATH = "{http://schemas.openxmlformats.org/officeDocument/2006/math}"
@@ -43,13 +43,16 @@ _NOTES = (("footnotes", "footnote"), ("endnotes", "endnote"), ("comments", "comm
 class Package:
     """A cleaned document: `body` for reading it ourselves, `data` for unstructured.
 
-    `notes` are the texts of footnotes, endnotes and comments; `title` is what the properties say.
+    `notes` are the texts of footnotes, endnotes and comments, `running` those of headers and
+    footers, each once; `title` is what the properties say.
     """
 
     body: Any
     styles: Any | None
+    numbering: Any | None
     data: bytes
     notes: tuple[str, ...]
+    running: tuple[str, ...]
     title: str
 
 
@@ -64,11 +67,15 @@ def open_package(data: bytes, uri: str) -> Package:
         parts = {name: archive.xml(posixpath.join(folder, f"{name}.xml")) for name in _PARTS}
         title = archive.core_title()
         notes = tuple(_notes(archive, folder))
+        relations = archive.relations(main)
+        running = tuple(dict.fromkeys(_running(archive, relations)))
     body = document.find(f"{W}body")
     if body is None:
         raise LoadError(uri, "is damaged: its document has no body")
+    _name_images(document, relations)
     _clean(document)
-    return Package(body, parts["styles"], _repack(document, parts), notes, title)
+    data = _repack(document, parts)
+    return Package(body, parts["styles"], parts["numbering"], data, notes, running, title)
 
 
 _PARTS = ("styles", "numbering")
@@ -153,7 +160,36 @@ def _notes(archive: OfficeZip, folder: str) -> Iterator[str]:
         for note in root.iter(W + tag) if root is not None else ():
             paragraphs = (text_of(paragraph).strip() for paragraph in note.iter(f"{W}p"))
             if text := " ".join(filter(None, paragraphs)):
-                yield text
+                yield f"Comment: {text}" if tag == "comment" else text
+
+
+def _running(archive: OfficeZip, relations: dict[str, Relation]) -> Iterator[str]:
+    """Headers and footers; page numbers alone are none."""
+    for relation in relations.values():
+        if relation.kind in ("header", "footer") and not relation.external:
+            root = archive.xml(relation.target)
+            for skipped in list(root.iter(f"{W}instrText")) if root is not None else ():
+                skipped.text = ""
+            paragraphs = root.iter(f"{W}p") if root is not None else ()
+            text = " ".join(" ".join(text_of(paragraph).split()) for paragraph in paragraphs)
+            if any(map(str.isalpha, text)):
+                yield " ".join(text.split())
+
+
+def _name_images(document: Any, relations: dict[str, Relation]) -> None:
+    """A picture becomes a run that says what it shows and where it lies; nothing is fetched."""
+    for drawing in list(document.iter(f"{W}drawing")):
+        ids = (v for n in drawing.iter() for k, v in n.attrib.items() if k.endswith("}embed"))
+        relation = relations.get(next(ids, ""))
+        run = drawing.getparent()
+        if relation is None or relation.external or relation.kind != "image" or run is None:
+            continue
+        named = next((n for n in drawing.iter() if local_name(n) == "docPr"), None)
+        words = " ".join((named.get("descr", "") if named is not None else "").split())
+        words = words.replace("[", "(").replace("]", ")")
+        text = etree.Element(f"{W}t")
+        text.text = f" ![{words}]({relation.target.replace(' ', '%20')}) "
+        drawing.addnext(text)
 
 
 def _repack(document: Any, parts: dict[str, Any | None]) -> bytes:

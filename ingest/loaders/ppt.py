@@ -18,10 +18,13 @@ from ingest.loaders.ole import OleFile, kreuzberg_markdown
 from ingest.loaders.registry import Source
 from ingest.loaders.slides import Piece, Slide, slides_document
 
-_SLIDE, _NOTES, _NOTES_ATOM, _PERSIST = 1006, 1008, 1009, 1011
-_HEADER, _CHARS, _BYTES, _STRING, _LIST, _COMMENT = 3999, 4000, 4008, 4026, 4080, 12000
+_SLIDE_ATOM, _PERSIST, _HEADER, _CHARS, _BYTES, _STRING = 1007, 1011, 3999, 4000, 4008, 4026
+_LIST, _EDIT, _DIRECTORY, _COMMENT = 4080, 4085, 6002, 12000
+_OF_SLIDES, _OF_NOTES = 0, 2  # instances of _LIST
+_ENCRYPTED = 0xF3D1C4DF
 _TITLES = (0, 6)  # title, centred title
 _MAX_RECORDS = 2_000_000
+_MAX_EDITS = 10_000
 _MAX_DEPTH = 64
 
 
@@ -29,7 +32,9 @@ _MAX_DEPTH = 64
 class _Found:
     """What the records of one slide say."""
 
+    persist: int = 0
     identity: int = 0
+    notes: int = 0
     title: str = ""
     texts: list[str] = field(default_factory=list)
 
@@ -41,9 +46,10 @@ def load_ppt(source: Source) -> Document:
         if not stream:
             raise LoadError(source.uri, "is damaged: no PowerPoint Document inside")
         title = ole.title()
-        if ole.read("EncryptedSummary"):
-            raise LoadError(source.uri, "is password protected")
-    slides = _slides(stream)
+        user = ole.read("Current User")
+    if int.from_bytes(user[12:16], "little") == _ENCRYPTED:
+        raise LoadError(source.uri, "is password protected")
+    slides = _slides(stream, int.from_bytes(user[16:20], "little"))
     if any(piece.text.strip() for slide in slides for piece in slide.pieces):
         return slides_document(source, slides, title=title)
     markdown = kreuzberg_markdown(source.data, source.media_type, source.uri)
@@ -52,60 +58,105 @@ def load_ppt(source: Source) -> Document:
     return slides_document(source, slides, title=title, quality={"fallback": "kreuzberg"})
 
 
-def _slides(stream: bytes) -> list[Slide]:
-    """The slides in their order: the outline's texts, then what other shapes say."""
-    outlines: list[_Found] = []
-    notes: list[_Found] = []
-    shapes: list[_Found] = []
-    kind: int | None = None
-    inside: int | None = None
-    text_type = -1
-    current = _Found()
-    for record, instance, body, ancestors in _records(stream):
+def _slides(stream: bytes, edit: int) -> list[Slide]:
+    """The slides in their order; [] where the directory of the file is broken."""
+    offsets, document = _directory(stream, edit)
+    if document not in offsets:
+        return []
+    slides, notes = _lists(stream, offsets[document])
+    for found in (*slides, *notes):
+        if found.persist in offsets:
+            _add_shapes(stream, offsets[found.persist], found)
+    by_identity = {note.identity: note for note in notes}
+    return [_slide(found, by_identity.get(found.notes)) for found in slides]
+
+
+def _directory(stream: bytes, edit: int) -> tuple[dict[int, int], int]:
+    """(where each object lies, number of the document): the newest of all that was ever saved."""
+    offsets: dict[int, int] = {}
+    document = -1
+    for _ in range(_MAX_EDITS):
+        if not 0 <= edit <= len(stream) - 36 or _kind(stream, edit) != _EDIT:
+            break
+        last, directory, newest = struct.unpack_from("<III", stream, edit + 16)
+        document = newest if document < 0 else document
+        if directory + 8 > len(stream) or _kind(stream, directory) != _DIRECTORY:
+            break
+        size = int.from_bytes(stream[directory + 4 : directory + 8], "little")
+        for number, place in _entries(stream[directory + 8 : directory + 8 + size]):
+            offsets.setdefault(number, place)
+        if last >= edit:
+            break
+        edit = last
+    return offsets, document
+
+
+def _entries(body: bytes) -> Iterator[tuple[int, int]]:
+    place = 0
+    while place + 4 <= len(body):
+        head = int.from_bytes(body[place : place + 4], "little")
+        first, count = head & 0xFFFFF, head >> 20
+        place += 4
+        for number in range(min(count, (len(body) - place) // 4)):
+            yield first + number, int.from_bytes(body[place : place + 4], "little")
+            place += 4
+
+
+def _kind(stream: bytes, place: int) -> int:
+    return int.from_bytes(stream[place + 2 : place + 4], "little")
+
+
+def _object(stream: bytes, place: int) -> bytes:
+    size = int.from_bytes(stream[place + 4 : place + 8], "little")
+    return stream[place : place + 8 + size]
+
+
+def _lists(stream: bytes, place: int) -> tuple[list[_Found], list[_Found]]:
+    """(slides, notes) of the document, with the texts of its outline."""
+    lists: dict[int, list[_Found]] = {_OF_SLIDES: [], _OF_NOTES: []}
+    kind, text_type = -1, -1
+    for record, instance, body, _ in _records(_object(stream, place)):
         if record == _LIST:
-            kind, inside = instance, None
-        elif record in (_SLIDE, _NOTES):
-            inside, kind = record, None
-            current = _Found()
-            (shapes if record == _SLIDE else notes).append(current)
-        elif record == _PERSIST and kind is not None:
-            current = _Found(int.from_bytes(body[12:16], "little"))
-            if kind == 0:
-                outlines.append(current)
-        elif record == _NOTES_ATOM:
-            current.identity = int.from_bytes(body[:4], "little")
-        elif record == _HEADER and len(body) >= 4:
+            kind = instance
+        elif record == _PERSIST and kind in lists and len(body) >= 16:
+            found = _Found(
+                int.from_bytes(body[:4], "little"), int.from_bytes(body[12:16], "little")
+            )
+            lists[kind].append(found)
+        elif record == _HEADER:
             text_type = int.from_bytes(body[:4], "little")
-        elif record in (_CHARS, _BYTES) and (kind == 0 or (inside and inside in ancestors)):
-            text = _text(record, body)
-            if not text:
-                continue
-            if inside != _NOTES and text_type in _TITLES and not current.title:
-                current.title = text
-            else:
-                current.texts.append(text)
-        elif record == _STRING and _COMMENT in ancestors and instance == 1:
-            current.texts.append(f"Comment: {_text(_CHARS, body)}")
-    return list(_joined(outlines, shapes, notes))
+        elif record in (_CHARS, _BYTES) and kind == _OF_SLIDES and lists[kind]:
+            _add(lists[kind][-1], _text(record, body), text_type)
+    return lists[_OF_SLIDES], lists[_OF_NOTES]
 
 
-def _joined(outlines: list[_Found], shapes: list[_Found], notes: list[_Found]) -> Iterator[Slide]:
-    """Title masters are slides too, and come first: the last ones are the slides."""
-    outlines = outlines or [_Found() for _ in shapes]
-    shapes = shapes[-len(outlines) :] if len(shapes) >= len(outlines) else []
-    by_slide = {note.identity: note for note in notes}
-    for number, outline in enumerate(outlines):
-        shape = shapes[number] if number < len(shapes) else _Found()
-        title = outline.title or shape.title
-        said = {title, *outline.texts}
-        texts = [shape.title, *shape.texts]
-        pieces = [Piece(heading(1, title), "title")]
-        pieces += [Piece(text) for text in outline.texts]
-        pieces += [Piece(text) for text in dict.fromkeys(texts) if text not in said]
-        note = by_slide.get(outline.identity)
-        for text in note.texts if note is not None else ():
-            pieces.append(Piece(f"Notes: {text}" if text != "*" else ""))
-        yield Slide(tuple(piece for piece in pieces if piece.text != "*"))
+def _add_shapes(stream: bytes, place: int, found: _Found) -> None:
+    """What the shapes of a slide or of its notes say themselves, and its comments."""
+    text_type = -1
+    for record, instance, body, above in _records(_object(stream, place)):
+        if record == _SLIDE_ATOM and len(body) >= 20:
+            found.notes = int.from_bytes(body[16:20], "little")
+        elif record == _HEADER:
+            text_type = int.from_bytes(body[:4], "little")
+        elif record in (_CHARS, _BYTES):
+            _add(found, _text(record, body), text_type)
+        elif record == _STRING and instance == 1 and _COMMENT in above:
+            _add(found, f"Comment: {_text(_CHARS, body)}", -1)
+
+
+def _add(found: _Found, text: str, text_type: int) -> None:
+    if not text or text == "*" or text == found.title or text in found.texts:
+        return  # * stands for a number or a date
+    if text_type in _TITLES and not found.title:
+        found.title = text
+    else:
+        found.texts.append(text)
+
+
+def _slide(found: _Found, notes: _Found | None) -> Slide:
+    pieces = [Piece(heading(1, found.title), "title"), *map(Piece, found.texts)]
+    said = "\n".join(notes.texts) if notes is not None else ""
+    return Slide((*pieces, Piece(f"Notes: {said}" if said else "")))
 
 
 def _records(stream: bytes) -> Iterator[tuple[int, int, bytes, tuple[int, ...]]]:

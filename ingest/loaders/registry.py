@@ -54,7 +54,7 @@ _BUILT_IN: dict[str, tuple[str, str]] = {
     mt.MARKDOWN: ("markdown/1", "ingest.loaders.markdown:load_markdown"),
     mt.HTML: ("html/1", "ingest.loaders.html:load_html"),
     mt.PDF: ("pdf/1", "ingest.loaders.pdf:load_pdf"),
-    mt.DOCX: ("docx/1", "ingest.loaders.docx:load_docx"),
+    mt.DOCX: ("docx/2", "ingest.loaders.docx:load_docx"),
     mt.PPTX: ("pptx/1", "ingest.loaders.pptx:load_pptx"),
     **dict.fromkeys(
         (mt.ODT, mt.ODP, mt.ODS, mt.FLAT_OPEN),

@@ -54,7 +54,7 @@ def slides_document(
             parts += (gap, text)
             length = begin + len(text)
             if piece.kind in ("table", "image", "boilerplate"):
-                kind: Literal["table", "image", "boilerplate"] = piece.kind  # type: ignore[assignment]
+                kind: Literal["table", "image", "boilerplate"] = piece.kind
                 if kind != "table" or text.startswith("|"):
                     marks.append(Mark(kind, begin, length, piece.label))
         start = length if start < 0 else start
