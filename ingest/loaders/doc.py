@@ -12,7 +12,7 @@ from collections.abc import Iterator
 
 from ingest.documents import Document, Mark, Page, Scalar
 from ingest.errors import LoadError
-from ingest.loaders.blocks import Block, heading, join_blocks, table
+from ingest.loaders.blocks import Block, heading, is_table, join_blocks, table
 from ingest.loaders.encoding import normalise
 from ingest.loaders.ole import OleFile, kreuzberg_markdown
 from ingest.loaders.registry import Source
@@ -51,7 +51,7 @@ def load_doc(source: Source) -> Document:
     text, starts = join_blocks(blocks)
     sections = sections_of(text)
     marks = [Mark("table", start, start + len(block.text)) for start, block in starts
-             if block.text.startswith("| ")]  # fmt: skip
+             if is_table(block.text)]  # fmt: skip
     running = parts[2] if len(parts) > 2 else ""
     marks += _running_marks(starts, running)
     return Document(

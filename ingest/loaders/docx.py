@@ -14,7 +14,7 @@ from typing import Any
 from selectolax.lexbor import LexborHTMLParser
 
 from ingest.documents import Document, Mark, Page, Scalar
-from ingest.loaders.blocks import Block, heading, join_blocks, table
+from ingest.loaders.blocks import Block, heading, is_table, join_blocks, table
 from ingest.loaders.docx_numbering import Numbering
 from ingest.loaders.docx_package import Package, W, open_package, text_of
 from ingest.loaders.encoding import normalise
@@ -64,7 +64,7 @@ def _marks(text: str, starts: list[tuple[int, Block]], heads: set[int]) -> tuple
     marks = [
         Mark("boilerplate" if id(block) in heads else "table", start, start + len(block.text))
         for start, block in starts
-        if id(block) in heads or block.text.startswith("| ")
+        if id(block) in heads or is_table(block.text)
     ]
     marks += [Mark("image", m.start(), m.end(), m[1]) for m in _IMAGE.finditer(text)]
     return tuple(sorted(marks, key=lambda mark: mark.start))

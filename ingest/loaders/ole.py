@@ -18,7 +18,7 @@ class OleFile:
 
     def __init__(self, data: bytes, uri: str) -> None:
         """Raises LoadError: damaged, encrypted."""
-        import olefile
+        import olefile  # type: ignore[import-untyped]
 
         if not data.startswith(OLE):
             raise LoadError(uri, "is damaged: no compound file inside")

@@ -12,7 +12,7 @@ from typing import Any
 
 from ingest.documents import Document, Mark
 from ingest.errors import LoadError
-from ingest.loaders.blocks import Block, heading, join_blocks, table
+from ingest.loaders.blocks import Block, heading, is_table, join_blocks, table
 from ingest.loaders.encoding import normalise
 from ingest.loaders.office_zip import OfficeZip, local_name, parse_xml
 from ingest.loaders.registry import Source
@@ -117,7 +117,7 @@ def _text(source: Source, file: _File) -> Document:
 
 def _block_marks(starts: list[tuple[int, Block]], images: dict[str, str]) -> Iterator[Mark]:
     for start, block in starts:
-        if block.text.startswith("| "):
+        if is_table(block.text):
             yield Mark("table", start, start + len(block.text))
         elif block.text in images:
             yield Mark("image", start, start + len(block.text), images[block.text])
@@ -286,9 +286,9 @@ def _shape(shape: Any, notes: _Notes, *, furniture: bool) -> Iterator[Piece]:
     for _, block in starts:
         if block.text in images:
             yield Piece(block.text, "image", images[block.text])
-        elif block.text.startswith("| "):
+        elif is_table(block.text):
             yield Piece(block.text, "table")
-    rest = [b for _, b in starts if b.text not in images and not b.text.startswith("| ")]
+    rest = [b for _, b in starts if b.text not in images and not is_table(b.text)]
     text = join_blocks(rest)[0]
     if text:
         yield Piece(text, "boilerplate" if furniture else "text")

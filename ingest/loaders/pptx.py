@@ -298,7 +298,7 @@ def _series(series: Any) -> tuple[str, dict[int, str], dict[int, str]]:
 
 
 def _points(holders: list[Any]) -> dict[int, str]:
-    found = {}
+    found: dict[int, str] = {}
     for holder in holders:
         for point in holder.iter("{*}pt"):
             index, value = point.get("idx", ""), point.findtext("{*}v")

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field, replace
 
 from ingest.documents import Document, Mark, Page
 from ingest.errors import LoadError
-from ingest.loaders.blocks import Block, heading, join_blocks, table
+from ingest.loaders.blocks import Block, heading, is_table, join_blocks, table
 from ingest.loaders.encoding import normalise
 from ingest.loaders.registry import Source
 from ingest.loaders.sections import sections_of, sensible_title, title_of
@@ -103,7 +103,7 @@ def load_rtf(source: Source) -> Document:
     marks = [
         Mark("boilerplate" if id(block) in heads else "table", start, start + len(block.text))
         for start, block in starts
-        if id(block) in heads or block.text.startswith("| ")
+        if id(block) in heads or is_table(block.text)
     ]
     return Document(
         uri=source.uri,

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from ingest.documents import Document, Mark, Page, Scalar
+from ingest.loaders.blocks import is_table
 from ingest.loaders.registry import Source
 from ingest.loaders.sections import sections_of, sensible_title, title_of
 
@@ -55,7 +56,7 @@ def slides_document(
             length = begin + len(text)
             if piece.kind in ("table", "image", "boilerplate"):
                 kind: Literal["table", "image", "boilerplate"] = piece.kind
-                if kind != "table" or text.startswith("|"):
+                if kind != "table" or is_table(text):
                     marks.append(Mark(kind, begin, length, piece.label))
         start = length if start < 0 else start
         pages.append(Page(number, start, length))

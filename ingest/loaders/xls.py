@@ -39,7 +39,7 @@ def load_xls(source: Source) -> Document:
 
 
 def _by_xlrd(source: Source) -> list[Sheet]:
-    import xlrd
+    import xlrd  # type: ignore[import-untyped]
 
     budget = CellBudget(source.uri)
     with xlrd.open_workbook(

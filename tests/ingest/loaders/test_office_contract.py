@@ -89,9 +89,9 @@ def presentation() -> bytes:
     grid = second.shapes.add_table(2, 2, Inches(1), Inches(3), Inches(4), Inches(1)).table
     for place, text in enumerate(("Part", "Price", "Seal", "12")):
         grid.cell(place // 2, place % 2).text = text
-    numbers = CategoryChartData()
+    numbers = CategoryChartData()  # type: ignore[no-untyped-call]
     numbers.categories = ["2023", "2024"]
-    numbers.add_series("Sold", (5, 7))
+    numbers.add_series("Sold", (5, 7))  # type: ignore[no-untyped-call]
     second.shapes.add_chart(
         XL_CHART_TYPE.COLUMN_CLUSTERED, Inches(1), Inches(5), Inches(4), Inches(2), numbers
     )

@@ -5,8 +5,8 @@ from __future__ import annotations
 import datetime
 import io
 
-import openpyxl
-from openpyxl.comments import Comment
+import openpyxl  # type: ignore[import-untyped]
+from openpyxl.comments import Comment  # type: ignore[import-untyped]
 
 from ingest.loaders.media_types import XLSX
 from tests.contracts.loader_contract import LoaderContract
