@@ -13,7 +13,7 @@ from email.utils import parsedate_to_datetime
 from ingest.documents import Document, Scalar
 from ingest.errors import LoadError
 from ingest.loaders.blocks import heading
-from ingest.loaders.encoding import encoding_of, normalise
+from ingest.loaders.encoding import NotText, encoding_of, normalise
 from ingest.loaders.mime import Part, children, parse_message, safe_name
 from ingest.loaders.registry import Member, Source
 from ingest.loaders.sections import sections_of
@@ -141,7 +141,11 @@ def unique_name(name: str, taken: set[str]) -> str:
 def _as_bytes(data: bytes) -> bytes:
     """Mail is bytes; some programs save it as UTF-16."""
     if data[:2] in (b"\xff\xfe", b"\xfe\xff") or b"\0" in data[:200]:
-        return data.decode(encoding_of(data[:4096]), "replace").lstrip("\ufeff").encode()
+        try:
+            encoding = encoding_of(data[:4096])
+        except NotText:
+            return data
+        return data.decode(encoding, "replace").lstrip("\ufeff").encode()
     return data
 
 
