@@ -66,5 +66,11 @@ def table(rows: Sequence[Sequence[str]]) -> str:
     return "\n".join([rendered[0], _row(["---"] * len(kept)), *rendered[1:]])
 
 
+def is_table(text: str) -> bool:
+    """True for what `table` wrote; code and quotes may begin with `|` too."""
+    head, _, rest = text.partition("\n")
+    return head.startswith("| ") and rest.startswith("| ---")
+
+
 def _row(cells: Sequence[str]) -> str:
     return "| " + " | ".join(cells) + " |"

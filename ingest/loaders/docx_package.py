@@ -9,7 +9,7 @@ equations, text boxes. What the author deleted is gone.
 from __future__ import annotations
 
 import io
-import re
+import posixpath
 import zipfile
 from collections.abc import Iterator
 from copy import deepcopy
@@ -19,15 +19,11 @@ from typing import Any
 from lxml import etree
 
 from ingest.errors import LoadError
-
-MAX_UNPACKED = 200_000_000
-MAX_RATIO = 200  # with more than 20 MB: real documents stay below 60
-_RATIO_FLOOR = 20_000_000
+from ingest.loaders.office_zip import OfficeZip, Relation, local_name
 
 W = "{http://schemas.openxmlformats.org/wordprocessingml/2006/main}"
 _MATH = "{http://schemas.openxmlformats.org/officeDocument/2006/math}"
 _COMPATIBILITY = "{http://schemas.openxmlformats.org/markup-compatibility/2006}"
-_STRICT = re.compile(rb"http://purl\.oclc\.org/ooxml/(wordprocessingml|officeDocument|drawingml)/")
 _OFFICE = "http://schemas.openxmlformats.org/officeDocument/2006/relationships"
 _TYPES = "http://schemas.openxmlformats.org/package/2006/content-types"
 _RELATIONS = "http://schemas.openxmlformats.org/package/2006/relationships"
@@ -47,33 +43,39 @@ _NOTES = (("footnotes", "footnote"), ("endnotes", "endnote"), ("comments", "comm
 class Package:
     """A cleaned document: `body` for reading it ourselves, `data` for unstructured.
 
-    `notes` are the texts of footnotes, endnotes and comments; `title` is what the properties say.
+    `notes` are the texts of footnotes, endnotes and comments, `running` those of headers and
+    footers, each once; `title` is what the properties say.
     """
 
     body: Any
     styles: Any | None
+    numbering: Any | None
     data: bytes
     notes: tuple[str, ...]
+    running: tuple[str, ...]
     title: str
 
 
 def open_package(data: bytes, uri: str) -> Package:
     """The cleaned package. Raises LoadError for a bomb or a file without a document inside."""
-    with zipfile.ZipFile(io.BytesIO(data)) as archive:
-        _refuse_bomb(archive, uri)
-        members = _Members(archive)
-        document = members.xml(members.main)
+    with OfficeZip(data, uri) as archive:
+        main = archive.main_part("word/document.xml")
+        document = archive.xml(main)
         if document is None:
             raise LoadError(uri, "is damaged: no word/document.xml inside")
-        parts = {name: members.xml(f"{members.folder}{name}.xml") for name in _PARTS}
-        core = members.xml("docProps/core.xml")
-        notes = tuple(_notes(members))
+        folder = posixpath.dirname(main)
+        parts = {name: archive.xml(posixpath.join(folder, f"{name}.xml")) for name in _PARTS}
+        title = archive.core_title()
+        notes = tuple(_notes(archive, folder))
+        relations = archive.relations(main)
+        running = tuple(dict.fromkeys(_running(archive, relations)))
     body = document.find(f"{W}body")
     if body is None:
         raise LoadError(uri, "is damaged: its document has no body")
+    _name_images(document, relations)
     _clean(document)
-    title = core.findtext("{http://purl.org/dc/elements/1.1/}title") if core is not None else ""
-    return Package(body, parts["styles"], _repack(document, parts), notes, title or "")
+    data = _repack(document, parts)
+    return Package(body, parts["styles"], parts["numbering"], data, notes, running, title)
 
 
 _PARTS = ("styles", "numbering")
@@ -92,57 +94,6 @@ def text_of(element: Any) -> str:
         elif node.tag == f"{W}noBreakHyphen":
             texts.append("-")
     return "".join(texts)
-
-
-class _Members:
-    """The XML members of an archive, wherever the package keeps its main document."""
-
-    def __init__(self, archive: zipfile.ZipFile) -> None:
-        self._archive = archive
-        self._names = set(archive.namelist())
-        self.main = self._find_main()
-        self.folder = self.main.rpartition("/")[0] + "/" if "/" in self.main else ""
-
-    def xml(self, name: str) -> Any | None:
-        """Root element of a member without comments, entities and DTD; None where it is missing."""
-        if name not in self._names:
-            return None
-        markup = _STRICT.sub(_transitional, self._archive.read(name))
-        parser = etree.XMLParser(
-            resolve_entities=False, no_network=True, load_dtd=False, recover=True,
-            remove_comments=True, remove_pis=True, huge_tree=False,
-        )  # fmt: skip
-        root = etree.fromstring(markup, parser)
-        if root is not None:
-            etree.strip_tags(root, etree.Entity)
-        return root
-
-    def _find_main(self) -> str:
-        relations = self.xml("_rels/.rels")
-        for relation in relations if relations is not None else ():
-            target = str(relation.get("Target", "")).lstrip("/")
-            if str(relation.get("Type", "")).endswith("/officeDocument") and target in self._names:
-                return target
-        return "word/document.xml"
-
-
-def _transitional(match: re.Match[bytes]) -> bytes:
-    """Strict namespaces end in the word, transitional ones carry 2006 and `main`."""
-    return {
-        b"wordprocessingml": b"http://schemas.openxmlformats.org/wordprocessingml/2006/",
-        b"officeDocument": b"http://schemas.openxmlformats.org/officeDocument/2006/",
-        b"drawingml": b"http://schemas.openxmlformats.org/drawingml/2006/",
-    }[match[1]]
-
-
-def _refuse_bomb(archive: zipfile.ZipFile, uri: str) -> None:
-    members = archive.infolist()
-    if any(member.flag_bits & 1 for member in members):
-        raise LoadError(uri, "is password protected")
-    unpacked = sum(member.file_size for member in members)
-    packed = max(sum(member.compress_size for member in members), 1)
-    if unpacked > MAX_UNPACKED or (unpacked > _RATIO_FLOOR and unpacked / packed > MAX_RATIO):
-        raise LoadError(uri, f"unpacks to {unpacked:,} bytes from {packed:,}: refused as a bomb")
 
 
 def _clean(document: Any) -> None:
@@ -203,13 +154,42 @@ def _mark_page_breaks(document: Any) -> None:
             line_break.getparent().remove(line_break)
 
 
-def _notes(members: _Members) -> Iterator[str]:
+def _notes(archive: OfficeZip, folder: str) -> Iterator[str]:
     for part, tag in _NOTES:
-        root = members.xml(f"{members.folder}{part}.xml")
+        root = archive.xml(posixpath.join(folder, f"{part}.xml"))
         for note in root.iter(W + tag) if root is not None else ():
             paragraphs = (text_of(paragraph).strip() for paragraph in note.iter(f"{W}p"))
             if text := " ".join(filter(None, paragraphs)):
-                yield text
+                yield f"Comment: {text}" if tag == "comment" else text
+
+
+def _running(archive: OfficeZip, relations: dict[str, Relation]) -> Iterator[str]:
+    """Headers and footers; page numbers alone are none."""
+    for relation in relations.values():
+        if relation.kind in ("header", "footer") and not relation.external:
+            root = archive.xml(relation.target)
+            for skipped in list(root.iter(f"{W}instrText")) if root is not None else ():
+                skipped.text = ""
+            paragraphs = root.iter(f"{W}p") if root is not None else ()
+            text = " ".join(" ".join(text_of(paragraph).split()) for paragraph in paragraphs)
+            if any(map(str.isalpha, text)):
+                yield " ".join(text.split())
+
+
+def _name_images(document: Any, relations: dict[str, Relation]) -> None:
+    """A picture becomes a run that says what it shows and where it lies; nothing is fetched."""
+    for drawing in list(document.iter(f"{W}drawing")):
+        ids = (v for n in drawing.iter() for k, v in n.attrib.items() if k.endswith("}embed"))
+        relation = relations.get(next(ids, ""))
+        run = drawing.getparent()
+        if relation is None or relation.external or relation.kind != "image" or run is None:
+            continue
+        named = next((n for n in drawing.iter() if local_name(n) == "docPr"), None)
+        words = " ".join((named.get("descr", "") if named is not None else "").split())
+        words = words.replace("[", "(").replace("]", ")")
+        text = etree.Element(f"{W}t")
+        text.text = f" ![{words}]({relation.target.replace(' ', '%20')}) "
+        drawing.addnext(text)
 
 
 def _repack(document: Any, parts: dict[str, Any | None]) -> bytes:

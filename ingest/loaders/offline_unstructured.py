@@ -14,6 +14,7 @@ import logging
 import os
 import warnings
 from functools import cache
+from importlib import import_module
 from threading import Lock
 from types import ModuleType, SimpleNamespace
 from typing import Any
@@ -28,6 +29,23 @@ def docx_elements(package: bytes) -> list[Any]:
     """The elements of a .docx file, in reading order. Raises whatever unstructured raises."""
     elements: list[Any] = _docx_module().partition_docx(file=io.BytesIO(package), languages=[""])
     return elements
+
+
+def elements(data: bytes, suffix: str) -> list[Any]:
+    """The elements of a file whose name ends in `suffix`, for comparisons (bench/extractors.py).
+
+    Some of its parsers start pandoc or LibreOffice; raises whatever unstructured raises.
+    """
+    _docx_module()
+    module = import_module(f"unstructured.partition.{_PARTITIONERS.get(suffix, suffix)}")
+    partition = getattr(module, f"partition_{_PARTITIONERS.get(suffix, suffix)}")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        found: list[Any] = partition(file=io.BytesIO(data), languages=[""])
+    return found
+
+
+_PARTITIONERS = {"eml": "email", "xlsm": "xlsx", "xls": "xlsx"}
 
 
 @cache

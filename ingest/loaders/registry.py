@@ -47,6 +47,8 @@ class Member:
 Loader = Callable[[Source], Document]
 Unpacker = Callable[[Source], Iterator[Member]]
 
+_OFFICE = "ingest.loaders.extractors:load_office"  # which has a table of its own
+
 # media type -> (parser and its version, where it is); imported on first use: parsers are heavy, and
 # most runs need one of them. A higher version has documents read anew.
 _BUILT_IN: dict[str, tuple[str, str]] = {
@@ -54,7 +56,26 @@ _BUILT_IN: dict[str, tuple[str, str]] = {
     mt.MARKDOWN: ("markdown/1", "ingest.loaders.markdown:load_markdown"),
     mt.HTML: ("html/1", "ingest.loaders.html:load_html"),
     mt.PDF: ("pdf/1", "ingest.loaders.pdf:load_pdf"),
-    mt.DOCX: ("docx/1", "ingest.loaders.docx:load_docx"),
+    mt.DOCX: ("docx/2", _OFFICE),
+    mt.PPTX: ("pptx/1", _OFFICE),
+    **dict.fromkeys(
+        (mt.ODT, mt.ODP, mt.ODS, mt.FLAT_OPEN),
+        ("opendocument/1", _OFFICE),
+    ),
+    mt.EPUB: ("epub/1", _OFFICE),
+    mt.IPYNB: ("ipynb/1", _OFFICE),
+    mt.ICS: ("ics/1", _OFFICE),
+    mt.FB2: ("fb2/1", _OFFICE),
+    mt.VSDX: ("vsdx/1", _OFFICE),
+    mt.RTF: ("rtf/1", _OFFICE),
+    mt.DOC: ("doc/1", _OFFICE),
+    mt.PPT: ("ppt/1", _OFFICE),
+    mt.MSG: ("msg/1", _OFFICE),
+    mt.XLSX: ("xlsx/1", _OFFICE),
+    mt.XLS: ("xls/1", _OFFICE),
+    mt.EML: ("eml/1", _OFFICE),
+    mt.MHTML: ("mhtml/1", _OFFICE),
+    mt.XLSB: ("xlsb/1", _OFFICE),
 }
 # what holds other files: archives (no loader beside it), mails (a loader for the mail itself)
 _UNPACKERS: dict[str, str] = {
@@ -64,6 +85,9 @@ _UNPACKERS: dict[str, str] = {
     **dict.fromkeys(
         (mt.GZIP, mt.BZIP2, mt.XZ, mt.ZSTD), "ingest.loaders.archive:unpack_compressed"
     ),
+    mt.EML: "ingest.loaders.mail:unpack_eml",
+    mt.MSG: "ingest.loaders.msg:unpack_msg",
+    mt.MBOX: "ingest.loaders.mail:unpack_mbox",
 }
 _registered: dict[str, Loader] = {}
 

@@ -59,15 +59,31 @@ def test_text_that_hides_in_the_markup() -> None:
     assert text == "in a control\n\ninserted\n\nin a box"
 
 
-def test_our_own_reading_where_unstructured_fails() -> None:
+def test_damaged_numbering_is_no_reason_to_fail() -> None:
     broken_level = paragraph("item", '<w:numPr><w:ilvl w:val="x"/><w:numId w:val="1"/></w:numPr>')
     cells = f"<w:tc>{paragraph('Seal')}</w:tc><w:tc>{paragraph('12')}</w:tc>"
     heading = paragraph("保养", '<w:outlineLvl w:val="1"/>')
     document = word(
         f"{heading}{broken_level}<w:tbl><w:tr>{cells}</w:tr></w:tbl>{paragraph(CHINESE)}"
     )
-    assert str(document.quality["fallback"]).startswith("unstructured: ")
     assert document.text == f"## 保养\n\n- item\n\n| Seal | 12 |\n| --- | --- |\n\n{CHINESE}"
+
+
+def test_merged_cells() -> None:
+    wide = '<w:tc><w:tcPr><w:gridSpan w:val="2"/></w:tcPr>'
+    start, more = (
+        f'<w:tc><w:tcPr><w:vMerge w:val="{v}"/></w:tcPr>' for v in ("restart", "continue")
+    )
+    rows = (
+        f"<w:tr>{wide}{paragraph('Parts')}</w:tc><w:tc>{paragraph('Price')}</w:tc></w:tr>"
+        f"<w:tr>{start}{paragraph('Seal')}</w:tc><w:tc>{paragraph('a')}</w:tc>"
+        f"<w:tc>{paragraph('1')}</w:tc></w:tr>"
+        f"<w:tr>{more}{paragraph('')}</w:tc><w:tc>{paragraph('b')}</w:tc>"
+        f"<w:tc>{paragraph('2')}</w:tc></w:tr>"
+    )
+    assert word(f"<w:tbl>{rows}</w:tbl>").text == (
+        "| Parts |  | Price |\n| --- | --- | --- |\n| Seal | a | 1 |\n| Seal | b | 2 |"
+    )
 
 
 def test_entities_are_not_resolved() -> None:

@@ -1,0 +1,225 @@
+"""Sheets of cells as one text: each row a line, with the addresses of the cells it shows."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import lru_cache
+from itertools import groupby
+
+from ingest.documents import Document, Mark, Page, Scalar, Section
+from ingest.errors import LoadError
+from ingest.loaders.blocks import heading
+from ingest.loaders.encoding import normalise
+from ingest.loaders.registry import Source
+from ingest.loaders.sections import sensible_title
+
+MAX_CELLS = 5_000_000  # with text in them; about 1 GB as Python objects
+MAX_COLUMN = 16_384  # XFD
+MAX_CHARACTERS = 100_000_000  # one shared string of 10 MB may stand in a million cells
+_NUMBER = re.compile(r"[(\-+]?\W{0,3}\d[\d,.\s]*\W{0,3}\Z|\d{4}-\d\d-\d\d.*|\d+:\d\d.*")
+
+Row = tuple[int, dict[int, str]]
+
+
+@dataclass(frozen=True, slots=True)
+class Sheet:
+    """A sheet: its rows that hold text, in order, as (number, {column: text}), both from 1.
+
+    `notes` are comments as (address, text), `texts` what stands in shapes and charts.
+    """
+
+    name: str
+    rows: Sequence[Row]
+    hidden: bool = False
+    notes: Sequence[tuple[str, str]] = ()
+    texts: Sequence[str] = ()
+
+
+class CellBudget:
+    """Counts cells and characters; raises LoadError where a file holds more than memory does."""
+
+    def __init__(self, uri: str) -> None:
+        self._uri = uri
+        self._cells = 0
+        self._characters = 0
+
+    def take(self, row: Mapping[int, str]) -> None:
+        """A row more."""
+        self._cells += len(row)
+        self._characters += sum(map(len, row.values()))
+        if self._cells > MAX_CELLS:
+            raise LoadError(self._uri, f"holds more than {MAX_CELLS:,} cells: split it")
+        if self._characters > MAX_CHARACTERS:
+            raise LoadError(self._uri, f"holds more than {MAX_CHARACTERS:,} characters: split it")
+
+
+def column_letters(column: int) -> str:
+    """1 is A, 27 is AA."""
+    letters = ""
+    while column > 0:
+        column, rest = divmod(column - 1, 26)
+        letters = chr(65 + rest) + letters
+    return letters
+
+
+@lru_cache(maxsize=20_000)
+def column_number(letters: str) -> int:
+    """A is 1, AA is 27, at most 16,384."""
+    number = 0
+    for letter in letters[:3].upper():
+        number = number * 26 + max(ord(letter) - 64, 0)
+    return min(number, MAX_COLUMN)
+
+
+def flat(text: str) -> str:
+    """The text of a cell on one line."""
+    if text.isascii() and text.isalnum():
+        return text
+    return " ".join(normalise(text).split())
+
+
+def sheets_document(
+    source: Source,
+    sheets: Sequence[Sheet],
+    *,
+    title: str = "",
+    quality: Mapping[str, Scalar] | None = None,
+) -> Document:
+    """The document of a workbook: a page for each sheet, hidden ones marked."""
+    writer = _Writer()
+    shown = [sheet for sheet in sheets if sheet.rows or sheet.notes or sheet.texts]
+    for number, sheet in enumerate(sheets, 1):
+        if sheet in shown:
+            writer.sheet(number, sheet)
+    return Document(
+        uri=source.uri,
+        sha256=source.sha256,
+        text="".join(writer.parts),
+        title=sensible_title(flat(title)) or source.stem,
+        media_type=source.media_type,
+        pages=tuple(writer.pages),
+        sections=tuple(writer.sections),
+        marks=tuple(sorted(writer.marks, key=lambda mark: mark.start)),
+        quality=dict(quality or {}),
+    )
+
+
+@dataclass(slots=True)
+class _Writer:
+    parts: list[str] = field(default_factory=list)
+    length: int = 0
+    pages: list[Page] = field(default_factory=list)
+    sections: list[Section] = field(default_factory=list)
+    marks: list[Mark] = field(default_factory=list)
+
+    def sheet(self, number: int, sheet: Sheet) -> None:
+        name = flat(sheet.name) or f"Sheet{number}"
+        start = self.paragraph(heading(2, name))
+        for rows in _tables(sheet.rows):
+            self.table(name, rows)
+        for text in sheet.texts:
+            self.paragraph(text)
+        for address, text in sheet.notes:
+            self.paragraph(f"Comment on {name}!{address}: {flat(text)}")
+        self.pages.append(Page(number, start, self.length, label=name))
+        self.sections.append(Section(name, 2, start, self.length))
+        if sheet.hidden:
+            self.marks.append(Mark("hidden", start, self.length, label=name))
+
+    def paragraph(self, text: str) -> int:
+        """Add a block and return where it starts."""
+        if self.length and text:
+            self.write("\n\n")
+        start = self.length
+        self.write(text)
+        return start
+
+    def write(self, text: str) -> None:
+        self.parts.append(text)
+        self.length += len(text)
+
+    def table(self, name: str, rows: Sequence[Row]) -> None:
+        """Rows, and the marks that say which cells their lines show."""
+        columns = sorted({column for _, cells in rows for column in cells})
+        lines = [_line([cells.get(column, "") for column in columns]) for _, cells in rows]
+        left, right = column_letters(columns[0]), column_letters(columns[-1])
+        start = self.paragraph("")
+        if self.length:
+            self.write("\n\n")
+            start = self.length
+        headed = len(rows) > 1 and len(columns) > 1
+        begin = 0
+        if headed:
+            self.run(name, rows[:1], lines[:1], left, right)
+            self.write("\n" + _line(["---"] * len(columns)) + "\n")
+            begin = 1
+        numbered = enumerate(rows[begin:], begin)
+        runs = groupby(numbered, key=lambda item: item[1][0] - item[0])
+        for index, (_, items) in enumerate(runs):
+            places = [place for place, _ in items]
+            if index:
+                self.write("\n")
+            span = slice(places[0], places[-1] + 1)
+            self.run(name, rows[span], lines[span], left, right)
+        if headed:
+            self.marks.append(Mark("table", start, self.length, label=name))
+
+    def run(
+        self, name: str, rows: Sequence[Row], lines: Sequence[str], left: str, right: str
+    ) -> None:
+        """Rows that stand directly below each other in the sheet."""
+        start = self.length
+        self.write("\n".join(lines))
+        address = f"{name}!{left}{rows[0][0]}:{right}{rows[-1][0]}"
+        self.marks.append(Mark("rows", start, self.length, label=address))
+
+
+def _line(cells: list[str]) -> str:
+    """A row as a table's line; one column is a line of its own."""
+    return cells[0] if len(cells) == 1 else "| " + " | ".join(cells) + " |"
+
+
+def _tables(rows: Sequence[Row]) -> Iterator[Sequence[Row]]:
+    """Runs of rows, cut at empty ones; a run without a header of its own goes on with the last."""
+    pending: list[Row] = []
+    for run in _runs(rows):
+        if pending and _continues(pending, run):
+            pending += run
+            continue
+        yield from _without_titles(pending)
+        pending = run
+    yield from _without_titles(pending)
+
+
+def _without_titles(rows: Sequence[Row]) -> Iterator[Sequence[Row]]:
+    """The rows, but single cells above them (a title, a unit) apart: they are no header."""
+    titles = 0
+    while titles < min(len(rows) - 1, 3) and len(rows[titles][1]) == 1:
+        titles += 1
+    if titles and len(rows[titles][1]) > 1:
+        yield rows[:titles]
+        rows = rows[titles:]
+    if rows:
+        yield rows
+
+
+def _runs(rows: Iterable[Row]) -> Iterator[list[Row]]:
+    run: list[Row] = []
+    for row in rows:
+        if run and row[0] != run[-1][0] + 1:
+            yield run
+            run = []
+        run.append(row)
+    if run:
+        yield run
+
+
+def _continues(table: Sequence[Row], run: Sequence[Row]) -> bool:
+    """One empty row in the middle of data does not end a table: no new header follows it."""
+    if run[0][0] - table[-1][0] > 2:
+        return False
+    columns = {column for _, cells in table[:50] for column in cells}
+    first = run[0][1]
+    return set(first) <= columns and len(first) > 1 and any(map(_NUMBER.match, first.values()))

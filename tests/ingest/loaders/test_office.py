@@ -1,0 +1,254 @@
+"""What the loaders of office files, mails and books make of the details of their formats."""
+
+from __future__ import annotations
+
+import json
+import struct
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from ingest.documents import Document
+from ingest.errors import LoadError
+from ingest.loaders import load_bytes
+from ingest.loaders import media_types as mt
+from ingest.loaders.mime import decoded_words, safe_name
+from ingest.loaders.msg import unpack_rtf
+from ingest.loaders.registry import Member, Source, unpacker_of
+
+from .builders import CHINESE, ENGLISH
+from .office_builders import book, old_slides, old_word, open_document, outlook
+from .test_office_contract import CALENDAR, NOTEBOOK, RTF, SHEETS, SLIDES, TEXT, mail, presentation
+
+
+def load(data: bytes, media_type: str, uri: str = "folder/file.x") -> Document:
+    return load_bytes(data, uri=uri, media_type=media_type)
+
+
+def members(data: bytes, media_type: str) -> list[Member]:
+    unpack = unpacker_of(media_type)
+    assert unpack
+    return list(unpack(Source("a", data, media_type, "")))
+
+
+def marked(document: Document, kind: str) -> list[str]:
+    return [document.text[m.start : m.end] for m in document.marks if m.kind == kind]
+
+
+def test_slides() -> None:
+    document = load(presentation(), mt.PPTX)
+    assert document.text == (
+        f"# Pump manual\n\n- Oil\n- Seals\n\nNotes: {CHINESE}\n\n# Prices\n\n"
+        "| Part | Price |\n| --- | --- |\n| Seal | 12 |\n\n"
+        "|  | Sold |\n| --- | --- |\n| 2023 | 5 |\n| 2024 | 7 |"
+    )
+    assert [(p.number, document.text[p.start : p.start + 8]) for p in document.pages] == [
+        (1, "# Pump m"),
+        (2, "# Prices"),
+    ]
+
+
+def test_texts_of_opendocument() -> None:
+    running = "<style:master-page><style:footer><text:p>Ann's pumps</text:p></style:footer>"
+    data = open_document("text", TEXT, styles=f"{running}</style:master-page>")
+    document = load(data, mt.ODT)
+    assert document.text == (
+        f"Ann's pumps\n\n# Pump manual\n\nSeals last two years.\n\n{CHINESE}\n\n"
+        "- First\n  - Below\n\n| Part | Price |\n| --- | --- |\n| Seal | 12 |\n\nA note."
+    )
+    assert marked(document, "boilerplate") == ["Ann's pumps"]
+
+
+def test_slides_of_opendocument() -> None:
+    document = load(open_document("presentation", SLIDES), mt.ODP)
+    assert document.text == "# Pumps\n\nOil them.\n\nNotes: Say why.\n\nSecond"
+    assert document.page_at(document.text.index("Second")) == 2
+
+
+def test_sheets_of_opendocument() -> None:
+    document = load(open_document("spreadsheet", SHEETS), mt.ODS)
+    assert document.text == (
+        "## Prices\n\n| Part | Price |\n| --- | --- |\n| 密封件 | 12,50 € |\n\nlast\n\n"
+        "## Secret\n\nhidden"
+    )
+    assert [m.label for m in document.marks if m.kind == "rows"] == [
+        "Prices!A1:B1",
+        "Prices!A2:B2",
+        "Prices!A1048576:A1048576",
+        "Secret!A1:A1",
+    ]
+    assert marked(document, "hidden") == ["## Secret\n\nhidden"]
+
+
+def test_repeated_cells_are_no_bomb() -> None:
+    wide = '<table:table-cell table:number-columns-repeated="16384">'
+    cell = f"{wide}<text:p>x</text:p></table:table-cell>"
+    row = f'<table:table-row table:number-rows-repeated="1048576">{cell}</table:table-row>'
+    sheet = f'<table:table table:name="S">{row}</table:table>'
+    with pytest.raises(LoadError, match="cells: split it"):
+        load(open_document("spreadsheet", sheet), mt.ODS)
+
+
+def test_encrypted_opendocument() -> None:
+    data = open_document("text", TEXT, manifest="<manifest><encryption-data/></manifest>")
+    with pytest.raises(LoadError, match="is password protected"):
+        load(data, mt.ODT)
+
+
+def test_rich_text() -> None:
+    document = load(RTF, mt.RTF)
+    assert document.text == (
+        "Ann's pumps\n\n# Pump manual\n\nSeals — last 两年 café.\n\n1. First\n- Second\n\n"
+        "| Part | Price |\n| --- | --- |\n| Seal | 12 |\n\nPage two.\n\nA note."
+    )
+    assert document.page_at(document.text.index("Page two")) == 2
+    assert marked(document, "boilerplate") == ["Ann's pumps"]
+
+
+def test_deep_groups_in_rich_text() -> None:
+    data = rb"{\rtf1 " + b"{" * 100_000 + b"deep" + b"}" * 100_000 + b"}"
+    assert load(data, mt.RTF).text == "deep"
+
+
+def test_books() -> None:
+    chapters = {"a.xhtml": f"<h1>Pumps</h1><p>{ENGLISH}</p>", "b.xhtml": f"<p>{CHINESE}</p>"}
+    document = load(book(chapters, title="泵"), mt.EPUB)
+    assert document.text == f"# Pumps\n\n{ENGLISH}\n\n{CHINESE}"
+    assert document.title == "泵"
+
+
+def test_mails() -> None:
+    document = load(mail(), mt.EML)
+    assert document.text == (
+        "# 水泵 pumps\n\nFrom: Ann <ann@a.org>\nTo: b@b.org\nDate: 2024-03-01 14:30 +0100\n\n"
+        f"{ENGLISH}\n\n{CHINESE}"
+    )
+    assert document.title == document.metadata["subject"] == "水泵 pumps"
+    assert members(mail(), mt.EML) == [Member("价格.csv", b"a,b\r\n1,2\r\n".replace(b"\r", b""))]
+
+
+def test_mails_of_html_alone_and_flowed_text() -> None:
+    html = b"Subject: a\r\nContent-Type: text/html; charset=gbk\r\n\r\n<p>" + CHINESE.encode("gbk")
+    assert load(html, mt.EML).text == f"# a\n\n{CHINESE}"
+    flowed = (
+        b"Subject: a\nContent-Type: text/plain; format=flowed\n\none \ntwo\n> q \n> r\n-- \nAnn\n"
+    )
+    assert load(flowed, mt.EML).text == "# a\n\none two\n> q r\n--\nAnn"
+
+
+def test_nested_mails_come_out_one_at_a_time() -> None:
+    data = b"Subject: base\n\ninnermost"
+    for level in range(300):
+        head = f"Subject: level {level}\nContent-Type: multipart/mixed; boundary=b{level}\n\n"
+        part = f"--b{level}\nContent-Type: message/rfc822\n\n"
+        data = (head + part).encode() + data + f"\n--b{level}--\n".encode()
+    [inner] = members(data, mt.EML)
+    assert inner.path == "level 298.eml"
+    depth = 1
+    while inner.data and (found := members(inner.data, mt.EML)):
+        [inner] = found
+        depth += 1
+    assert depth == 300
+    assert load(inner.data or b"", mt.EML).text == "# base\n\ninnermost"
+
+
+def test_attachments_that_cannot_be_read_are_named() -> None:
+    data = (
+        b"Content-Type: multipart/mixed; boundary=b\n\n--b\nContent-Type: application/ms-tnef;"
+        b' name="winmail.dat"\nContent-Transfer-Encoding: base64\n\neJ8+\n--b--\n'
+    )
+    [member] = members(data, mt.EML)
+    assert member.data is None
+    assert "TNEF" in member.reason
+
+
+def test_mailboxes() -> None:
+    data = (
+        b"From a Mon\nSubject: one/two\n\nfirst\n>From here\n\nFrom b Tue\nSubject: x\n\nsecond\n"
+    )
+    assert members(data, mt.MBOX) == [
+        Member("00001 one two.eml", b"Subject: one/two\n\nfirst\nFrom here\n\n"),
+        Member("00002 x.eml", b"Subject: x\n\nsecond\n"),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("raw", "shown"),
+    [
+        ("=?utf-8?B?5rA=?= =?utf-8?B?tOazsw==?=", "水泳"),  # a character cut in two
+        ("=?gb2312?B?y66xww==?= pumps", "水泵 pumps"),
+        ("=?iso-8859-1?Q?caf=E9_au?= lait", "café au lait"),
+        ("=?x-nope?Q?=41?=", "A"),
+        ("a\r\n b\0c", "a bc"),
+    ],
+)
+def test_encoded_words(raw: str, shown: str) -> None:
+    assert decoded_words(raw) == shown
+
+
+@given(st.text())
+def test_names_lead_nowhere(name: str) -> None:
+    safe = safe_name(name)
+    assert not set("/\\\0\n") & set(safe)
+    assert safe.strip(".") == safe
+    assert len(safe) <= 120
+
+
+def test_outlook_messages() -> None:
+    data = outlook(
+        {"0037": "水泵", "0C1A": "Ann", "5D01": "a@a.org", "1000": "one\r\ntwo"}, {"a.txt": b"hey"}
+    )
+    assert load(data, mt.MSG).text == "# 水泵\n\nFrom: Ann <a@a.org>\n\none\ntwo"
+    [member] = members(data, mt.MSG)
+    assert (member.path, (member.data or b"").rstrip(b"\0")) == ("a.txt", b"hey")
+
+
+def test_compressed_rich_text() -> None:
+    """Flag bits, then a reference of 11 characters into the preset dictionary, then literals."""
+    packed = b"\x01\x00\x09 hi}" + b"\x00"
+    head = struct.pack("<III", len(packed) + 12, 15, 0x75465A4C) + bytes(4)
+    assert unpack_rtf(head + packed).startswith(rb"{\rtf1\ansi hi}")
+    stored = struct.pack("<III", 20, 8, 0x414C454D) + bytes(4) + rb"{\rtf1 }"
+    assert unpack_rtf(stored) == rb"{\rtf1 }"
+    assert unpack_rtf(b"short") == b""
+
+
+def test_old_word() -> None:
+    text = f"Pumps\r{CHINESE}\rPart\x07Price\x07\x07Seal\x0712\x07\x07\x13 PAGE \x145\x15 end\r"
+    document = load(old_word(text), mt.DOC)
+    assert document.text == (
+        f"Pumps\n\n{CHINESE}\n\n| Part | Price |\n| --- | --- |\n| Seal | 12 |\n\n5 end"
+    )
+
+
+def test_old_slides() -> None:
+    document = load(old_slides({"Pumps": "Oil\rSeals", "保养": CHINESE}), mt.PPT)
+    assert document.text == f"# Pumps\n\nOil\nSeals\n\n# 保养\n\n{CHINESE}"
+    assert [page.number for page in document.pages] == [1, 2]
+
+
+def test_notebooks() -> None:
+    document = load(json.dumps(NOTEBOOK).encode(), mt.IPYNB)
+    assert document.text == (
+        f"# Pump data\n\n{CHINESE}\n\n```python\nprint(1 + 1)\n```\n\n```\n2\n```\n\n"
+        "| a | b |\n| --- | --- |"
+    )
+
+
+def test_calendars() -> None:
+    assert load(CALENDAR, mt.ICS).text == (
+        "# Team\n\n## Pump review\n\nStart: 2024-03-01 14:30 Europe/Berlin\n"
+        "Location: Room 5, Berlin\nAttendees: Ann <ann@example.org>\n\nBring the seals\nand oil."
+    )
+
+
+def test_another_reader_takes_over_where_ours_fails(monkeypatch: pytest.MonkeyPatch) -> None:
+    def fails(source: Source) -> Document:
+        raise ZeroDivisionError
+
+    monkeypatch.setattr("ingest.loaders.rtf.load_rtf", fails)
+    document = load(RTF, mt.RTF)
+    assert "Pump manual" in document.text
+    assert document.quality == {"fallback": "kreuzberg after ZeroDivisionError"}
+    assert document.parser == "rtf/1"

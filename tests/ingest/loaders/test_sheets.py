@@ -1,0 +1,162 @@
+"""Workbooks: rows with the addresses of their cells, values as a person sees them."""
+
+from __future__ import annotations
+
+import io
+import zipfile
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from ingest.documents import Document
+from ingest.errors import LoadError
+from ingest.loaders import load_bytes
+from ingest.loaders.media_types import XLSX
+from ingest.loaders.number_format import render_number
+from ingest.loaders.sheets import column_letters, column_number
+
+from .test_sheets_contract import workbook
+
+MAIN = "http://schemas.openxmlformats.org/spreadsheetml/2006/main"
+LINKS = "http://schemas.openxmlformats.org/officeDocument/2006/relationships"
+PACKAGE = "http://schemas.openxmlformats.org/package/2006/relationships"
+
+
+def raw_workbook(rows: str, *, prefix: str = "", prolog: str = "") -> bytes:
+    """A workbook of one sheet with this XML inside its sheetData."""
+    binding = f"xmlns:{prefix[:-1]}" if prefix else "xmlns"
+    sheets = '<sheets><sheet name="S" r:id="r1"/></sheets>'
+    relation = f'<Relationship Id="r1" Type="{LINKS}/worksheet" Target="worksheets/sheet1.xml"/>'
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as archive:
+        book = f'<workbook xmlns="{MAIN}" xmlns:r="{LINKS}">{sheets}</workbook>'
+        archive.writestr("xl/workbook.xml", book)
+        relations = f'<Relationships xmlns="{PACKAGE}">{relation}</Relationships>'
+        archive.writestr("xl/_rels/workbook.xml.rels", relations)
+        archive.writestr(
+            "xl/worksheets/sheet1.xml",
+            f'{prolog}<{prefix}worksheet {binding}="{MAIN}"><{prefix}sheetData>{rows}'
+            f"</{prefix}sheetData></{prefix}worksheet>",
+        )
+    return buffer.getvalue()
+
+
+def load(data: bytes) -> Document:
+    return load_bytes(data, uri="book.xlsx", media_type=XLSX)
+
+
+def spans(document: Document) -> dict[str, str]:
+    return {m.label: document.text[m.start : m.end] for m in document.marks if m.kind == "rows"}
+
+
+def test_values_as_a_person_sees_them() -> None:
+    document = load(workbook())
+    assert document.text == (
+        "## Prices\n\nPrice list 2024\n\n"
+        "| Part | Price | Discount | Since |\n| --- | --- | --- | --- |\n"
+        "| Seal ring | $1,234.50 | 12.5% | 2024-03-01 |\n| 密封件 | 7 | 0 | 2024-03-01 14:30 |\n\n"
+        "far away\n\nComment on Prices!A2: Numbers of 2023\n\n## Secret\n\n| hidden | text |"
+    )
+
+
+def test_lines_know_their_cells() -> None:
+    assert spans(load(workbook())) == {
+        "Prices!A1:A1": "Price list 2024",
+        "Prices!A2:D2": "| Part | Price | Discount | Since |",
+        "Prices!A3:D4": (
+            "| Seal ring | $1,234.50 | 12.5% | 2024-03-01 |\n| 密封件 | 7 | 0 | 2024-03-01 14:30 |"
+        ),
+        "Prices!F6:F6": "far away",
+        "Secret!A1:B1": "| hidden | text |",
+    }
+
+
+def test_pages_are_sheets_and_hidden_ones_are_marked() -> None:
+    document = load(workbook())
+    assert [(page.number, page.label) for page in document.pages] == [(1, "Prices"), (3, "Secret")]
+    [hidden] = [mark for mark in document.marks if mark.kind == "hidden"]
+    assert document.text[hidden.start : hidden.end] == "## Secret\n\n| hidden | text |"
+
+
+def cell(address: str, text: str) -> str:
+    return f'<c r="{address}" t="inlineStr"><is><t>{text}</t></is></c>'
+
+
+def test_two_cells_at_opposite_corners() -> None:
+    rows = (
+        f'<row r="1">{cell("A1", "top left")}</row>'
+        f'<row r="1048576">{cell("XFD1048576", "bottom right")}</row>'
+    )
+    document = load(raw_workbook(rows))
+    assert document.text == "## S\n\ntop left\n\nbottom right"
+    assert spans(document) == {"S!A1:A1": "top left", "S!XFD1048576:XFD1048576": "bottom right"}
+
+
+def test_an_empty_row_inside_data_does_not_start_a_new_header() -> None:
+    rows = [["Part", "Price"], ["Seal", "7"], [], ["Gasket", "12"], [], [], ["Note", "end"]]
+    markup = "".join(row_markup(number, row) for number, row in enumerate(rows, 1))
+    assert load(raw_workbook(markup)).text == (
+        "## S\n\n| Part | Price |\n| --- | --- |\n| Seal | 7 |\n| Gasket | 12 |\n\n| Note | end |"
+    )
+
+
+def row_markup(number: int, texts: list[str]) -> str:
+    cells = "".join(cell(f"{'AB'[i]}{number}", text) for i, text in enumerate(texts))
+    return f'<row r="{number}">{cells}</row>'
+
+
+def test_prefixed_names_implicit_addresses_and_references() -> None:
+    rows = "<x:row><x:c><x:v>1</x:v></x:c><x:c t='str'><x:v>a &lt; b &#x4E2D;</x:v></x:c></x:row>"
+    assert load(raw_workbook(rows, prefix="x:")).text == "## S\n\n| 1 | a < b 中 |"
+
+
+def test_entities_do_not_expand() -> None:
+    laughs = '<!DOCTYPE d [<!ENTITY a "haha"><!ENTITY f SYSTEM "file:///etc/passwd">]>'
+    rows = f'<row r="1">{cell("A1", "safe")}{cell("B1", "&a;&f;")}</row>'
+    text = load(raw_workbook(rows, prolog=laughs)).text
+    assert "haha" not in text
+    assert "root" not in text
+
+
+def test_protected_workbooks_say_so() -> None:
+    ole = b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1" + bytes(600) + "EncryptedPackage".encode("utf-16-le")
+    with pytest.raises(LoadError, match="is password protected"):
+        load(ole)
+
+
+@pytest.mark.parametrize(
+    ("value", "code", "shown"),
+    [
+        (45123, "yyyy-mm-dd", "2023-07-16"),
+        (45123.75, "m/d/yy h:mm", "2023-07-16 18:00"),
+        (45123, 'yyyy"年"m"月"d"日"', "2023-07-16"),
+        (45123, "[$-F800]dddd, mmmm dd, yyyy", "2023-07-16"),
+        (0.5, "h:mm AM/PM", "12:00"),
+        (1.5, "[h]:mm:ss", "36:00:00"),
+        (0.1234, "0.0%", "12.3%"),
+        (1234567.891, "#,##0.00", "1,234,567.89"),
+        (-5, "#,##0;(#,##0)", "(5)"),
+        (0, '0;-0;"-"', "-"),
+        (12, '[$€-407]#,##0.00', "€12.00"),
+        (12.5, '0.0" kg"', "12.5 kg"),
+        (7, "00000", "00007"),
+        (1234567, "#,##0,", "1,235"),
+        (0.1 + 0.2, "General", "0.3"),
+        (123456789012, "General", "123456789012"),
+        (1e300, "yyyy-mm-dd", "1e+300"),
+        (3, "@", "3"),
+    ],
+)  # fmt: skip
+def test_number_formats(value: float, code: str, shown: str) -> None:
+    assert render_number(value, code) == shown
+
+
+@given(st.floats(), st.text(max_size=30))
+def test_any_number_in_any_format_is_some_text(value: float, code: str) -> None:
+    assert isinstance(render_number(value, code), str)
+
+
+@given(st.integers(1, 16_384))
+def test_columns_there_and_back(column: int) -> None:
+    assert column_number(column_letters(column)) == column
