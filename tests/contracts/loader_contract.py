@@ -13,6 +13,7 @@ import hashlib
 import random
 import re
 from collections.abc import Callable, Iterator
+from functools import cache
 from itertools import pairwise
 
 import pytest
@@ -45,10 +46,9 @@ class LoaderContract:
     def load(self, data: bytes) -> Document:
         return load_bytes(data, uri=self.name, media_type=self.media_type)
 
-    @pytest.fixture(scope="class")
+    @pytest.fixture
     def data(self) -> bytes:
-        """The sample, made once: writers put the time into what they write."""
-        return self.sample()
+        return sample_of(type(self))
 
     @pytest.fixture
     def document(self, data: bytes) -> Document:
@@ -130,6 +130,12 @@ class LoaderContract:
         else:
             assert text.strip()
             assert not CONTROLS.search(text)
+
+
+@cache
+def sample_of(suite: type[LoaderContract]) -> bytes:
+    """The sample, made once: writers put the time into what they write."""
+    return suite().sample()
 
 
 def text_or_error(load: Callable[[], str]) -> str | LoadError:
