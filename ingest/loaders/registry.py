@@ -53,11 +53,12 @@ _BUILT_IN: dict[str, tuple[str, str]] = {
     mt.PLAIN: ("text/1", "ingest.loaders.text:load_text"),
     mt.MARKDOWN: ("markdown/1", "ingest.loaders.markdown:load_markdown"),
     mt.HTML: ("html/1", "ingest.loaders.html:load_html"),
-    mt.PDF: ("pdf/1", "ingest.loaders.pdf:load_pdf"),
+    mt.PDF: ("pdf/2", "ingest.loaders.pdf:load_pdf"),
     mt.DOCX: ("docx/1", "ingest.loaders.docx:load_docx"),
+    **dict.fromkeys(mt.IMAGES, ("image/1", "ingest.loaders.image:load_image")),
 }
 # what holds other files: archives (no loader beside it), mails (a loader for the mail itself)
-_UNPACKERS: dict[str, str] = {}
+_UNPACKERS: dict[str, str] = {mt.PDF: "ingest.loaders.pdf_attachments:unpack_pdf"}
 _registered: dict[str, Loader] = {}
 
 
