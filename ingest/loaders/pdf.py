@@ -7,10 +7,10 @@ pixels are drawn on pages without usable text. PDFium is not thread-safe: one lo
 
 from __future__ import annotations
 
-import itertools
 import re
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, closing, suppress
+from itertools import pairwise
 from threading import RLock
 
 import pypdfium2
@@ -36,6 +36,7 @@ OCR_PAGES = 1_000
 _MAX_BROKEN = 50  # unreadable pages in a row: the page count is a lie (one file claims 99,999,999)
 _MAX_ENTRIES = 5_000  # of the outline
 _OCR_LAYER = 0.8  # of a page's characters are invisible, over ink: OCR read them on the scan
+_SAME_LINE = 3.0  # points, twice the distance of the middles
 _BEATS = 0.8  # confidence from which OCR replaces a garbled text
 
 _lock = RLock()
@@ -165,10 +166,9 @@ def _page_text(page: pypdfium2.PdfPage, number: int, budget: OcrBudget) -> PageT
 
 
 def _may_have_tables(pieces: Sequence[Piece]) -> bool:
-    """Whether pieces stand beside each other at all."""
-    tops = sorted((piece.top, piece.bottom) for piece in pieces if not piece.hidden)
-    beside = sum(1 for (_, one), (two, _) in itertools.pairwise(tops) if two < one - 1)
-    return beside >= 2
+    """Whether pieces stand beside each other on two lines at least."""
+    middles = sorted(piece.top + piece.bottom for piece in pieces if not piece.hidden)
+    return sum(1 for one, two in pairwise(middles) if two - one < _SAME_LINE) >= 2
 
 
 def _read_page(

@@ -20,6 +20,7 @@ _PAGE_NUMBER = re.compile(
     r"|第?\s*\d{1,4}\s*[页頁](?:\s*[,，/]?\s*共\s*\d{1,4}\s*[页頁])?",
     re.I,
 )
+_LEADERS = re.compile(r"\.\.|\. \.|··|· ·|…|__")
 _ENTRY = re.compile(r".*\w.*?(?:(?:[.·…_] ?){4,}|… ?…)\s*[\divxlcIVXLC]{1,6}\W*")
 _ENTRY_BARE = re.compile(r".*[^\W\d].*\s\d{1,4}")
 _CONTENTS = re.compile(
@@ -66,7 +67,11 @@ def _keys(passage: Passage) -> tuple[tuple[str, int], tuple[str, int]]:
 
 
 def _set_contents(page: PageText) -> None:
-    entries = [n for n, p in enumerate(page.passages) if _ENTRY.fullmatch(p.text[-200:])]
+    entries = [
+        number
+        for number, passage in enumerate(page.passages)
+        if _LEADERS.search(passage.text) and _ENTRY.fullmatch(passage.text[-200:])
+    ]
     if len(entries) < _MIN_ENTRIES:
         titled = any(_CONTENTS.fullmatch(p.text.strip(" #.:")) for p in page.passages[:5])
         if titled:

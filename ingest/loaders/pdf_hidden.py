@@ -16,6 +16,7 @@ _INVISIBLE_MODES = (3, 7)  # PDF 1.7, table 106: neither fill nor stroke; only a
 _PALE_FROM = 245  # of 255 in each colour: white to the eye on white paper
 _SMALLEST = 1.0  # points; no printer sets, and no reader sees, such type
 _MAX_SIDE = 1_500  # pixels of the rendering in which such words are looked for
+_COLOUR = tuple(ctypes.c_uint() for _ in range(4))  # filled by PDFium; used under the lock only
 _CONTRAST = 12  # of 255 between darkest and brightest pixel: less is not seen
 
 
@@ -78,7 +79,7 @@ def _look(textpage: pypdfium2.PdfTextPage, word: Word, looks: dict[int, int]) ->
 def _look_of(handle: object) -> int:
     if pdfium.FPDFTextObj_GetTextRenderMode(handle) in _INVISIBLE_MODES:
         return _UNSEEN
-    red, green, blue, alpha = (ctypes.c_uint() for _ in range(4))
+    red, green, blue, alpha = _COLOUR
     if not pdfium.FPDFPageObj_GetFillColor(handle, red, green, blue, alpha):
         return _SEEN
     if alpha.value <= 5:

@@ -55,7 +55,7 @@ def _flow(pieces: Sequence[Piece], depth: int) -> list[Line]:
         gutter = _gutter(pieces)
         if gutter is not None:
             lines: list[Line] = []
-            for left, right in _bands(pieces, gutter):
+            for left, right in _bands(_from_top(pieces), gutter):
                 lines += _flow(left, depth + 1)
                 lines += _flow(right, depth + 1)
             return lines
@@ -66,14 +66,19 @@ def _gutter(pieces: Sequence[Piece]) -> float | None:
     """x of the gutter with most lines beside each other on both sides; None without columns."""
     leftmost = min(piece.left for piece in pieces)
     edges = Counter(round(piece.left / 4) for piece in pieces if piece.left > leftmost + 40)
+    ordered = _from_top(pieces)
     best, found = 0, None
     for edge, count in edges.most_common(6):
         if count < _MIN_COLUMN_LINES // 2:
             break
         x = min(p.left for p in pieces if round(p.left / 4) in (edge, edge - 1, edge + 1)) - 0.5
+        behind = sum(1 for p in pieces if p.left >= x)
+        before = sum(1 for p in pieces if p.right - 1 <= x)
+        if min(behind, before) < max(_MIN_COLUMN_LINES, best + 1):
+            continue
         beside = sum(
             min(len(left), len(right))
-            for left, right in _bands(pieces, x)
+            for left, right in _bands(ordered, x)
             if right and _is_column(left) and _is_column(right)
         )
         if beside > best:
@@ -81,29 +86,40 @@ def _gutter(pieces: Sequence[Piece]) -> float | None:
     return found
 
 
+def _from_top(pieces: Sequence[Piece]) -> list[Piece]:
+    return sorted(pieces, key=lambda piece: piece.top + piece.bottom)
+
+
 def _bands(pieces: Sequence[Piece], x: float) -> list[tuple[list[Piece], list[Piece]]]:
-    """(left, right) of each band between the pieces that reach across x; those stand alone."""
-    across = sorted((p for p in pieces if p.left < x < p.right - 1), key=lambda p: p.middle)
-    bands: list[tuple[list[Piece], list[Piece]]] = [([], []) for _ in range(len(across) + 1)]
-    for piece in sorted(pieces, key=lambda piece: piece.middle):
-        if piece.left < x < piece.right - 1:
-            continue
-        number = sum(1 for other in across if other.middle <= piece.middle)
-        bands[number][piece.left >= x].append(piece)
+    """(left, right) of each band between the pieces that reach across x; those stand alone.
+
+    `pieces` are sorted from top to bottom.
+    """
     merged: list[tuple[list[Piece], list[Piece]]] = []
-    for number, band in enumerate(bands):
-        if number:
-            _append_flow(merged, [across[number - 1]])
-        if band[0] and band[1] and not _on_lines_across(band, merged):
-            before, columns, after = _trimmed(band)
-            if before:
-                _append_flow(merged, before)
-            merged.append(columns)
-            if after:
-                _append_flow(merged, after)
-        elif band[0] or band[1]:
-            _append_flow(merged, [*band[0], *band[1]])
+    band: tuple[list[Piece], list[Piece]] = ([], [])
+    for piece in pieces:
+        if piece.left < x < piece.right - 1:
+            _append_band(merged, band)
+            _append_flow(merged, [piece])
+            band = ([], [])
+        else:
+            band[piece.left >= x].append(piece)
+    _append_band(merged, band)
     return merged
+
+
+def _append_band(
+    merged: list[tuple[list[Piece], list[Piece]]], band: tuple[list[Piece], list[Piece]]
+) -> None:
+    if band[0] and band[1] and not _on_lines_across(band, merged):
+        before, columns, after = _trimmed(band)
+        if before:
+            _append_flow(merged, before)
+        merged.append(columns)
+        if after:
+            _append_flow(merged, after)
+    elif band[0] or band[1]:
+        _append_flow(merged, [*band[0], *band[1]])
 
 
 def _on_lines_across(

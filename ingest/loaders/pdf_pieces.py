@@ -26,6 +26,8 @@ HYPHENS = "\x02\ufffe\xad"  # PDFium's marks for a hyphen that only broke the li
 _WORD = re.compile(f"[^\\s{HYPHENS}]+[{HYPHENS}]?|[{HYPHENS}]")
 _RIGHT_TO_LEFT = re.compile("[\u0590-\u08ff\ufb1d-\ufdff\ufe70-\ufefc]")
 _CHINESE = re.compile("[\u2e80-\u9fff\uac00-\ud7af\uf900-\ufaff]")
+Box = tuple[float, float, float, float]
+
 _TURNS: dict[int, Callable[[float, float], tuple[float, float]]] = {
     0: lambda x, y: (x, -y),
     1: lambda x, y: (y, x),  # text that runs up the page
@@ -64,7 +66,7 @@ class Piece:
         return self.right - self.left
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)  # not frozen: that makes them four times as slow, and there are many
 class Word:
     """A word: its span in the page's characters, its box in user space (y up)."""
 
@@ -109,16 +111,28 @@ def turned(turn: int, x: float, y: float) -> tuple[float, float]:
 def pieces_of(text: str, words: Sequence[Word], hidden: Sequence[bool], turn: int) -> list[Piece]:
     """The words joined to runs without a wide gap, a change of line or of visibility."""
     pieces: list[Piece] = []
-    end = 0
+    piece: Piece | None = None
+    longest = end = 0  # of the piece's words; of the last word, in `text`
     for word, concealed in zip(words, hidden, strict=True):
-        piece = _piece(word, turn, concealed)
+        box = _box(word, turn)
+        other = word.direction != turn and len(word.text) > 1
         between = text[end : word.start]
-        if pieces and "\n" not in between and "\r" not in between and _runs_on(pieces[-1], piece):
-            _extend(pieces[-1], piece, " " if between.strip("\r\n") else "")
-        else:
-            piece.index = len(pieces)
-            pieces.append(piece)
         end = word.end
+        if (
+            piece is not None
+            and piece.hidden == concealed
+            and piece.turned == other
+            and "\n" not in between
+            and "\r" not in between
+            and _runs_on(piece, box, word.text)
+        ):
+            if len(word.text) > longest and not other:
+                longest, piece.height = len(word.text), box[3] - box[1]
+            _extend(piece, box, f" {word.text}" if between else word.text)
+        else:
+            piece = _piece(word, box, turn, concealed, other, len(pieces))
+            pieces.append(piece)
+            longest = len(word.text)
     return pieces
 
 
@@ -206,43 +220,51 @@ def _word(
     )
 
 
-def _piece(word: Word, turn: int, hidden: bool) -> Piece:
+def _box(word: Word, turn: int) -> Box:
+    """(left, top, right, bottom) as it is read."""
+    if turn == 0:
+        return word.left, -word.top, word.right, -word.bottom
     one, two = turned(turn, word.left, word.bottom), turned(turn, word.right, word.top)
     left, right = sorted((one[0], two[0]))
     top, bottom = sorted((one[1], two[1]))
-    other = len(word.text) > 1 and word.direction != turn
+    return left, top, right, bottom
+
+
+def _piece(word: Word, box: Box, turn: int, hidden: bool, other: bool, index: int) -> Piece:
+    left, top, right, bottom = box
     height = right - left if other and (word.direction - turn) % 2 else bottom - top
-    return Piece(
-        word.text,
-        left,
-        top,
-        right,
-        bottom,
-        height,
-        hidden,
-        other,
-        words=[(left, right, word.text)],
-    )
+    piece = Piece(word.text, left, top, right, bottom, height, hidden, other, index)
+    piece.words.append((left, right, word.text))
+    return piece
 
 
-def _runs_on(piece: Piece, word: Piece) -> bool:
-    if piece.hidden != word.hidden or piece.text[-1] in HYPHENS:
+def _runs_on(piece: Piece, box: Box, text: str) -> bool:
+    if piece.text[-1] in HYPHENS:
         return False
-    if piece.turned or word.turned:
-        return piece.turned == word.turned
-    height = max(min(piece.height, word.height), 1.0)
-    if abs(piece.middle - word.middle) > max(piece.height, word.height):
+    if piece.turned:
+        return True
+    left, top, right, bottom = box
+    tall, height = piece.bottom - piece.top, bottom - top
+    if abs(piece.top + piece.bottom - top - bottom) > 2 * max(tall, height):
         return False
-    gap = max(word.left - piece.right, piece.left - word.right)
-    if piece.left - word.right > height and not _RIGHT_TO_LEFT.search(word.text):
+    height = max(min(piece.height, height), 1.0)
+    if left - piece.right > WIDE_GAP * height:
         return False
-    return gap <= WIDE_GAP * height
+    if left >= piece.left:
+        return True
+    back = piece.left - right
+    return back <= WIDE_GAP * height and (back <= height or bool(_RIGHT_TO_LEFT.search(text)))
 
 
-def _extend(piece: Piece, word: Piece, blank: str) -> None:
-    if len(word.text) > max(len(text) for _, _, text in piece.words):
-        piece.height = word.height
-    piece.text += blank + word.text
-    piece.words += word.words
-    piece.left, piece.right = min(piece.left, word.left), max(piece.right, word.right)
-    piece.top, piece.bottom = min(piece.top, word.top), max(piece.bottom, word.bottom)
+def _extend(piece: Piece, box: Box, text: str) -> None:
+    left, top, right, bottom = box
+    piece.text += text
+    piece.words.append((left, right, text.lstrip(" ")))
+    if left < piece.left:
+        piece.left = left
+    if right > piece.right:
+        piece.right = right
+    if top < piece.top:
+        piece.top = top
+    if bottom > piece.bottom:
+        piece.bottom = bottom

@@ -86,6 +86,8 @@ def _path_rules(handle: object, turn: int) -> Iterator[Rule]:
             yield from _rule(previous, point)
             if pdfium.FPDFPathSegment_GetClose(segment):
                 yield from _rule(point, start)
+        elif kind == pdfium.FPDF_SEGMENT_BEZIERTO:  # a drawing
+            return
         previous = point
 
 
