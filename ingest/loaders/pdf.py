@@ -18,6 +18,7 @@ import pypdfium2
 from ingest.documents import Document, Mark, Scalar
 from ingest.errors import LoadError
 from ingest.loaders.encoding import normalise
+from ingest.loaders.pdf_annotations import annotation_pieces
 from ingest.loaders.pdf_boilerplate import set_boilerplate
 from ingest.loaders.pdf_headings import Entry, largest_line, set_headings
 from ingest.loaders.pdf_hidden import concealed_words
@@ -139,12 +140,14 @@ def _pages(pdf: pypdfium2.PdfDocument, budget: OcrBudget) -> Iterator[PageText]:
 def _page(pdf: pypdfium2.PdfDocument, index: int, budget: OcrBudget) -> PageText | None:
     try:
         with closing(pdf[index]) as page:
-            return _page_text(page, index + 1, budget)
+            return _page_text(pdf, page, index + 1, budget)
     except pypdfium2.PdfiumError:
         return None
 
 
-def _page_text(page: pypdfium2.PdfPage, number: int, budget: OcrBudget) -> PageText:
+def _page_text(
+    pdf: pypdfium2.PdfDocument, page: pypdfium2.PdfPage, number: int, budget: OcrBudget
+) -> PageText:
     with closing(page.get_textpage()) as textpage:
         text, words = words_of(textpage)
         concealed = concealed_words(page, textpage, words)
@@ -160,6 +163,7 @@ def _page_text(page: pypdfium2.PdfPage, number: int, budget: OcrBudget) -> PageT
     pieces = pieces_of(text, words, hidden, turn)
     if needs_reading(page, shown, garbled):
         return _read_page(page, number, budget, pieces, garbled)
+    pieces += annotation_pieces(pdf, page, turn)
     if _may_have_tables(pieces):
         pieces = with_tables(pieces, rules_of(page, turn))
     return _page_of(number, lines_of(pieces), quality, page, garbled)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections import Counter
 from collections.abc import Sequence
@@ -11,11 +12,15 @@ from ingest.loaders.pdf_text import PageText, Passage
 
 _LARGER = 1.09  # times the usual height of lines
 _MAX_HEADING = 140  # characters
+_MAX_SENTENCE = 50  # characters of a heading that ends in a full stop
+_MAX_RUN_IN = 80  # characters of a heading that no gap parts from the text below
 _MAX_SHARE = 0.15  # of the text in larger type: more is a poster or slides
 _MAX_LEVELS = 4
+_TOLD_APART = 0.94
 _FOUND_SHARE = 0.5  # of the outline's entries that must stand on their pages
 _LETTERS = re.compile(r"[^\W\d_]{2}|[\u3400-\u9fff]")
 _NAMES = re.compile(r"[∗†‡@{}]|(?:,.*){3}|[,;]$")  # of authors, and what is no heading at all
+_NUMBER = re.compile(r"\d{1,2}(?:\.\d{1,2})+(?=\s)")
 _FLAT = re.compile(r"[\W_]+")
 _NUMBERING = re.compile(
     r"^(?:(?:chapter|section|part|appendix|kapitel)\s+)?[\divxlc]+(?:\.\d+)*[.)]?\s+", re.I
@@ -103,13 +108,42 @@ def _by_size(pages: Sequence[PageText]) -> None:
     if not sizes:
         return
     usual = sizes.most_common(1)[0][0]
-    larger = [passage for passage in shown if _may_be_heading(passage, usual)]
+    larger = [
+        passage
+        for passage, after in zip(shown, [*shown[1:], None], strict=True)
+        if _may_be_heading(passage, usual) and not _runs_on(passage, after)
+    ]
     characters = sum(len(passage.text) for passage in larger)
     if characters > _MAX_SHARE * sizes.total():
         return
-    levels = sorted({_size(passage) for passage in larger}, reverse=True)
+    levels = _levels({_size(passage) for passage in larger})
     for passage in larger:
-        passage.level = min(levels.index(_size(passage)) + 1, _MAX_LEVELS)
+        passage.level = levels[_size(passage)]
+    _level_by_number(larger)
+
+
+def _level_by_number(headings: Sequence[Passage]) -> None:
+    """Headings numbered as deeply (1.2, 3.4) get one level: that of most of them."""
+    by_depth: dict[int, list[Passage]] = {}
+    for passage in headings:
+        number = _NUMBER.match(passage.text)
+        if number:
+            by_depth.setdefault(number.group().count("."), []).append(passage)
+    for alike in by_depth.values():
+        level = Counter(passage.level for passage in alike).most_common(1)[0][0]
+        for passage in alike:
+            passage.level = level
+
+
+def _levels(sizes: set[float]) -> dict[float, int]:
+    """Level of each size: the largest is 1; sizes that the eye does not tell apart are one."""
+    levels: dict[float, int] = {}
+    level, above = 0, math.inf
+    for size in sorted(sizes, reverse=True):
+        if size < _TOLD_APART * above:
+            level, above = level + 1, size
+        levels[size] = min(level, _MAX_LEVELS)
+    return levels
 
 
 def _size(passage: Passage) -> float:
@@ -119,9 +153,21 @@ def _size(passage: Passage) -> float:
 def _may_be_heading(passage: Passage, usual: float) -> bool:
     if not 2 <= len(passage.text) <= _MAX_HEADING or not _LETTERS.search(passage.text):
         return False
-    if _NAMES.search(passage.text) or not passage.text[0].isalnum():
+    first = passage.text[0]
+    if _NAMES.search(passage.text) or not first.isalnum() or first.islower():
+        return False
+    if passage.text[-1] in ".。" and len(passage.text) > _MAX_SENTENCE:
         return False
     return _size(passage) >= max(_LARGER * usual, usual + 0.8)
+
+
+def _runs_on(passage: Passage, after: Passage | None) -> bool:
+    """Whether it is the first line of a paragraph, tall because of a sign in it."""
+    if after is None or after.apart or after.line.top < passage.line.top:
+        return False
+    if len(passage.text) > _MAX_RUN_IN:
+        return True
+    return after.text[0].islower() and _size(after) < _size(passage)
 
 
 def _join_lines(page: PageText) -> None:

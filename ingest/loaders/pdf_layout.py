@@ -23,6 +23,7 @@ _MAX_DEPTH = 4
 _MAX_PIECES = 5_000  # a page of more is a drawing: kept in its own order
 _WIDE = re.compile("[\u2e80-\u9fff\uac00-\ud7af\uf900-\ufaff\uff00-\uffef]")
 _LABEL = re.compile(r"(?:[•●○◦▪■□–—*·-]|\(?(?:\d{1,3}|[A-Za-z]|[ivxIVX]{1,4})[.)]?|\d+(?:\.\d+)+)")
+_CODE = re.compile(r"[;{}]$|^(?://|/\*|#|--)")
 _LEADERS = re.compile(r"(?:\. ?){4,}|(?:… ?){2,}|·{4,}|_{4,}")
 
 
@@ -291,11 +292,11 @@ def _certain(grid: Sequence[Sequence[str]], full: int, together: int) -> bool:
 
     `full` rows have two cells at least; `together` pieces came into a cell that had one already.
     """
-    if len(grid) < 3 or full < 3:
-        return False
     cells = [cell for row in grid for cell in row if cell]
+    if len(grid) < 3 or full < 3 or sum(1 for c in cells if _CODE.search(c)) > 0.2 * len(cells):
+        return False
     share = len(cells) / (len(grid) * len(grid[0]))
-    needed = 0.4 if len(grid[0]) > 2 and all(grid[0]) else 0.6
+    needed = 0.75 if len(grid[0]) == 2 else 0.4 if all(grid[0]) else 0.6
     middle = sorted(map(len, cells))[len(cells) // 2]
     return share >= needed and middle <= 40 and together <= 0.05 * len(cells)
 

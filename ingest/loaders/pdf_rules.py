@@ -194,7 +194,8 @@ def _sure(cells: Sequence[Sequence[str]]) -> bool:
     if len(cells) < 2 or len(cells[0]) < 2:
         return False
     filled = sum(1 for row in cells for cell in row if cell)
-    return filled > 0.5 * len(cells) * len(cells[0])
+    places = len(cells) * len(cells[0])
+    return filled > 0.5 * places if places >= 6 else filled == places
 
 
 def _table(

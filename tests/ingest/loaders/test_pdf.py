@@ -117,6 +117,23 @@ def test_invisible_text_alone_is_the_text() -> None:
     assert document.pages[0].quality["ocr_layer"] is True
 
 
+def test_fields_and_notes_are_read_where_they_stand() -> None:
+    field = (
+        b"<< /Type /Annot /Subtype /Widget /FT /Tx /T (name) /V (Ada Lovelace) "
+        b"/Rect [150 690 300 712] /F 4 >>"
+    )
+    free = b"<< /Type /Annot /Subtype /FreeText /Contents (Checked twice) /Rect [60 600 200 620] >>"
+    secret = free.replace(b"Checked twice", b"not shown").replace(b"/Rect", b"/F 2 /Rect")
+    entries = "/Annots [7 0 R 8 0 R 9 0 R]"
+    data = pages_pdf(
+        [Page(placed([(60, 697, "Name:"), (60, 500, "Signed in June")]), entries=entries)],
+        extra=[field, free, secret],
+        catalog="/AcroForm << /Fields [{0} 0 R] >>",
+    )
+    lines = [line for line in loaded(data).text.split("\n") if line]
+    assert lines == ["Name: Ada Lovelace", "Checked twice", "Signed in June"]
+
+
 def test_attachments_are_members() -> None:
     files = [("../../etc/notes.txt", b"first"), ("notes.txt", b"second")]
     extra: list[bytes] = []
