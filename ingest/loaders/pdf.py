@@ -1,67 +1,82 @@
-"""PDF: the text of each page by pypdfium2, its lines and hyphens put right.
+"""PDF: pages in reading order, tables by rows, headings, and OCR where a page has no text to give.
 
-31 of 32 phrases of docs-mixed stand in PDFium's raw text; the miss was its mark for a hyphen at a
-line's end, which is taken out here. 500-700 pages/s. PDFium is not thread-safe: one lock.
+PDFium reads characters and their places (pdf_pieces), pdf_layout orders them, pdf_text joins them.
+The costly steps run only where they can matter: rules are read on pages with cells side by side,
+pixels are drawn on pages without usable text. PDFium is not thread-safe: one lock.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
-from contextlib import closing
-from threading import Lock
+from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager, closing, suppress
+from itertools import pairwise
+from threading import RLock
 
 import pypdfium2
-import pypdfium2.raw as pdfium
 
-from ingest.documents import Document, Page, Scalar
+from ingest.documents import Document, Mark, Scalar
 from ingest.errors import LoadError
 from ingest.loaders.encoding import normalise
+from ingest.loaders.pdf_annotations import annotation_pieces
+from ingest.loaders.pdf_boilerplate import set_boilerplate
+from ingest.loaders.pdf_headings import Entry, largest_line, set_headings
+from ingest.loaders.pdf_hidden import concealed_words
+from ingest.loaders.pdf_layout import Line, lines_of
+from ingest.loaders.pdf_pieces import Piece, pieces_of, turn_of, words_of
+from ingest.loaders.pdf_quality import garbled_share, summary
+from ingest.loaders.pdf_rules import rules_of, with_tables
+from ingest.loaders.pdf_scans import OcrBudget, needs_reading, rendered
+from ingest.loaders.pdf_text import PageText, assembled, passages_of
 from ingest.loaders.registry import Source
 from ingest.loaders.sections import sensible_title
 
 MAX_PAGES = 50_000
+OCR_SECONDS = 40.0  # of the 60 that a document's worker has; the rest is for loading and chunking
+OCR_PAGES = 1_000
 _MAX_BROKEN = 50  # unreadable pages in a row: the page count is a lie (one file claims 99,999,999)
-_TITLE_CHARACTERS = 2_000  # of the first page, searched for its largest line
+_MAX_ENTRIES = 5_000  # of the outline
+_OCR_LAYER = 0.8  # of a page's characters are invisible, over ink: OCR read them on the scan
+_SAME_LINE = 3.0  # points, twice the distance of the middles
+_BEATS = 0.8  # confidence from which OCR replaces a garbled text
 
-_lock = Lock()
-_HYPHEN = re.compile("[\x02\ufffe\xad]\n?")  # PDFium's mark for a hyphen that only broke the line
-_BROKEN_WORD = re.compile(r"(?<=[a-zà-öø-ÿ]{2})-\n(?=[a-zà-öø-ÿ]{2})")
-_WIDE = "\u3400-\u4dbf\u4e00-\u9fff\u3040-\u30ff\uf900-\ufaff，、；：（）《》“”"
-_WIDE_END = re.compile(f"[{_WIDE}]$")
-_WIDE_START = re.compile(f"^[{_WIDE}。！？]")
-_GARBLED = re.compile("[\ufffd\ue000-\uf8ff]")
+_lock = RLock()
+_BLANKS = re.compile(r"\s+")
 
 
-def load_pdf(source: Source) -> Document:
-    """A PDF with its pages; raises LoadError for encrypted, damaged and scanned ones."""
-    with _lock:
-        try:
-            pdf = pypdfium2.PdfDocument(source.data)
-        except pypdfium2.PdfiumError as exc:
-            raise LoadError(source.uri, _reason(str(exc))) from exc
-        with closing(pdf):
-            texts = list(_page_texts(pdf))
-            title = sensible_title(_named_title(pdf)) or (_largest_line(pdf) if texts else "")
-    return _document(source, texts, title)
+def load_pdf(
+    source: Source, *, ocr_seconds: float = OCR_SECONDS, ocr_pages: int = OCR_PAGES
+) -> Document:
+    """A PDF with its pages, sections and marks.
 
-
-def _document(source: Source, texts: list[str], title: str) -> Document:
-    if not texts:
+    Pages that need OCR are read until `ocr_seconds` or `ocr_pages` are used up; those left over are
+    empty, and `quality["ocr_pages_left"]` counts them. Raises LoadError for encrypted and damaged
+    files, and where no page has text.
+    """
+    budget = OcrBudget(ocr_seconds, ocr_pages)
+    with locked(), closing(open_pdf(source)) as pdf:
+        pages = list(_pages(pdf, budget))
+        outline = list(_outline(pdf))
+        title = sensible_title(_named_title(pdf))
+    if not pages:
         raise LoadError(source.uri, "is damaged: none of its pages can be read")
-    text, pages = _join_pages(texts)
-    if not text.strip():
-        raise LoadError(source.uri, f"looks like a scan: no text on {len(texts)} page(s)")
-    return Document(
-        uri=source.uri,
-        sha256=source.sha256,
-        text=text,
-        title=title or source.stem,
-        media_type=source.media_type,
-        pages=pages,
-        metadata={"pages": len(texts)},
-        quality=_quality(texts, text),
-    )
+    return _document(source, pages, outline, title)
+
+
+def locked() -> AbstractContextManager[object]:
+    """PDFium is used by one thread at a time."""
+    return _lock
+
+
+def open_pdf(source: Source) -> pypdfium2.PdfDocument:
+    """The file, opened with the empty password; LoadError says why it cannot be."""
+    try:
+        pdf = pypdfium2.PdfDocument(source.data)
+    except pypdfium2.PdfiumError as exc:
+        raise LoadError(source.uri, _reason(str(exc))) from exc
+    with suppress(pypdfium2.PdfiumError):
+        pdf.init_forms()
+    return pdf
 
 
 def _reason(message: str) -> str:
@@ -72,105 +87,170 @@ def _reason(message: str) -> str:
     return "is damaged: no PDF that can be opened"
 
 
-def _page_texts(pdf: pypdfium2.PdfDocument) -> Iterator[str]:
-    """The text of each page; "" for a page that cannot be read."""
-    broken, unread = 0, 0
+def _document(
+    source: Source, pages: Sequence[PageText], outline: Sequence[Entry], title: str
+) -> Document:
+    set_boilerplate(pages)
+    title = title or _shown_title(pages[0])
+    set_headings(pages, outline)
+    text, spans, sections, marks = assembled(pages)
+    quality = summary(pages)
+    if not text.strip():
+        raise LoadError(source.uri, _why_empty(len(pages), quality))
+    return Document(
+        uri=source.uri,
+        sha256=source.sha256,
+        text=text,
+        title=title or source.stem,
+        media_type=source.media_type,
+        pages=spans,
+        sections=sections,
+        metadata={"pages": len(pages)},
+        quality=quality,
+        marks=_without_nested(marks),
+    )
+
+
+def _why_empty(pages: int, quality: dict[str, Scalar]) -> str:
+    left = quality.get("ocr_pages_left")
+    if left:
+        return f"looks like a scan: no text on {pages} page(s), {left} not read for lack of time"
+    return f"holds no text that can be read on {pages} page(s)"
+
+
+def _without_nested(marks: Sequence[Mark]) -> tuple[Mark, ...]:
+    return tuple(mark for mark in marks if mark.end > mark.start)
+
+
+def _pages(pdf: pypdfium2.PdfDocument, budget: OcrBudget) -> Iterator[PageText]:
+    """Each page; empty where it cannot be read, none after many such in a row."""
+    unread: list[PageText] = []
     for index in range(min(len(pdf), MAX_PAGES)):
-        text = _page_text(pdf, index)
-        if text is None:
-            broken += 1
-            unread += 1
-            if broken >= _MAX_BROKEN:
+        page = _page(pdf, index, budget)
+        if page is None:
+            unread.append(PageText(index + 1, [], {"unreadable": True}))
+            if len(unread) >= _MAX_BROKEN:
                 return
             continue
-        yield from [""] * unread
-        broken = unread = 0
-        yield text
+        yield from unread
+        unread = []
+        yield page
 
 
-def _page_text(pdf: pypdfium2.PdfDocument, index: int) -> str | None:
+def _page(pdf: pypdfium2.PdfDocument, index: int, budget: OcrBudget) -> PageText | None:
     try:
-        with closing(pdf[index]) as page, closing(page.get_textpage()) as textpage:
-            return _tidy(textpage.get_text_range(errors="replace"))
+        with closing(pdf[index]) as page:
+            return _page_text(pdf, page, index + 1, budget)
     except pypdfium2.PdfiumError:
         return None
 
 
-def _tidy(raw: str) -> str:
-    """Lines without blanks at their ends, split words and Chinese lines joined."""
-    text = _HYPHEN.sub("", raw.replace("\r\n", "\n").replace("\r", "\n"))
-    text = _BROKEN_WORD.sub("", normalise(text).replace("\f", "\n"))
-    lines = [" ".join(line.split()) for line in text.split("\n")]
-    return re.sub(r"\n{3,}", "\n\n", "\n".join(_join_wide(lines))).strip("\n")
+def _page_text(
+    pdf: pypdfium2.PdfDocument, page: pypdfium2.PdfPage, number: int, budget: OcrBudget
+) -> PageText:
+    with closing(page.get_textpage()) as textpage:
+        text, words = words_of(textpage)
+        concealed = concealed_words(page, textpage, words)
+    turn = turn_of(words)
+    hidden, quality = concealed.hidden, dict[str, Scalar]()
+    if words and all(hidden):  # an OCR layer whose scan is gone: the only text that there is
+        hidden = [False] * len(words)
+        quality["ocr_layer"] = True
+    shown = sum(len(word.text) for word, unseen in zip(words, hidden, strict=True) if not unseen)
+    if concealed.on_ink > _OCR_LAYER * shown:
+        quality["ocr_layer"] = True
+    garbled = garbled_share(text)
+    pieces = pieces_of(text, words, hidden, turn)
+    if needs_reading(page, shown, garbled):
+        return _read_page(page, number, budget, pieces, garbled)
+    pieces += annotation_pieces(pdf, page, turn)
+    if _may_have_tables(pieces):
+        pieces = with_tables(pieces, rules_of(page, turn))
+    return _page_of(number, lines_of(pieces), quality, page, garbled)
 
 
-def _join_wide(lines: list[str]) -> list[str]:
-    """Chinese knows no blank at a line's end: a full line and the next are one, or words break."""
-    lengths = sorted(len(line) for line in lines if _WIDE_END.search(line))
-    full = 0.9 * lengths[int(0.9 * (len(lengths) - 1))] if lengths else 0.0
-    joined: list[str] = []
-    previous = ""  # the last line as it stood on the page
-    for line in lines:
-        runs_on = len(previous) >= max(full, 12) and _WIDE_END.search(previous)
-        if joined and runs_on and _WIDE_START.match(line):
-            joined[-1] += line
-        else:
-            joined.append(line)
-        previous = line
-    return joined
+def _may_have_tables(pieces: Sequence[Piece]) -> bool:
+    """Whether pieces stand beside each other on two lines at least."""
+    middles = sorted(piece.top + piece.bottom for piece in pieces if not piece.hidden)
+    return sum(1 for one, two in pairwise(middles) if two - one < _SAME_LINE) >= 2
 
 
-def _join_pages(texts: list[str]) -> tuple[str, tuple[Page, ...]]:
-    """One text, a blank line between pages, and each page's span in it."""
-    pages: list[Page] = []
-    start = 0
-    for number, text in enumerate(texts, 1):
-        pages.append(Page(number, start, start + len(text)))
-        start += len(text) + 2
-    return "\n\n".join(texts), tuple(pages)
+def _read_page(
+    page: pypdfium2.PdfPage,
+    number: int,
+    budget: OcrBudget,
+    pieces: Sequence[Piece],
+    garbled: float,
+) -> PageText:
+    """The page by OCR, unless its own text turns out to be the better one."""
+    own = _page_of(number, lines_of(pieces), {}, page, garbled)
+    if not budget.allows():
+        own.quality["ocr_left"] = True
+        return own
+    pixels = rendered(page)
+    if pixels is None:
+        return own
+    reading = budget.read(pixels)
+    if not reading.pieces or (garbled < 1 and reading.characters < _shown(own)):
+        return own
+    if garbled and pieces and reading.confidence < _BEATS:
+        return own
+    quality: dict[str, Scalar] = {"ocr": True, "ocr_confidence": reading.confidence}
+    if reading.dropped_share:
+        quality["ocr_dropped_share"] = reading.dropped_share
+    if reading.lines_left:
+        quality["ocr_lines_left"] = reading.lines_left
+    if reading.turned:
+        quality["ocr_turned"] = 90 * reading.turned
+    lines = lines_of(reading.pieces)
+    lines += [line for line in lines_of(pieces) if line.hidden]
+    return _page_of(number, lines, quality, page, 0.0)
 
 
-def _quality(texts: list[str], text: str) -> dict[str, Scalar]:
-    """Pages without text (scans, figures), and the share of characters without a meaning."""
-    empty = sum(1 for page in texts if not page.strip())
-    garbled = len(_GARBLED.findall(text)) / len(text)
-    quality: dict[str, Scalar] = {"pages_without_text": empty} if empty else {}
-    return quality | ({"replaced_share": round(garbled, 4)} if garbled else {})
+def _shown(page: PageText) -> int:
+    return sum(len(passage.text) for passage in page.passages)
+
+
+def _page_of(
+    number: int,
+    lines: Sequence[Line],
+    quality: dict[str, Scalar],
+    page: pypdfium2.PdfPage,
+    garbled: float,
+) -> PageText:
+    passages = passages_of(lines)
+    characters = sum(len(_BLANKS.sub("", passage.text)) for passage in passages)
+    width, height = page.get_size()
+    inches = max(width * height / 72**2, 1.0)
+    facts: dict[str, Scalar] = {
+        "characters": characters,
+        "text_density": round(characters / inches, 2),
+    }
+    if garbled:
+        facts["garbled_share"] = garbled
+    return PageText(number, passages, facts | quality)
+
+
+def _outline(pdf: pypdfium2.PdfDocument) -> Iterator[Entry]:
+    """The document's outline, as far as it can be read."""
+    with suppress(pypdfium2.PdfiumError):
+        for count, mark in enumerate(pdf.get_toc(max_depth=6)):
+            if count >= _MAX_ENTRIES:
+                return
+            target = mark.get_dest()
+            index = target.get_index() if target else None
+            title = " ".join(normalise(str(mark.get_title())).split())
+            if title and index is not None:
+                yield Entry(title, mark.level + 1, index + 1)
 
 
 def _named_title(pdf: pypdfium2.PdfDocument) -> str:
     return normalise(str(pdf.get_metadata_value("Title") or ""))
 
 
-def _largest_line(pdf: pypdfium2.PdfDocument) -> str:
-    """The first line of the first page in its largest type; "" where all type is of one size."""
-    try:
-        with closing(pdf[0]) as page, closing(page.get_textpage()) as textpage:
-            sized = list(_sized_characters(textpage))
-    except pypdfium2.PdfiumError:
+def _shown_title(page: PageText) -> str:
+    """The first page's largest lines, if they make a title."""
+    if page.quality.get("ocr"):
         return ""
-    sizes = [size for _, size in sized]
-    if not sizes or max(sizes) < 1.15 * sorted(sizes)[len(sizes) // 2]:
-        return ""
-    line, largest = [], max(sizes)
-    for character, size in sized:
-        if size > 0.95 * largest:
-            line.append(character)
-        elif line and character.strip():
-            break
-    title = sensible_title(normalise(_HYPHEN.sub("", "".join(line))))
+    title = sensible_title(largest_line(page))
     return title if 4 <= len(title) <= 150 else ""
-
-
-def _sized_characters(textpage: pypdfium2.PdfTextPage) -> Iterator[tuple[str, float]]:
-    """(character, height in points) of the page's first characters; blanks take the last height."""
-    size = 0.0
-    matrix = pdfium.FS_MATRIX()
-    for index in range(min(textpage.count_chars(), _TITLE_CHARACTERS)):
-        character = chr(pdfium.FPDFText_GetUnicode(textpage, index))
-        if not character.isspace():
-            scale = 1.0
-            if pdfium.FPDFText_GetMatrix(textpage, index, matrix):
-                scale = (matrix.c**2 + matrix.d**2) ** 0.5
-            size = pdfium.FPDFText_GetFontSize(textpage, index) * scale
-        yield character, size

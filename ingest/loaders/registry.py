@@ -55,7 +55,7 @@ _BUILT_IN: dict[str, tuple[str, str]] = {
     mt.PLAIN: ("text/1", "ingest.loaders.text:load_text"),
     mt.MARKDOWN: ("markdown/1", "ingest.loaders.markdown:load_markdown"),
     mt.HTML: ("html/1", "ingest.loaders.html:load_html"),
-    mt.PDF: ("pdf/1", "ingest.loaders.pdf:load_pdf"),
+    mt.PDF: ("pdf/2", "ingest.loaders.pdf:load_pdf"),
     mt.DOCX: ("docx/2", _OFFICE),
     mt.PPTX: ("pptx/1", _OFFICE),
     **dict.fromkeys(
@@ -76,6 +76,7 @@ _BUILT_IN: dict[str, tuple[str, str]] = {
     mt.EML: ("eml/1", _OFFICE),
     mt.MHTML: ("mhtml/1", _OFFICE),
     mt.XLSB: ("xlsb/1", _OFFICE),
+    **dict.fromkeys(mt.IMAGES, ("image/1", "ingest.loaders.image:load_image")),
 }
 # what holds other files: archives (no loader beside it), mails (a loader for the mail itself)
 _UNPACKERS: dict[str, str] = {
@@ -88,6 +89,7 @@ _UNPACKERS: dict[str, str] = {
     mt.EML: "ingest.loaders.mail:unpack_eml",
     mt.MSG: "ingest.loaders.msg:unpack_msg",
     mt.MBOX: "ingest.loaders.mail:unpack_mbox",
+    mt.PDF: "ingest.loaders.pdf_attachments:unpack_pdf",
 }
 _registered: dict[str, Loader] = {}
 

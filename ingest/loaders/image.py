@@ -1,0 +1,161 @@
+"""Images: what is written in them, by OCR; the image itself stays a reference by its mark.
+
+Sizes are looked at before a pixel is decoded. TIFFs are read frame by frame, a page each; of
+animations the first frame counts.
+"""
+
+from __future__ import annotations
+
+import io
+import warnings
+from collections.abc import Iterator
+from functools import cache
+
+import numpy as np
+from PIL import Image, ImageOps, UnidentifiedImageError
+
+from ingest.documents import Document, Scalar
+from ingest.errors import LoadError
+from ingest.loaders.ocr import MAX_SIDE, Pixels
+from ingest.loaders.pdf_headings import set_headings
+from ingest.loaders.pdf_layout import lines_of
+from ingest.loaders.pdf_quality import summary
+from ingest.loaders.pdf_scans import OcrBudget
+from ingest.loaders.pdf_text import PageText, assembled, passages_of
+from ingest.loaders.registry import Source
+
+MAX_PIXELS = 100_000_000  # of a frame: 300 MB in three colours
+OCR_SECONDS = 40.0
+MAX_FRAMES = 1_000
+_SMALL_SIDE = 700  # pixels; small pictures are enlarged: letters of 8 pixels are read badly
+_FORMATS = ("PNG", "JPEG", "MPO", "TIFF", "WEBP", "BMP", "DIB", "GIF", "HEIF", "AVIF")
+
+
+def load_image(source: Source, *, ocr_seconds: float = OCR_SECONDS) -> Document:
+    """The text in an image; LoadError where it is damaged, too large, or without text."""
+    _register_heif()
+    budget = OcrBudget(ocr_seconds, MAX_FRAMES)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of damaged metadata and large sizes: we look ourselves
+        with _opened(source) as image:
+            width, height, frames = image.width, image.height, getattr(image, "n_frames", 1)
+            pages = list(_pages(source, image, budget))
+    set_headings(pages, ())
+    text, spans, sections, marks = assembled(pages)
+    quality: dict[str, Scalar] = {"images": len(pages), **summary(pages)}
+    if not text.strip():
+        raise LoadError(source.uri, _why_empty(quality))
+    return Document(
+        uri=source.uri,
+        sha256=source.sha256,
+        text=text,
+        title=source.stem,
+        media_type=source.media_type,
+        pages=spans,
+        sections=sections,
+        metadata={"width": width, "height": height, "pages": frames},
+        quality=quality,
+        marks=marks,
+    )
+
+
+def _why_empty(quality: dict[str, Scalar]) -> str:
+    if quality.get("ocr_pages_left"):
+        return "was not read within the time that OCR has"
+    return "no text found in the image"
+
+
+@cache
+def _register_heif() -> None:
+    from pillow_heif import register_heif_opener
+
+    register_heif_opener(thumbnails=False)
+
+
+def _opened(source: Source) -> Image.Image:
+    try:
+        image = Image.open(io.BytesIO(source.data), formats=_known_formats())
+    except UnidentifiedImageError as exc:
+        raise LoadError(source.uri, "is damaged: no image that can be opened") from exc
+    except Image.DecompressionBombError as exc:
+        raise LoadError(source.uri, "is too large: more pixels than an image may have") from exc
+    except (OSError, ValueError, SyntaxError, EOFError, RuntimeError) as exc:
+        raise LoadError(source.uri, f"is damaged: {_line(exc)}") from exc
+    return image
+
+
+@cache
+def _known_formats() -> tuple[str, ...]:
+    Image.init()
+    return tuple(name for name in _FORMATS if name in Image.OPEN)
+
+
+def _pages(source: Source, image: Image.Image, budget: OcrBudget) -> Iterator[PageText]:
+    """One page of a picture, one per frame of a TIFF; a damaged frame ends the file."""
+    frames = getattr(image, "n_frames", 1) if image.format == "TIFF" else 1
+    for index in range(min(frames, MAX_FRAMES)):
+        try:
+            if index:
+                image.seek(index)
+            pixels = _pixels(source, image)
+        except (OSError, ValueError, SyntaxError, EOFError, RuntimeError) as exc:
+            if index == 0:
+                raise LoadError(source.uri, f"is damaged: {_line(exc)}") from exc
+            yield PageText(index + 1, [], {"unreadable": True})
+            return
+        yield _page(pixels, index + 1, budget)
+
+
+def _page(pixels: Pixels, number: int, budget: OcrBudget) -> PageText:
+    if not budget.allows():
+        return PageText(number, [], {"ocr_left": True})
+    reading = budget.read(pixels)
+    passages = passages_of(lines_of(reading.pieces))
+    facts: dict[str, Scalar] = {
+        "characters": reading.characters,
+        "ocr": True,
+        "ocr_confidence": reading.confidence,
+    }
+    if reading.dropped_share:
+        facts["ocr_dropped_share"] = reading.dropped_share
+    if reading.lines_left:
+        facts["ocr_lines_left"] = reading.lines_left
+    return PageText(number, passages, facts, image=f"page {number}")
+
+
+def _pixels(source: Source, image: Image.Image) -> Pixels:
+    """The frame upright, in three colours, at a size that OCR reads well."""
+    if image.width * image.height > MAX_PIXELS:
+        size = f"{image.width:,} x {image.height:,}"
+        raise LoadError(source.uri, f"is too large: {size} pixels of {MAX_PIXELS:,} at most")
+    image.draft("RGB", (MAX_SIDE, MAX_SIDE))  # JPEG decodes at a fraction of its size
+    frame: Image.Image = image.convert("L") if image.mode == "1" else image
+    if max(image.size) > 2 * MAX_SIDE and frame.mode in ("L", "RGB", "RGBA", "CMYK"):
+        exif = frame.getexif()
+        frame = frame.reduce(max(image.size) // MAX_SIDE)
+        frame.getexif().update(exif)
+    frame = ImageOps.exif_transpose(frame)
+    frame = _on_white(frame)
+    longest = max(frame.size)
+    if longest > MAX_SIDE or longest < _SMALL_SIDE:
+        scale = MAX_SIDE / longest if longest > MAX_SIDE else 2.0
+        width, height = (max(round(side * scale), 1) for side in frame.size)
+        frame = frame.resize((width, height), Image.Resampling.LANCZOS)
+    return np.asarray(frame, dtype=np.uint8)
+
+
+def _on_white(image: Image.Image) -> Image.Image:
+    """In three colours; what is transparent shows white paper, 16 bits become 8."""
+    if image.mode in ("I", "F") or image.mode.startswith("I;16"):
+        numbers = np.asarray(image, dtype=np.float32)
+        top = max(float(numbers.max()), 1.0)
+        image = Image.fromarray((numbers * (255.0 / top)).clip(0, 255).astype(np.uint8))
+    if image.mode in ("RGBA", "LA", "PA") or "transparency" in image.info:
+        image = image.convert("RGBA")
+        ground = Image.new("RGBA", image.size, "white")
+        image = Image.alpha_composite(ground, image)
+    return image.convert("RGB")
+
+
+def _line(error: Exception) -> str:
+    return " ".join(str(error).split())[:150] or type(error).__name__

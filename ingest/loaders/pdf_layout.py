@@ -1,0 +1,351 @@
+"""Reading order of a page's pieces, and its tables: columns one after the other, tables by rows.
+
+A gutter is sought among the left edges that several pieces share: a column's lines begin at one
+place. Pieces that reach across it part the page into bands; inside a band each side is read on its
+own. Columns must be prose: short pieces side by side are the cells of a table, read by rows.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+
+from ingest.loaders.pdf_pieces import Piece
+
+_MIN_COLUMN_LINES = 4
+_MIN_PROSE = 16  # characters in the middle line of a column; cells of tables are shorter
+_FILLED = 0.7  # of the column's width, by the middle line; cells of tables differ more
+_MAX_COLUMNS = 3
+_MAX_DEPTH = 4
+_MAX_PIECES = 5_000  # a page of more is a drawing: kept in its own order
+_WIDE = re.compile("[\u2e80-\u9fff\uac00-\ud7af\uf900-\ufaff\uff00-\uffef]")
+_LABEL = re.compile(r"(?:[•●○◦▪■□–—*·-]|\(?(?:\d{1,3}|[A-Za-z]|[ivxIVX]{1,4})[.)]?|\d+(?:\.\d+)+)")
+_CODE = re.compile(r"[;{}]$|^(?://|/\*|#|--)")
+_LEADERS = re.compile(r"(?:\. ?){4,}|(?:… ?){2,}|·{4,}|_{4,}")
+
+
+@dataclass(slots=True)
+class Line:
+    """A line as it will stand in the text. `cells` is set on rows of a table that is certain."""
+
+    text: str
+    left: float
+    top: float
+    right: float
+    bottom: float
+    height: float
+    cells: list[str] | None = None
+    header: bool = False  # the first row of its table
+    hidden: bool = False
+    confidence: float = 1.0
+
+
+def lines_of(pieces: Sequence[Piece]) -> list[Line]:
+    """All pieces as lines in reading order; turned ones and hidden ones come last."""
+    main = [piece for piece in pieces if not piece.hidden and not piece.turned]
+    aside = [piece for piece in pieces if piece.hidden or piece.turned]
+    lines = _flow(main, 0) if len(main) <= _MAX_PIECES else [_line([piece]) for piece in main]
+    return lines + [_line([piece]) for piece in aside]
+
+
+def _flow(pieces: Sequence[Piece], depth: int) -> list[Line]:
+    if depth < _MAX_DEPTH and len(pieces) >= 2 * _MIN_COLUMN_LINES:
+        gutter = _gutter(pieces)
+        if gutter is not None:
+            lines: list[Line] = []
+            for left, right in _bands(_from_top(pieces), gutter):
+                lines += _flow(left, depth + 1)
+                lines += _flow(right, depth + 1)
+            return lines
+    return _by_rows(pieces)
+
+
+def _gutter(pieces: Sequence[Piece]) -> float | None:
+    """x of the gutter with most lines beside each other on both sides; None without columns."""
+    leftmost = min(piece.left for piece in pieces)
+    edges = Counter(round(piece.left / 4) for piece in pieces if piece.left > leftmost + 40)
+    ordered = _from_top(pieces)
+    best, found = 0, None
+    for edge, count in edges.most_common(6):
+        if count < _MIN_COLUMN_LINES // 2:
+            break
+        x = min(p.left for p in pieces if round(p.left / 4) in (edge, edge - 1, edge + 1)) - 0.5
+        behind = sum(1 for p in pieces if p.left >= x)
+        before = sum(1 for p in pieces if p.right - 1 <= x)
+        if min(behind, before) < max(_MIN_COLUMN_LINES, best + 1):
+            continue
+        beside = sum(
+            min(len(left), len(right))
+            for left, right in _bands(ordered, x)
+            if right and _is_column(left) and _is_column(right)
+        )
+        if beside > best:
+            best, found = beside, x
+    return found
+
+
+def _from_top(pieces: Sequence[Piece]) -> list[Piece]:
+    return sorted(pieces, key=lambda piece: piece.top + piece.bottom)
+
+
+def _bands(pieces: Sequence[Piece], x: float) -> list[tuple[list[Piece], list[Piece]]]:
+    """(left, right) of each band between the pieces that reach across x; those stand alone.
+
+    `pieces` are sorted from top to bottom.
+    """
+    merged: list[tuple[list[Piece], list[Piece]]] = []
+    band: tuple[list[Piece], list[Piece]] = ([], [])
+    for piece in pieces:
+        if piece.left < x < piece.right - 1:
+            _append_band(merged, band)
+            _append_flow(merged, [piece])
+            band = ([], [])
+        else:
+            band[piece.left >= x].append(piece)
+    _append_band(merged, band)
+    return merged
+
+
+def _append_band(
+    merged: list[tuple[list[Piece], list[Piece]]], band: tuple[list[Piece], list[Piece]]
+) -> None:
+    if band[0] and band[1] and not _on_lines_across(band, merged):
+        before, columns, after = _trimmed(band)
+        if before:
+            _append_flow(merged, before)
+        merged.append(columns)
+        if after:
+            _append_flow(merged, after)
+    elif band[0] or band[1]:
+        _append_flow(merged, [*band[0], *band[1]])
+
+
+def _on_lines_across(
+    band: tuple[list[Piece], list[Piece]], merged: list[tuple[list[Piece], list[Piece]]]
+) -> bool:
+    """Whether all of the band stands on the line of the piece above that reaches across."""
+    if not merged or merged[-1][1]:
+        return False
+    last = merged[-1][0][-1]
+    return all(_same_row(piece, last) for side in band for piece in side)
+
+
+def _trimmed(
+    band: tuple[list[Piece], list[Piece]],
+) -> tuple[list[Piece], tuple[list[Piece], list[Piece]], list[Piece]]:
+    """(header, columns, footer): a line far above or below both columns is of neither.
+
+    Pieces are sorted from top to bottom.
+    """
+    left, right = list(band[0]), list(band[1])
+    before: list[Piece] = []
+    after: list[Piece] = []
+    top, bottom = left[0].top, max(piece.bottom for piece in right)
+    if len(right) > 1 and right[0].bottom < top and _far(right[0], right[1]):
+        before.append(right.pop(0))
+    if len(left) > 1 and left[-1].top > bottom and _far(left[-2], left[-1]):
+        after.append(left.pop())
+    return before, (left, right), after
+
+
+def _far(above: Piece, below: Piece) -> bool:
+    return below.top - above.bottom > min(above.height, below.height)
+
+
+def _append_flow(merged: list[tuple[list[Piece], list[Piece]]], pieces: list[Piece]) -> None:
+    """Pieces that are read by rows: with those before them if these are, too."""
+    if merged and not merged[-1][1]:
+        merged[-1][0].extend(pieces)
+    else:
+        merged.append((pieces, []))
+
+
+def _is_column(pieces: Sequence[Piece]) -> bool:
+    """Whether this is prose, or several columns of prose beside each other."""
+    if len(pieces) < _MIN_COLUMN_LINES:
+        return False
+    columns = _intervals(pieces)
+    if len(columns) > _MAX_COLUMNS:
+        return False
+    sides: list[list[Piece]] = [[] for _ in columns]
+    for piece in pieces:
+        sides[_column_of(columns, piece)].append(piece)
+    return all(map(_is_prose, sides))
+
+
+def _is_prose(pieces: Sequence[Piece]) -> bool:
+    """Enough lines of one piece each, the middle one long, most of them as wide as the column."""
+    rows = _rows(pieces)
+    if len(rows) < _MIN_COLUMN_LINES or len(pieces) > 1.6 * len(rows):
+        return False
+    lengths = sorted(sum(map(_length, row)) for row in rows)
+    widths = sorted(row[-1].right - row[0].left for row in rows)
+    whole = max(p.right for p in pieces) - min(p.left for p in pieces)
+    middle = len(rows) // 2
+    return lengths[middle] >= _MIN_PROSE and widths[middle] >= _FILLED * whole
+
+
+def _length(piece: Piece) -> int:
+    return len(piece.text) + len(_WIDE.findall(piece.text))
+
+
+def _same_row(one: Piece, two: Piece) -> bool:
+    return abs(one.middle - two.middle) < 0.5 * min(one.bottom - one.top, two.bottom - two.top)
+
+
+def _rows(pieces: Sequence[Piece]) -> list[list[Piece]]:
+    """Pieces that stand on one line, from left to right; the lines from top to bottom."""
+    rows: list[list[Piece]] = []
+    for piece in sorted(pieces, key=lambda piece: (piece.middle, piece.index)):
+        if rows and not piece.cells and not rows[-1][0].cells and _same_row(rows[-1][-1], piece):
+            rows[-1].append(piece)
+        else:
+            rows.append([piece])
+    return [sorted(row, key=lambda piece: (piece.left, piece.index)) for row in rows]
+
+
+def _by_rows(pieces: Sequence[Piece]) -> list[Line]:
+    rows = [_joined_labels(row) for row in _rows(pieces)]
+    lines: list[Line] = []
+    start = 0
+    while start < len(rows):
+        end = _run_end(rows, start)
+        cells = _table_cells(rows[start:end]) if end - start >= 3 else []
+        if cells:
+            lines += _table_lines(cells, rows[start:end])
+        else:
+            for row in rows[start:end]:
+                lines += _table_lines(row[0].cells, [row]) if row[0].cells else [_line(row)]
+        start = end
+    return lines
+
+
+def _joined_labels(row: list[Piece]) -> list[Piece]:
+    """A bullet or a number belongs to the text behind it, however wide the gap."""
+    if len(row) < 2 or not _LABEL.fullmatch(row[0].text) or row[0].cells:
+        return row
+    first, second = row[0], row[1]
+    if len(row) > 2 or second.left - first.right > 4 * second.height or second.cells:
+        return row
+    line = _line([first, second])
+    joined = Piece(line.text, first.left, line.top, second.right, line.bottom, second.height)
+    joined.words, joined.index = first.words + second.words, first.index
+    joined.confidence = line.confidence
+    return [joined]
+
+
+def _run_end(rows: Sequence[Sequence[Piece]], start: int) -> int:
+    """Where the rows that may be one table end: several pieces in each, no large gap between."""
+    if not _row_of_cells(rows[start]):
+        return start + 1
+    end = last = start + 1
+    while end < len(rows):
+        above, row = rows[end - 1], rows[end]
+        gap = min(p.top for p in row) - max(p.bottom for p in above)
+        if row[0].cells or gap > 2.5 * row[0].height:
+            break
+        if _row_of_cells(row):
+            last = end + 1
+        elif end - last >= 2 or len(row[0].text) > 60:
+            break
+        end += 1
+    return last
+
+
+def _row_of_cells(row: Sequence[Piece]) -> bool:
+    if len(row) < 2 or row[0].cells:
+        return False
+    return not any(_LEADERS.search(piece.text) for piece in row)
+
+
+def _table_cells(rows: Sequence[Sequence[Piece]]) -> list[list[str]]:
+    """The cells of a table without rules; [] where it is not certain that it is one."""
+    columns = _intervals([piece for row in rows if len(row) > 1 for piece in row])
+    if len(columns) < 2 or len(columns) > 30:
+        return []
+    grid: list[list[str]] = []
+    full = together = 0
+    for above, row in zip([None, *rows], rows, strict=False):
+        cells = [""] * len(columns)
+        for piece in row:
+            number = _column_of(columns, piece)
+            together += bool(cells[number])
+            cells[number] = f"{cells[number]} {piece.text}".strip()
+        full += sum(1 for cell in cells if cell) >= 2
+        if grid and above and _continues(above, row, cells):
+            grid[-1] = [f"{one} {two}".strip() for one, two in zip(grid[-1], cells, strict=True)]
+        else:
+            grid.append(cells)
+    return grid if _certain(grid, full, together) else []
+
+
+def _column_of(columns: Sequence[tuple[float, float]], piece: Piece) -> int:
+    """The last column that begins where the piece does, or before."""
+    return max(n for n, (left, _) in enumerate(columns) if n == 0 or left <= piece.left + 1)
+
+
+def _certain(grid: Sequence[Sequence[str]], full: int, together: int) -> bool:
+    """Whether cells make a table: not a chart, not a form, not prose with gaps.
+
+    `full` rows have two cells at least; `together` pieces came into a cell that had one already.
+    """
+    cells = [cell for row in grid for cell in row if cell]
+    if len(grid) < 3 or full < 3 or sum(1 for c in cells if _CODE.search(c)) > 0.2 * len(cells):
+        return False
+    share = len(cells) / (len(grid) * len(grid[0]))
+    needed = 0.75 if len(grid[0]) == 2 else 0.4 if all(grid[0]) else 0.6
+    middle = sorted(map(len, cells))[len(cells) // 2]
+    return share >= needed and middle <= 40 and together <= 0.05 * len(cells)
+
+
+def _continues(above: Sequence[Piece], row: Sequence[Piece], cells: Sequence[str]) -> bool:
+    """A row without its first cell, close below another: the second line of that one's cells."""
+    gap = min(p.top for p in row) - max(p.bottom for p in above)
+    return not cells[0] and gap < 0.25 * row[0].height
+
+
+def _intervals(pieces: Sequence[Piece]) -> list[tuple[float, float]]:
+    """The columns: stretches of x that pieces cover, with clear gaps between."""
+    columns: list[list[float]] = []
+    for piece in sorted(pieces, key=lambda piece: piece.left):
+        if columns and piece.left < columns[-1][1] + 0.3 * piece.height:
+            columns[-1][1] = max(columns[-1][1], piece.right)
+        else:
+            columns.append([piece.left, piece.right])
+    return [(left, right) for left, right in columns]
+
+
+def _table_lines(cells: Sequence[list[str]], rows: Sequence[Sequence[Piece]]) -> list[Line]:
+    pieces = [piece for row in rows for piece in row]
+    left, right = min(p.left for p in pieces), max(p.right for p in pieces)
+    top, bottom = min(p.top for p in pieces), max(p.bottom for p in pieces)
+    height = sorted(p.height for p in pieces)[len(pieces) // 2]
+    confidence = min(p.confidence for p in pieces)
+    return [
+        Line(
+            "| " + " | ".join(cell.replace("|", "\\|") for cell in row) + " |",
+            left, top, right, bottom, height,
+            cells=row, header=number == 0, confidence=confidence,
+        )
+        for number, row in enumerate(cells)
+    ]  # fmt: skip
+
+
+def _line(row: Sequence[Piece]) -> Line:
+    text = row[0].text
+    for before, piece in pairwise(row):
+        close = abs(piece.left - before.right) < 0.15 * piece.height
+        text += piece.text if close else f" {piece.text}"
+    return Line(
+        text,
+        min(p.left for p in row),
+        min(p.top for p in row),
+        max(p.right for p in row),
+        max(p.bottom for p in row),
+        max(row, key=lambda p: len(p.text)).height,
+        hidden=row[0].hidden,
+        confidence=min(p.confidence for p in row),
+    )

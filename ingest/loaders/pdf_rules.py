@@ -1,0 +1,206 @@
+"""The straight lines drawn on a PDF page, and the ruled tables that they make."""
+
+from __future__ import annotations
+
+import ctypes
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import pypdfium2
+import pypdfium2.raw as pdfium
+
+from ingest.loaders.pdf_pieces import Piece, turned
+
+_MAX_OBJECTS = 5_000  # of a page: maps and charts have more, tables fewer
+_MAX_SEGMENTS = 4_000
+_NEAR = 3.0  # points between lines that are meant to be one, or to meet
+_SHORTEST = 6.0
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """A horizontal (top == bottom) or vertical (left == right) line, as it is read."""
+
+    left: float
+    top: float
+    right: float
+    bottom: float
+
+    @property
+    def horizontal(self) -> bool:
+        return self.right - self.left >= self.bottom - self.top
+
+
+def rules_of(page: pypdfium2.PdfPage, turn: int) -> list[Rule]:
+    """Straight lines and edges of rectangles; [] on pages with more drawing than tables have."""
+    count = pdfium.FPDFPage_CountObjects(page.raw)
+    if not 0 < count <= _MAX_OBJECTS:
+        return []
+    rules: list[Rule] = []
+    for index in range(count):
+        handle = pdfium.FPDFPage_GetObject(page.raw, index)
+        if pdfium.FPDFPageObj_GetType(handle) == pdfium.FPDF_PAGEOBJ_PATH:
+            rules += _path_rules(handle, turn)
+            if len(rules) > _MAX_SEGMENTS:
+                return []
+    return rules
+
+
+def with_tables(pieces: Sequence[Piece], rules: Sequence[Rule]) -> list[Piece]:
+    """The pieces, those inside a ruled table replaced by one piece that holds its cells."""
+    kept = list(pieces)
+    for grid in _grids(rules):
+        columns = _merged(r.left for r in grid if not r.horizontal)
+        rows = _merged(r.top for r in grid if r.horizontal)
+        if len(columns) < 3 or len(rows) < 3:
+            continue
+        box = (columns[0], rows[0], columns[-1], rows[-1])
+        inside = [piece for piece in kept if not piece.hidden and _inside(piece, box)]
+        cells = _cells(inside, columns, rows, grid)
+        if _sure(cells):
+            chosen = {id(piece) for piece in inside}
+            kept = [piece for piece in kept if id(piece) not in chosen]
+            kept.append(_table(cells, box, inside))
+    return kept
+
+
+def _path_rules(handle: object, turn: int) -> Iterator[Rule]:
+    count = pdfium.FPDFPath_CountSegments(handle)
+    if not 1 < count <= _MAX_SEGMENTS:
+        return
+    matrix = pdfium.FS_MATRIX()
+    pdfium.FPDFPageObj_GetMatrix(handle, matrix)
+    x, y = ctypes.c_float(), ctypes.c_float()
+    start = previous = (0.0, 0.0)
+    for index in range(count):
+        segment = pdfium.FPDFPath_GetPathSegment(handle, index)
+        if not segment or not pdfium.FPDFPathSegment_GetPoint(segment, x, y):
+            return
+        across = matrix.a * x.value + matrix.c * y.value + matrix.e
+        up = matrix.b * x.value + matrix.d * y.value + matrix.f
+        point = turned(turn, across, up)
+        kind = pdfium.FPDFPathSegment_GetType(segment)
+        if kind == pdfium.FPDF_SEGMENT_MOVETO:
+            start = point
+        elif kind == pdfium.FPDF_SEGMENT_LINETO:
+            yield from _rule(previous, point)
+            if pdfium.FPDFPathSegment_GetClose(segment):
+                yield from _rule(point, start)
+        elif kind == pdfium.FPDF_SEGMENT_BEZIERTO:  # a drawing
+            return
+        previous = point
+
+
+def _rule(one: tuple[float, float], two: tuple[float, float]) -> Iterator[Rule]:
+    width, height = abs(one[0] - two[0]), abs(one[1] - two[1])
+    if min(width, height) <= 1.0 and max(width, height) >= _SHORTEST:
+        left, right = sorted((one[0], two[0]))
+        top, bottom = sorted((one[1], two[1]))
+        yield Rule(left, top, right, bottom)
+
+
+def _grids(rules: Sequence[Rule]) -> list[list[Rule]]:
+    """Rules that meet each other, in groups."""
+    groups: list[tuple[list[float], list[Rule]]] = []
+    for rule in sorted(rules, key=lambda rule: (rule.top, rule.left)):
+        box = [rule.left, rule.top, rule.right, rule.bottom]
+        members = [rule]
+        rest = []
+        for other, others in groups:
+            if _meet(box, other):
+                box = [*map(min, box[:2], other[:2]), *map(max, box[2:], other[2:])]
+                members = others + members
+            else:
+                rest.append((other, others))
+        groups = [*rest, (box, members)]
+    return [members for _, members in groups if len(members) >= 5]
+
+
+def _meet(one: Sequence[float], two: Sequence[float]) -> bool:
+    return (
+        one[0] <= two[2] + _NEAR
+        and two[0] <= one[2] + _NEAR
+        and one[1] <= two[3] + _NEAR
+        and two[1] <= one[3] + _NEAR
+    )
+
+
+def _merged(places: Iterator[float]) -> list[float]:
+    merged: list[float] = []
+    for place in sorted(places):
+        if not merged or place - merged[-1] > 1.5 * _NEAR:
+            merged.append(place)
+    return merged
+
+
+def _inside(piece: Piece, box: tuple[float, float, float, float]) -> bool:
+    x = (piece.left + piece.right) / 2
+    return box[0] <= x <= box[2] and box[1] <= piece.middle <= box[3] and not piece.turned
+
+
+def _cells(
+    pieces: Sequence[Piece], columns: Sequence[float], rows: Sequence[float], rules: Sequence[Rule]
+) -> list[list[str]]:
+    """Texts by row and column, lines from top to bottom.
+
+    A word belongs to the cell between the lines that really stand beside it: a cell that reaches
+    over several columns or rows is the first of them.
+    """
+    upright = [rule for rule in rules if not rule.horizontal]
+    level = [rule for rule in rules if rule.horizontal]
+    words: dict[tuple[int, int], list[tuple[float, float, str]]] = {}
+    for piece in pieces:
+        y = piece.middle
+        walls = [rule.left for rule in upright if rule.top - _NEAR <= y <= rule.bottom + _NEAR]
+        for left, right, text in piece.words:
+            x = (left + right) / 2
+            floors = [r.top for r in level if r.left - _NEAR <= x <= r.right + _NEAR]
+            place = (
+                _slot(rows, _before(floors, y, rows)),
+                _slot(columns, _before(walls, x, columns)),
+            )
+            words.setdefault(place, []).append((y, left, text))
+    grid = [["" for _ in columns[1:]] for _ in rows[1:]]
+    for (row, column), found in words.items():
+        grid[row][column] = _flowed(found)
+    grid = [row for row in grid if any(row)]
+    filled = [any(row[number] for row in grid) for number in range(len(columns) - 1)]
+    return [[cell for cell, full in zip(row, filled, strict=True) if full] for row in grid]
+
+
+def _before(lines: Sequence[float], place: float, edges: Sequence[float]) -> float:
+    """Just behind the last of the lines before `place`."""
+    return max((line for line in lines if line <= place), default=edges[0]) + 1.5 * _NEAR
+
+
+def _flowed(words: list[tuple[float, float, str]]) -> str:
+    lines: list[list[tuple[float, float, str]]] = []
+    for word in sorted(words, key=lambda word: word[0]):
+        if lines and word[0] - lines[-1][-1][0] < _NEAR:
+            lines[-1].append(word)
+        else:
+            lines.append([word])
+    ordered = (sorted(line, key=lambda word: word[1]) for line in lines)
+    return " ".join(text for line in ordered for _, _, text in line)
+
+
+def _slot(edges: Sequence[float], place: float) -> int:
+    inner = sum(1 for edge in edges[1:-1] if edge <= place)
+    return min(inner, len(edges) - 2)
+
+
+def _sure(cells: Sequence[Sequence[str]]) -> bool:
+    """At least two rows and columns, more than half of the cells filled: no frame, no chart."""
+    if len(cells) < 2 or len(cells[0]) < 2:
+        return False
+    filled = sum(1 for row in cells for cell in row if cell)
+    places = len(cells) * len(cells[0])
+    return filled > 0.5 * places if places >= 6 else filled == places
+
+
+def _table(
+    cells: list[list[str]], box: tuple[float, float, float, float], inside: Sequence[Piece]
+) -> Piece:
+    left, top, right, bottom = box
+    height = sorted(piece.height for piece in inside)[len(inside) // 2]
+    return Piece("", left, top, right, bottom, height, cells=cells)

@@ -1,0 +1,198 @@
+"""Scanned pages and pictures, with pictures of text drawn by the test."""
+
+from __future__ import annotations
+
+import logging
+import struct
+import zlib
+
+import numpy as np
+import pytest
+from PIL import Image, ImageDraw, ImageFont
+
+from ingest.documents import Document
+from ingest.errors import LoadError
+from ingest.loaders.image import load_image
+from ingest.loaders.ocr import is_blank, read_pixels
+from ingest.loaders.pdf import load_pdf
+from ingest.loaders.registry import Source, load_bytes
+from tests.contracts.loader_contract import LoaderContract
+
+from .pdf_builders import Page, encoded, pages_pdf, placed, scan_page, written
+
+NOTE = "The pump needs oil every 500 hours"
+SEALS = "Seals are replaced after two years"
+SMALL = (900, 320)
+
+
+def note(**options: int) -> Image.Image:
+    return written([(40, 60, NOTE), (40, 160, SEALS)], size=SMALL, **options)
+
+
+def picture(image: Image.Image, kind: str = "png", **options: object) -> Document:
+    data = encoded(image, "heif" if kind == "heic" else kind, **options)
+    return load_bytes(data, uri=f"a.{kind}", media_type=f"image/{kind}")
+
+
+def source(data: bytes, media_type: str) -> Source:
+    return Source("a", data, media_type, "")
+
+
+class TestImageContract(LoaderContract):
+    name, media_type = "folder/note.png", "image/png"
+
+    def sample(self) -> bytes:
+        return encoded(note(), "png")
+
+
+@pytest.mark.parametrize("kind", ["png", "jpeg", "tiff", "webp", "bmp", "gif", "heic", "avif"])
+def test_every_kind_of_picture(kind: str) -> None:
+    load_bytes(encoded(note(), "png"), uri="a.png", media_type="image/png")  # registers HEIF
+    document = picture(note().convert("RGB"), kind)
+    assert NOTE in document.text
+    assert SEALS in document.text
+    assert document.metadata["width"] == SMALL[0]
+    assert document.metadata["height"] == SMALL[1]
+    (mark,) = document.marks
+    assert (mark.kind, mark.label) == ("image", "page 1")
+    assert document.pages[0].quality["ocr"] is True
+    assert float(document.quality["ocr_confidence"]) > 0.9
+
+
+def test_pages_of_a_tiff() -> None:
+    second = written([(40, 60, "The second page of the fax")], size=SMALL)
+    document = picture(note(), "tiff", save_all=True, append_images=[second])
+    assert [page.number for page in document.pages] == [1, 2]
+    assert document.page_at(document.text.index("second page")) == 2
+    assert [mark.label for mark in document.marks] == ["page 1", "page 2"]
+
+
+@pytest.mark.parametrize("turn", [1, 2, 3])
+def test_turned_pictures(turn: int) -> None:
+    turned = Image.fromarray(np.rot90(np.asarray(note()), turn))
+    assert NOTE in picture(turned).text
+
+
+def test_exif_orientation() -> None:
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    turned = Image.fromarray(np.rot90(np.asarray(note()), 1))
+    assert NOTE in picture(turned, "jpeg", exif=exif, quality=95).text
+
+
+def test_low_contrast_and_odd_modes() -> None:
+    assert NOTE in picture(note(ink=170, paper=235)).text
+    assert NOTE in picture(note().convert("1")).text
+    glass = Image.new("RGBA", SMALL, (0, 0, 0, 0))
+    glass.putalpha(Image.eval(note(), lambda value: 255 - value))
+    assert NOTE in picture(glass).text
+    deep = Image.fromarray(np.asarray(note()).astype(np.uint16) * 200)
+    assert NOTE in picture(deep).text
+
+
+def test_pictures_without_text() -> None:
+    with pytest.raises(LoadError, match="no text found in the image"):
+        picture(Image.new("L", (400, 300), 255))
+    with pytest.raises(LoadError, match="no text found in the image"):
+        picture(Image.linear_gradient("L"))
+
+
+def test_huge_pictures_are_refused_before_they_are_decoded() -> None:
+    def part(kind: bytes, data: bytes) -> bytes:
+        return (
+            struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+        )
+
+    for side in (11_000, 50_000):
+        head = part(b"IHDR", struct.pack(">IIBBBBB", side, side, 1, 0, 0, 0, 0))
+        data = b"\x89PNG\r\n\x1a\n" + head + part(b"IDAT", zlib.compress(b"")) + part(b"IEND", b"")
+        with pytest.raises(LoadError, match="too large"):
+            load_bytes(data, uri="a.png", media_type="image/png")
+
+
+def test_a_scan_between_pages_of_text() -> None:
+    scan = written([(120, 200, NOTE), (120, 300, SEALS)])
+    data = pages_pdf([Page(placed([(60, 700, "Page of text.")])), scan_page(scan)])
+    document = load_bytes(data, uri="a.pdf")
+    assert document.page_at(document.text.index(NOTE)) == 2
+    assert "ocr" not in document.pages[0].quality
+    assert document.pages[1].quality["ocr"] is True
+    assert document.quality["pages_ocr"] == 1
+
+
+def test_columns_of_a_scan() -> None:
+    lines = [
+        (x, 300 + 60 * n, f"{name}{n} every pump needs some oil")
+        for n in range(6)
+        for x, name in ((80, "L"), (680, "R"))
+    ]
+    document = load_bytes(pages_pdf([scan_page(written(lines, letters=30))]), uri="a.pdf")
+    firsts = [line.split()[0] for line in document.text.split("\n") if line]
+    assert firsts == [f"{name}{n}" for name in "LR" for n in range(6)]
+
+
+def test_a_scan_with_a_layer_of_text_is_not_read_again() -> None:
+    lines = [(120, 200 + 60 * n, f"Line {n}: {NOTE}") for n in range(6)]
+    layer = [(x * 595 / 1240, 842 - (y + 30) * 842 / 1754, text) for x, y, text in lines]
+    page = scan_page(written(lines), over=placed(layer, size=16, mode=3))
+    document = load_bytes(pages_pdf([page]), uri="a.pdf")
+    assert document.text.startswith(f"Line 0: {NOTE}")
+    assert document.pages[0].quality["ocr_layer"] is True
+    assert "ocr" not in document.pages[0].quality
+    assert not document.marks
+
+
+def test_blank_scans_are_empty_pages() -> None:
+    blank = scan_page(Image.new("L", (400, 560), 250))
+    data = pages_pdf([blank, Page(placed([(60, 700, "Page of text.")]))])
+    document = load_bytes(data, uri="a.pdf")
+    assert document.pages[0].start == document.pages[0].end
+    assert document.quality["pages_empty"] == 1
+
+
+def test_what_the_time_does_not_suffice_for_is_counted() -> None:
+    scans = [scan_page(written([(120, 200, f"Sheet {n}. {NOTE}")])) for n in range(3)]
+    data = pages_pdf([Page(placed([(60, 700, "Page of text.")])), *scans])
+    document = load_pdf(source(data, "application/pdf"), ocr_pages=1)
+    assert "Sheet 0" in document.text
+    assert "Sheet 1" not in document.text
+    assert document.quality["ocr_pages_left"] == 2
+    assert document.pages[3].quality["ocr_left"] is True
+    with pytest.raises(LoadError, match="3 not read for lack of time"):
+        load_pdf(source(pages_pdf(scans), "application/pdf"), ocr_seconds=-1)
+    with pytest.raises(LoadError, match="not read within the time"):
+        load_image(source(encoded(note(), "png"), "image/png"), ocr_seconds=-1)
+
+
+def test_lines_left_for_lack_of_time_are_counted() -> None:
+    lines = [(40, 40 + 60 * n, f"Line {n}: {NOTE}") for n in range(12)]
+    reading = read_pixels(np.asarray(written(lines, size=(1000, 800))), until=0)
+    assert 0 < len(reading.pieces) < 12
+    assert reading.lines_left == 12 - len(reading.pieces)
+
+
+def test_chinese() -> None:
+    font = _chinese_font()
+    image = Image.new("L", SMALL, 255)
+    ImageDraw.Draw(image).text((40, 100), "水泵每运行五百小时加注润滑油", fill=0, font=font)
+    assert "水泵每运行五百小时加注润滑油" in picture(image).text
+
+
+def _chinese_font() -> ImageFont.FreeTypeFont:
+    for name in ("NotoSansCJK-Regular.ttc", "wqy-zenhei.ttc", "msyh.ttc", "PingFang.ttc"):
+        try:
+            return ImageFont.truetype(name, 40)
+        except OSError:
+            continue
+    pytest.skip("no font with Chinese characters is installed")
+
+
+def test_the_engine_is_silent(capfd: pytest.CaptureFixture[str]) -> None:
+    read_pixels(np.asarray(note(ink=20)))
+    assert capfd.readouterr() == ("", "")
+    assert logging.getLogger("RapidOCR").level >= logging.CRITICAL
+
+
+def test_blank_is_what_has_no_contrast() -> None:
+    assert is_blank(np.full((50, 50), 240, np.uint8))
+    assert not is_blank(np.asarray(note()))

@@ -1,0 +1,263 @@
+"""Reading order, tables, headings and boilerplate of PDF pages."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Sequence
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from ingest.documents import Document
+from ingest.loaders import load_bytes
+from ingest.loaders.pdf_layout import Line, lines_of
+from ingest.loaders.pdf_pieces import Piece
+from ingest.loaders.pdf_text import passages_of
+
+from .pdf_builders import Page, column, pages_pdf, placed, prose
+
+LEFT, RIGHT, MIDDLE = 50, 310, 225
+Placed = list[tuple[float, float, str]]
+
+
+def loaded(*contents: str) -> Document:
+    data = pages_pdf([Page(content) for content in contents])
+    return load_bytes(data, uri="a.pdf", media_type="application/pdf")
+
+
+def firsts(document: Document) -> list[str]:
+    """The first word of each line."""
+    return [line.split()[0] for line in document.text.split("\n") if line.strip()]
+
+
+def numbered(name: str, count: int) -> list[str]:
+    return [f"{name}{number}" for number in range(count)]
+
+
+def by_rows(*columns: Placed) -> Placed:
+    """The order in which some programs write columns: across the page."""
+    return [line for row in zip(*columns, strict=True) for line in row]
+
+
+def shuffled(lines: Placed) -> Placed:
+    return random.Random(3).sample(lines, len(lines))
+
+
+@pytest.mark.parametrize("order", [list, by_rows, shuffled], ids=["columns", "rows", "any"])
+def test_two_columns(order: object) -> None:
+    left, right = column(LEFT, 700, prose(20, "L")), column(RIGHT, 700, prose(20, "R"))
+    lines = by_rows(left, right) if order is by_rows else [*left, *right]
+    lines = shuffled(lines) if order is shuffled else lines
+    assert firsts(loaded(placed(lines))) == numbered("L", 20) + numbered("R", 20)
+
+
+def test_three_columns() -> None:
+    columns = [
+        column(x, 700, prose(20, name, words=4)) for x, name in ((40, "A"), (225, "B"), (410, "C"))
+    ]
+    document = loaded(placed(by_rows(*columns)))
+    assert firsts(document) == numbered("A", 20) + numbered("B", 20) + numbered("C", 20)
+
+
+def test_full_width_lines_part_the_columns() -> None:
+    """Title, two columns, a heading across, two columns, a footnote across."""
+    across = "which reaches from the left edge of the page to the right one, across both columns"
+    upper = by_rows(column(LEFT, 700, prose(8, "L")), column(RIGHT, 700, prose(8, "R")))
+    lower = by_rows(column(LEFT, 500, prose(8, "l")), column(RIGHT, 500, prose(8, "r")))
+    lines = [(LEFT, 760, f"Title {across}"), *upper, (LEFT, 560, f"Heading {across}"), *lower]
+    lines.append((LEFT, 360, f"Footnote {across}"))
+    expected = ["Title", *numbered("L", 8), *numbered("R", 8), "Heading"]
+    expected += [*numbered("l", 8), *numbered("r", 8), "Footnote"]
+    assert firsts(loaded(placed(lines))) == expected
+
+
+def test_page_number_below_the_left_column_comes_last() -> None:
+    lines = [
+        *column(LEFT, 700, prose(20, "L")),
+        (150, 380, "633"),
+        *column(RIGHT, 700, prose(20, "R")),
+    ]
+    assert firsts(loaded(placed(lines)))[-1] == "633"
+
+
+def test_one_column_stays_as_it_is() -> None:
+    indented = [(LEFT + 30 * (n % 3), 700 - 13 * n, text) for n, text in enumerate(prose(30, "A"))]
+    assert firsts(loaded(placed(indented))) == numbered("A", 30)
+
+
+def test_code_keeps_its_lines() -> None:
+    code = [
+        (60, 700, "def area(radius):"),
+        (84, 687, "square = radius * radius"),
+        (84, 674, "return square"),
+    ]
+    document = loaded(placed(code))
+    assert document.text == "def area(radius):\nsquare = radius * radius\nreturn square"
+
+
+ROWS = [
+    ("Part", "Price", "In stock"),
+    ("Seal", "12.50", "yes"),
+    ("Gasket", "7.00", "no"),
+    ("Bearing", "31.20", "yes"),
+]
+TABLE = (
+    "| Part | Price | In stock |\n| --- | --- | --- |\n| Seal | 12.50 | yes |\n"
+    "| Gasket | 7.00 | no |\n| Bearing | 31.20 | yes |"
+)
+
+
+def cells(rows: Sequence[tuple[str, ...]], *, x: float = 60, y: float = 600) -> Placed:
+    return [
+        (x + 130 * across, y - 18 * down, text)
+        for down, row in enumerate(rows)
+        for across, text in enumerate(row)
+        if text
+    ]
+
+
+def ruled(columns: int, rows: int, *, x: float = 55, y: float = 613) -> str:
+    right, bottom = x + 130 * columns, y - 18 * rows
+    level = [f"{x} {y - 18 * n} m {right} {y - 18 * n} l S" for n in range(rows + 1)]
+    upright = [f"{x + 130 * n} {y} m {x + 130 * n} {bottom} l S" for n in range(columns + 1)]
+    return "\n".join([*level, *upright]) + "\n"
+
+
+@pytest.mark.parametrize("lines", [ruled(3, 4), ""], ids=["ruled", "borderless"])
+def test_a_table_becomes_rows(lines: str) -> None:
+    by_column = sorted(cells(ROWS), key=lambda cell: cell[0])  # written column by column
+    around = [(60, 700, "Prices of this year follow."), (60, 480, "Prices are without tax.")]
+    document = loaded(lines + placed([*by_column, *around]))
+    assert document.text == f"Prices of this year follow.\n\n{TABLE}\n\nPrices are without tax."
+    (mark,) = document.marks
+    assert (mark.kind, document.text[mark.start : mark.end]) == ("table", TABLE)
+
+
+def test_a_cell_of_two_lines_stays_one_cell() -> None:
+    long_cell = [(60, 572, "Gasket of"), (60, 563, "copper"), (190, 568, "7.00")]
+    rest = cells([ROWS[0], ROWS[1]])
+    document = loaded(ruled(3, 3) + placed([*rest, *long_cell], size=8))
+    assert "| Gasket of copper | 7.00 | |" in document.text.replace("|  |", "| |")
+
+
+def test_words_close_to_a_rule_stay_in_their_cells() -> None:
+    tight = [(157, 600, "Name"), (187, 600, "Value"), (157, 582, "Depth"), (187, 582, "12 m")]
+    document = loaded(ruled(3, 2) + placed([*tight, (320, 600, "Note"), (320, 582, "new")]))
+    assert "| Name | Value | Note |" in document.text
+    assert "| Depth | 12 m | new |" in document.text
+
+
+def test_a_column_of_single_figures_is_not_taken_for_upright_text() -> None:
+    rows = [("A", "1"), ("B", "2"), ("C", "3"), ("D", "4")]
+    document = loaded(ruled(2, 4) + placed(sorted(cells(rows), key=lambda cell: cell[0])))
+    assert "| A | 1 |" in document.text
+    assert "| D | 4 |" in document.text
+
+
+def test_columns_of_prose_are_no_table() -> None:
+    lines = by_rows(column(LEFT, 700, prose(9, "L")), column(RIGHT, 700, prose(9, "R")))
+    assert "|" not in loaded(placed(lines)).text
+
+
+def test_lists_are_no_tables() -> None:
+    items = [(60, 700 - 14 * n, f"{n + 1}.") for n in range(5)]
+    texts = [(90, 700 - 14 * n, f"Item with number {n + 1} of the list") for n in range(5)]
+    assert (
+        loaded(placed([*items, *texts])).text.split("\n")[0] == "1. Item with number 1 of the list"
+    )
+
+
+def test_headings_by_size_of_type() -> None:
+    body = placed(column(60, 700, prose(12, "A"))) + placed(column(60, 480, prose(12, "B")))
+    heads = placed([(60, 760, "Pump manual")], size=24)
+    heads += placed([(60, 722, "First steps")], size=14) + placed([(60, 502, "Upkeep")], size=14)
+    document = loaded(heads + body)
+    assert [(s.title, s.level) for s in document.sections] == [
+        ("Pump manual", 1),
+        ("First steps", 2),
+        ("Upkeep", 2),
+    ]
+    assert document.heading_at(document.text.index("B3")) == ("Pump manual", "Upkeep")
+    for section in document.sections:
+        assert document.text[section.start :].startswith(f"{'#' * section.level} {section.title}\n")
+
+
+def test_headings_of_the_outline() -> None:
+    pages = [Page(placed([(60, 720, "1 Setup"), *column(60, 700, prose(6, "A"))]))]
+    pages.append(Page(placed([(60, 720, "2 Use"), *column(60, 700, prose(6, "B"))])))
+    extra = [
+        b"<< /Type /Outlines /First 11 0 R /Last 12 0 R /Count 2 >>",
+        b"<< /Title (Setup) /Parent 10 0 R /Next 12 0 R /Dest [4 0 R /Fit] >>",
+        b"<< /Title (Use) /Parent 10 0 R /Prev 11 0 R /Dest [7 0 R /Fit] >>",
+    ]
+    data = pages_pdf(pages, extra=extra, catalog="/Outlines {0} 0 R")
+    document = load_bytes(data, uri="a.pdf", media_type="application/pdf")
+    assert [(s.title, s.level) for s in document.sections] == [("1 Setup", 1), ("2 Use", 1)]
+
+
+def test_running_lines_and_page_numbers_are_boilerplate() -> None:
+    contents = []
+    for number in range(1, 6):
+        lines = [(60, 800, f"Pump manual, edition {number + 6}"), (290, 40, f"{number}")]
+        contents.append(placed([*lines, *column(60, 740, prose(20, "abcdef"[number]))]))
+    document = loaded(*contents)
+    marked = [document.text[m.start : m.end] for m in document.marks if m.kind == "boilerplate"]
+    assert marked == [
+        text for n in range(1, 6) for text in (f"Pump manual, edition {n + 6}", f"{n}")
+    ]
+
+
+def test_contents_are_boilerplate() -> None:
+    entries = [f"Chapter {n} on pumps . . . . . . . . . . . . . {n * 7}" for n in range(1, 9)]
+    document = loaded(placed(column(60, 700, entries)), placed(column(60, 700, prose(9, "A"))))
+    (mark,) = (m for m in document.marks if m.kind == "boilerplate")
+    assert document.text[mark.start : mark.end].split("\n") == entries
+
+
+def line(text: str, top: float = 0) -> Line:
+    return Line(text, 0, top, 100, top + 10, 10)
+
+
+def texts(*lines: str) -> list[str]:
+    return [p.text for p in passages_of([line(text, 12 * n) for n, text in enumerate(lines)])]
+
+
+def test_lines_are_joined_where_words_break() -> None:
+    assert texts("compi-", "lation and com\ufffe", "pile", "al\x02", "ternative  ") == [
+        "compilation and compile",
+        "alternative",
+    ]
+    assert texts("a 5-", "6 range", "X-", "Ray") == ["a 5-", "6 range", "X-", "Ray"]
+
+
+def test_full_chinese_lines_are_joined() -> None:
+    head, first, second, last = (
+        "第一章 总则",
+        "本办法适用于公司全体员工，包括正式员工和试用",
+        "期员工以及实习生。具体规定由人力资源部",
+        "负责解释。",
+    )
+    assert texts(head, first, second, last, "第二章") == [head, first + second + last, "第二章"]
+
+
+boxes = st.tuples(
+    st.integers(0, 60),
+    st.integers(0, 80),
+    st.integers(1, 30),
+    st.sampled_from(["a", "bb ccc", "1."]),
+)
+
+
+@settings(max_examples=100, deadline=None)
+@given(st.lists(boxes, max_size=60))
+def test_every_piece_is_read_once(places: list[tuple[int, int, int, str]]) -> None:
+    pieces = []
+    for n, (x, y, width, text) in enumerate(places):
+        left, top, right = 10.0 * x, 10.0 * y, 10.0 * (x + width)
+        name = f"{text}{n}"
+        pieces.append(
+            Piece(name, left, top, right, top + 10, 10, index=n, words=[(left, right, name)])
+        )
+    read = " ".join(line.text for line in lines_of(pieces)).replace("|", " ").split()
+    assert sorted(read) == sorted(word for piece in pieces for word in piece.text.split())
