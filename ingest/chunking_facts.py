@@ -117,6 +117,9 @@ def context_of(layout: Layout, start: int, starts: Sequence[int], room: int) -> 
         return layout.text[table.start : table.header_end].strip() if tokens <= room else ""
     if not layout.is_code:
         return ""
+    line_start = layout.text.rfind("\n", 0, start) + 1
+    if not layout.text[line_start:start].strip():
+        start = line_start  # its indentation belongs to what begins there
     signatures: list[str] = []
     for section in layout.sections:
         if section.start >= start:

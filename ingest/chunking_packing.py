@@ -16,6 +16,7 @@ from typing import NamedTuple
 
 SENTENCE, WORD, TOKEN = 1.0, 2.0, 4.0  # prices of cuts inside a line
 _SMALLNESS = 0.6  # price of an empty chunk beyond that of a full one; falls with the square
+_COARSE = 8  # and where nothing tells them apart
 _STEPS = 24  # places per chunk that are worth comparing; more cost time, and gain nothing
 # A word unknown to a tokenizer is one token however long it is (base64, minified code): it counts
 # as one for each so many characters. English has 4.5 a token, Chinese 1.
@@ -147,7 +148,7 @@ def _finer(text: str, start: int, end: int, starts: Sequence[int], capacity: int
 
 def _between_tokens(text: str, start: int, tokens: Sequence[int], capacity: int) -> Iterator[Cut]:
     """Cuts every few tokens, after a blank or comma where there is one."""
-    step = max(1, capacity // _STEPS)
+    step = max(1, capacity // _COARSE if capacity >= 2 * _COARSE else 1)
     low = start
     for index in range(step, len(tokens), step):
         token = tokens[index]

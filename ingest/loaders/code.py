@@ -34,7 +34,7 @@ _DEFINITION = re.compile(
 )
 _WRAPPERS = frozenset({"decorated_definition", "export_statement", "template_declaration"})
 _ABOVE = re.compile(r".*comment.*|decorator|attribute_item|attribute|annotation")
-_NAMES = ("name", "type", "declarator", "identifier")
+_NAMES = ("name", "declarator", "type")
 _IDENTIFIER = re.compile(r".*identifier|constant|object_reference|word|name|type_identifier")
 _KINDS = (
     "class",

@@ -16,9 +16,8 @@ _FURNITURE = re.compile(
     r"|^(?:STYLE|REGION)[ \t]*\n(?:[^\n]+\n?)*",
     re.M,
 )
-# `<v Name>` keeps the name: only its brackets go
+# `<v Name>` keeps the name and its bracket, which parts it from what is said
 _TAG = re.compile(r"<v(?:\.[\w.]+)?[ \t]+|</?[a-z][\w.]{0,20}(?:[ \t][^<>\n]{0,80})?>|<\d[\d:.]+>")
-_VOICE = re.compile(r"<v(?:\.[\w.]+)?[ \t]+[^<>\n]{1,80}(>)")
 
 
 def load_subtitles(source: Source) -> Document:
@@ -41,7 +40,6 @@ def load_subtitles(source: Source) -> Document:
 def _marks(text: str) -> Iterator[Mark]:
     spans = [(match.start(), match.end()) for match in _FURNITURE.finditer(text)]
     spans += [(match.start(), match.end()) for match in _TAG.finditer(text)]
-    spans += [(match.start(1), match.end(1)) for match in _VOICE.finditer(text)]
     end = 0
     for start, stop in sorted(spans):
         if start >= end:

@@ -31,7 +31,7 @@ _NEVER_NAMES = (
 _NEVER = frozenset(_NEVER_NAMES.split())
 _TITLES = frozenset(("title", "article-title", "h", "head", "subtitle", "bridgehead"))
 _SECTION_NAMES = (
-    "sec section chapter part appendix book article topic item entry body div abstract subsection"
+    "sec section chapter part appendix book article topic item entry div abstract subsection"
     " sect1 sect2 sect3 sect4"
 )
 _SECTIONS = frozenset(_SECTION_NAMES.split())
@@ -60,7 +60,7 @@ def load_xml(source: Source) -> Document:
     root = _parsed(decoded.text)
     if root is None:
         return _as_it_is(source, decoded)
-    writer = _Writer(prose=_name(root) in _PROSE_ROOTS)
+    writer = _Writer(prose=_name(root) in _PROSE_ROOTS, level=int(_name(root) not in _SECTIONS))
     _write(root, writer, 0)
     text = normalise(join_blocks(writer.blocks)[0])
     if not text.strip():
@@ -115,8 +115,8 @@ def _as_it_is(source: Source, decoded: Decoded) -> Document:
 @dataclass(slots=True)
 class _Writer:
     prose: bool
+    level: int  # of the next heading
     blocks: list[Block] = field(default_factory=list)
-    level: int = 1  # of the next heading
     groups: int = 0
 
     def add(self, text: str, group: int = 0) -> None:
@@ -205,24 +205,17 @@ def _flat(element: etree._Element) -> str:
 
 
 def _texts(element: etree._Element) -> Iterator[str]:
-    """The text of an element and all below it, in order."""
-    for event, node in etree.iterwalk(element, events=("start", "end", "comment", "pi")):
-        if event == "start" and isinstance(node.tag, str):
-            if _name(node) not in _NEVER:
-                yield node.text or ""
-        elif event == "end" and node is not element:
-            if _name(node) in _BLOCKS or _name(node) in _CELLS:
+    """The text of an element and all below it, in order; libxml2 keeps nesting below 256."""
+    yield element.text or ""
+    for child in element:
+        name = _name(child)
+        if not name:
+            yield _resolved(child)
+        elif name not in _NEVER:
+            yield from _texts(child)
+            if name in _BLOCKS or name in _CELLS:
                 yield " "
-            yield node.tail or ""
-            for entity in node.itersiblings():
-                if isinstance(entity.tag, str):
-                    break
-                yield _resolved(entity) + (entity.tail or "")
-        if event == "start" and len(node) and not isinstance(node[0].tag, str):
-            for entity in node:
-                if isinstance(entity.tag, str):
-                    break
-                yield _resolved(entity) + (entity.tail or "")
+        yield child.tail or ""
 
 
 def _resolved(node: etree._Element) -> str:
