@@ -1,37 +1,24 @@
-"""A document into chunks that end at headings, paragraphs, sentences, words; sized in tokens.
+"""A document into chunks that end where its structure does; sized in the embedder's tokens.
 
-The document is tokenised once. `semantic-text-splitter` then cuts by characters (sized by a
-tokenizer itself it would tokenise again and again, a third of what embedding costs), with the
-document's own ratio of characters to tokens; a piece that turns out too long is cut again with its
-own ratio.
+The text is tokenised once. `chunking_cuts` says where it may be cut and what each cut costs,
+`chunking_packing` finds the cheapest way through; here the pieces become `Chunk`s.
 """
 
 from __future__ import annotations
 
-import re
-from bisect import bisect_left
-from collections.abc import Callable, Iterator, Sequence
-from itertools import pairwise
+from bisect import bisect_left, bisect_right
+from collections.abc import Callable, Sequence
 
-from semantic_text_splitter import MarkdownSplitter, TextSplitter
-
+from ingest.chunking_cuts import Layout, layout_of
+from ingest.chunking_facts import Cells, Lines, context_of, headings_of
+from ingest.chunking_packing import Costs, Cut, pack, with_long_tokens
 from ingest.documents import Chunk, Document
-from ingest.loaders.media_types import DOCX
 
-MARKDOWN_TYPES = frozenset({"text/markdown", "text/html", DOCX})  # their canonical text is Markdown
 CHUNK_TOKENS = 230  # mean nDCG@10 of a prototype, six sets: 110 .817, 160 .816, 230 .818, 400 .816
 HEADER_TOKENS = 26  # of the model's window, kept for title and headings
-_MARGIN = 0.95  # tokens are not spread evenly: aim a little under the limit
-_MAX_DEPTH = 8
-# A word unknown to a tokenizer is one token however long it is (base64, minified code): no chunk
-# holds more characters than this for each token it may have. English has 4.5, Chinese 1.
-_TOKEN_CHARACTERS = 16
-# The splitter takes time quadratic in the length of a sentence: a longer one (a table in one line,
-# minified code) is handed over in blocks.
-_LONG_SENTENCE, _BLOCK = 5_000, 2_500
-_SENTENCE_END = re.compile(r"[\n。！？!?]|\.(?=\s+[^\sa-z])")
 
 TokenStarts = Callable[[str], Sequence[int]]
+Span = tuple[int, int]
 
 
 def split(
@@ -40,93 +27,131 @@ def split(
     """Chunks of `document` in reading order, each of at most `CHUNK_TOKENS` tokens.
 
     `token_starts` gives the offset of each token (`Embedder.token_starts`), `max_tokens` is the
-    embedder's window: chunks leave `HEADER_TOKENS` of it free. White space between chunks belongs
-    to none; every other character belongs to exactly one.
+    embedder's window: chunks leave `HEADER_TOKENS` of it free. The tokens of a chunk's context
+    count, those of its omitted spans do not. White space and boilerplate between chunks belong to
+    none; every other character belongs to exactly one.
     """
     capacity = min(CHUNK_TOKENS, max(8, max_tokens - HEADER_TOKENS))
-    markdown = document.media_type in MARKDOWN_TYPES
-    starts = token_starts(document.text)
-    spans = _cut(document.text, 0, len(document.text), starts, capacity, markdown, depth=0)
-    return [
-        Chunk(
+    omitted = omitted_spans(document)
+    starts = with_long_tokens(document.text, _kept(token_starts(document.text), omitted))
+    layout = layout_of(document)
+    spans = _spans(document.text, layout, starts, capacity, omitted)
+    return _chunks(document, layout, spans, omitted, starts, capacity)
+
+
+def parent_span(document: Document, chunk: Chunk) -> Span:
+    """The innermost section around `chunk` that holds more than it; else the whole text."""
+    around = (
+        (section.start, section.end)
+        for section in reversed(document.sections)
+        if section.start <= chunk.start
+        and chunk.end <= section.end
+        and section.end - section.start > chunk.end - chunk.start
+    )
+    return min(around, key=lambda span: span[1] - span[0], default=(0, len(document.text)))
+
+
+def omitted_spans(document: Document) -> list[Span]:
+    """Boilerplate and hidden spans, merged; none where nothing else would be left."""
+    merged: list[Span] = []
+    for mark in document.marks:
+        if mark.kind not in ("boilerplate", "hidden") or mark.start >= mark.end:
+            continue
+        if merged and mark.start <= merged[-1][1]:
+            merged[-1] = (merged[-1][0], max(merged[-1][1], mark.end))
+        else:
+            merged.append((mark.start, mark.end))
+    gaps = zip([0, *(end for _, end in merged)], [*(s for s, _ in merged), None], strict=True)
+    return merged if any(document.text[a:b].strip() for a, b in gaps) else []
+
+
+def _kept(starts: Sequence[int], omitted: Sequence[Span]) -> list[int]:
+    """The token starts outside of the omitted spans."""
+    kept: list[int] = []
+    first = 0
+    for start, end in omitted:
+        last = bisect_left(starts, start, first)
+        kept += starts[first:last]
+        first = bisect_left(starts, end, last)
+    return kept + list(starts[first:])
+
+
+def _spans(
+    text: str, layout: Layout, starts: Sequence[int], capacity: int, omitted: Sequence[Span]
+) -> list[Span]:
+    """Where the chunks lie: without white space and omitted text at their ends."""
+    cuts = layout.cuts + [
+        Cut(edge, 0.3) for span in omitted for edge in span if span[1] - span[0] > 64
+    ]
+    bounds = pack(text, cuts, starts, Costs(capacity, layout.reserved(starts, capacity)))
+    trimmed = (_trimmed(text, start, end, omitted) for start, end in bounds)
+    return [span for span in trimmed if span[0] < span[1]]
+
+
+def _chunks(
+    document: Document,
+    layout: Layout,
+    spans: Sequence[Span],
+    omitted: Sequence[Span],
+    starts: Sequence[int],
+    capacity: int,
+) -> list[Chunk]:
+    text = document.text
+    lines, cells = Lines(document), Cells(document)
+    headings = headings_of(layout.sections, [start for start, _ in spans])
+    chunks: list[Chunk] = []
+    for position, ((start, end), heading) in enumerate(zip(spans, headings, strict=True)):
+        used = bisect_left(starts, end) - bisect_left(starts, start)
+        context = context_of(layout, start, starts, capacity - used)
+        chunk = Chunk(
             document_id=document.id,
             uri=document.uri,
             title=document.title,
             start=start,
             end=end,
-            text=document.text[start:end],
-            heading=document.heading_at(start),
+            text=text[start:end],
+            heading=heading,
             page=document.page_at(start),
             position=position,
+            line=lines.line_at(start),
+            cells=cells.of(start, end),
+            context=context,
+            omitted=_inside(omitted, start, end),
         )
-        for position, (start, end) in enumerate(spans)
-    ]
+        chunks.append(chunk)
+    return chunks
 
 
-def _cut(
-    text: str,
-    start: int,
-    end: int,
-    starts: Sequence[int],
-    capacity: int,
-    markdown: bool,
-    *,
-    depth: int,
-) -> Iterator[tuple[int, int]]:
-    """Spans of `text[start:end]` that hold at most `capacity` tokens and no outer white space."""
-    start, end = _trimmed(text, start, end)
-    if start == end:
-        return
-    tokens = bisect_left(starts, end) - bisect_left(starts, start)
-    tokens = max(tokens, (end - start) // _TOKEN_CHARACTERS)
-    if tokens <= capacity:
-        yield start, end
-        return
-    characters = max(1, int(capacity * _MARGIN * (end - start) / tokens))
-    if depth == _MAX_DEPTH:
-        yield from _cut_hard(text, start, end, starts, capacity)
-        return
-    splitter = MarkdownSplitter(characters) if markdown else TextSplitter(characters)
-    for begin, stop in _blocks(text, start, end):
-        for offset, piece in splitter.chunk_indices(text[begin:stop]):
-            first = begin + offset
-            yield from _cut(
-                text, first, first + len(piece), starts, capacity, markdown, depth=depth + 1
-            )
+def _inside(omitted: Sequence[Span], start: int, end: int) -> tuple[Span, ...]:
+    """The omitted spans within `start:end`, relative to `start`."""
+    if not omitted:
+        return ()
+    first = bisect_right(omitted, start, key=lambda span: span[1])
+    last = bisect_left(omitted, end, key=lambda span: span[0])
+    return tuple((max(a, start) - start, min(b, end) - start) for a, b in omitted[first:last])
 
 
-def _blocks(text: str, start: int, end: int) -> Iterator[tuple[int, int]]:
-    """`text[start:end]` in spans without a long sentence; one span where there is none."""
-    begin = last = start
-    for mark in [*(match.end() for match in _SENTENCE_END.finditer(text, start, end)), end]:
-        if mark - last > _LONG_SENTENCE:
-            if begin < last:
-                yield begin, last
-            while mark - last > _BLOCK:
-                cut = text.rfind(" ", last, last + _BLOCK) + 1 or last + _BLOCK
-                yield last, cut
-                last = cut
-            begin = last
-        last = mark
-    if begin < end:
-        yield begin, end
-
-
-def _cut_hard(
-    text: str, start: int, end: int, starts: Sequence[int], capacity: int
-) -> Iterator[tuple[int, int]]:
-    """Cut between tokens, for text that has no better place."""
-    inside = [start, *starts[bisect_left(starts, start) + 1 : bisect_left(starts, end)]]
-    bounds = [*inside[::capacity], end]
-    for first, last in pairwise(bounds):
-        first, last = _trimmed(text, first, last)
-        if first < last:
-            yield first, last
-
-
-def _trimmed(text: str, start: int, end: int) -> tuple[int, int]:
-    while start < end and text[start].isspace():
-        start += 1
-    while end > start and text[end - 1].isspace():
-        end -= 1
+def _trimmed(text: str, start: int, end: int, omitted: Sequence[Span]) -> Span:
+    """The span without white space and omitted text at its two ends."""
+    while start < end:
+        if text[start].isspace():
+            start += 1
+        elif (span := _around(omitted, start)) is not None:
+            start = min(span[1], end)
+        else:
+            break
+    while end > start:
+        if text[end - 1].isspace():
+            end -= 1
+        elif (span := _around(omitted, end - 1)) is not None:
+            end = max(span[0], start)
+        else:
+            break
     return start, end
+
+
+def _around(omitted: Sequence[Span], offset: int) -> Span | None:
+    if not omitted:
+        return None
+    index = bisect_right(omitted, offset, key=lambda span: span[0]) - 1
+    return omitted[index] if index >= 0 and offset < omitted[index][1] else None

@@ -77,7 +77,11 @@ def rank(question: str, hits: Sequence[Hit], index: Index, embedder: Embedder) -
     question's term weights (idf) in the sentence, `known` the share of the question that the
     embedder knows; the bonus goes to a sentence with a number when one is asked for.
     """
-    spans = [(hit, start, end) for hit in hits[:PASSAGES] for start, end in sentences(hit.text)]
+    spans = [
+        (hit, start, end)
+        for hit in hits[:PASSAGES]
+        for start, end in sentences(hit.text, omitted=hit.chunk.omitted)
+    ]
     if not spans:
         return []
     texts = [hit.text[start:end] for hit, start, end in spans]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from itertools import pairwise
 
 _BLOCK_START = re.compile(
@@ -24,8 +24,10 @@ _NO_STATEMENT = re.compile(r"[ \t]*(?:#{1,6}[ \t][^\n]*|\|[\s|:-]*|(?:```|~~~)[^
 _TABLE_HEAD = re.compile(r"[ \t]*\|[^\n]*\n[ \t]*\|[ \t]*:?-+[\s|:-]*(?:\n|\Z)")
 
 
-def sentences(text: str) -> list[tuple[int, int]]:
+def sentences(text: str, *, omitted: Sequence[tuple[int, int]] = ()) -> list[tuple[int, int]]:
     """Spans (start, end) of the sentences of `text`, in order, without outer white space.
+
+    None holds anything of the `omitted` spans (ascending): boilerplate and hidden text.
 
     A table row and a list item without a stop are sentences of their own; headings, the head of a
     table and code fences are none. A line break inside a paragraph ends a sentence only where the
@@ -33,10 +35,22 @@ def sentences(text: str) -> list[tuple[int, int]]:
     """
     return [
         span
-        for start, end in _blocks(text)
-        for span in _split(text, start, end)
+        for first, last in _gaps(omitted, len(text))
+        for start, end in _blocks(text[first:last])
+        for span in _split(text, first + start, first + end)
         if span[0] < span[1]
     ]
+
+
+def _gaps(omitted: Sequence[tuple[int, int]], end: int) -> Iterator[tuple[int, int]]:
+    """What lies between the omitted spans."""
+    first = 0
+    for start, stop in omitted:
+        if first < start:
+            yield first, start
+        first = max(first, stop)
+    if first < end:
+        yield first, end
 
 
 def _blocks(text: str) -> Iterator[tuple[int, int]]:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import re
+from bisect import bisect_right
+from collections.abc import Iterator
 
-from ingest.documents import Document, Scalar
+from ingest.documents import Document, Mark, Scalar
 from ingest.errors import LoadError
 from ingest.loaders.encoding import Decoded, NotText, decode
 from ingest.loaders.registry import Source
@@ -12,13 +14,23 @@ from ingest.loaders.sections import sections_of, title_of
 
 _FRONT_MATTER = re.compile(r"\A---[ \t]*\n(.{0,65536}?\n)?(?:---|\.\.\.)[ \t]*(?:\n|\Z)", re.S)
 # Top-level `key: value` lines only. A YAML parser would bring alias bombs and tags for nothing.
+_COMMENT = re.compile(r"<!--.*?(?:-->|\Z)", re.S)
+_CODE = re.compile(
+    r"^ {0,3}(`{3,}|~{3,}).*?(?:^ {0,3}\1|\Z)|(`+)(?!`).{1,2000}?(?<!`)\2(?!`)", re.M | re.S
+)
+# two or more list items in a row that are nothing but a link into this page
+_CONTENTS = re.compile(
+    r"(?:^[ \t]*(?:[-*+]|\d+[.)])[ \t]+\[[^\]\n]{1,300}\]\(#[^)\s]{0,300}\)[ \t]*(?:\n|\Z)){2,}",
+    re.M,
+)
 _FIELD = re.compile(r"^([A-Za-z_][\w.\-]{0,63}):[ \t]+(\S.*)$", re.M)
 
 
 def load_markdown(source: Source) -> Document:
     """A Markdown document; title: front matter, first level-1 heading, first heading, file name."""
     decoded = decode_source(source)
-    front, text = _split_front_matter(decoded.text.replace("\f", "\n"))
+    whole = decoded.text.replace("\f", " ")
+    front, text = _split_front_matter(whole)
     sections = sections_of(text)
     return Document(
         uri=source.uri,
@@ -29,7 +41,22 @@ def load_markdown(source: Source) -> Document:
         sections=sections,
         metadata=front | {"encoding": decoded.encoding},
         quality=quality_of(decoded),
+        marks=tuple(_marks(text)),
+        first_line=1 + whole.count("\n", 0, len(whole) - len(text)),
     )
+
+
+def _marks(text: str) -> Iterator[Mark]:
+    """Comments, which no reader sees, and the table of contents."""
+    if "<!--" not in text and "](#" not in text:
+        return
+    code = [(match.start(), match.end()) for match in _CODE.finditer(text)]
+    found = [Mark("hidden", match.start(), match.end()) for match in _COMMENT.finditer(text)]
+    found += [Mark("boilerplate", match.start(), match.end()) for match in _CONTENTS.finditer(text)]
+    for mark in sorted(found, key=lambda mark: mark.start):
+        index = bisect_right(code, (mark.start, len(text))) - 1
+        if index < 0 or code[index][1] <= mark.start:
+            yield mark
 
 
 def decode_source(source: Source, *, declared: str | None = None) -> Decoded:

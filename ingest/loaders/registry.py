@@ -52,8 +52,21 @@ _OFFICE = "ingest.loaders.extractors:load_office"  # which has a table of its ow
 # media type -> (parser and its version, where it is); imported on first use: parsers are heavy, and
 # most runs need one of them. A higher version has documents read anew.
 _BUILT_IN: dict[str, tuple[str, str]] = {
-    mt.PLAIN: ("text/1", "ingest.loaders.text:load_text"),
-    mt.MARKDOWN: ("markdown/1", "ingest.loaders.markdown:load_markdown"),
+    mt.PLAIN: ("text/2", "ingest.loaders.text:load_text"),
+    mt.MARKDOWN: ("markdown/2", "ingest.loaders.markdown:load_markdown"),
+    **dict.fromkeys(
+        (mt.RST, mt.ORG, mt.ASCIIDOC, mt.TEX), ("markup/1", "ingest.loaders.markup:load_markup")
+    ),
+    **dict.fromkeys((mt.CSV, mt.TSV), ("tabular/1", "ingest.loaders.tabular:load_csv")),
+    **dict.fromkeys(
+        (mt.JSON, mt.JSONL, mt.YAML), ("records/1", "ingest.loaders.records:load_records")
+    ),
+    **dict.fromkeys((mt.VTT, mt.SRT), ("subtitles/1", "ingest.loaders.subtitles:load_subtitles")),
+    mt.XML: ("xml/1", "ingest.loaders.xml:load_xml"),
+    **dict.fromkeys(
+        (f"text/x-{language}" for language in mt.SOURCE_CODE),
+        ("code/1", "ingest.loaders.code:load_code"),
+    ),
     mt.HTML: ("html/1", "ingest.loaders.html:load_html"),
     mt.PDF: ("pdf/2", "ingest.loaders.pdf:load_pdf"),
     mt.DOCX: ("docx/2", _OFFICE),

@@ -1,4 +1,4 @@
-"""Plain text, and what is close enough to it: logs, CSV, JSON, source code."""
+"""Plain text, and what is close enough to it: logs, settings."""
 
 from __future__ import annotations
 
@@ -11,13 +11,14 @@ from ingest.loaders.registry import Source
 
 _TITLE_LENGTH = 80  # characters; a longer first line is a sentence
 _SENTENCE = re.compile(r"[.。!！?？;；,，:：]$")
-_RECORDS = (".csv", ".tsv", ".json", ".jsonl", ".log", ".yaml", ".yml", ".toml")
+_RECORDS = (".log", ".toml", ".ini", ".cfg", ".conf", ".properties", ".csv", ".json", ".yaml")
 
 
 def load_text(source: Source) -> Document:
     """A plain text; form feeds become line breaks and make pages."""
     decoded = decode_source(source)
-    text = decoded.text.replace("\f", "\n")
+    # after a line break it becomes a blank, so that lines stay those of the file
+    text = decoded.text.replace("\n\f", "\n ").replace("\f", "\n")
     return Document(
         uri=source.uri,
         sha256=source.sha256,
@@ -27,6 +28,7 @@ def load_text(source: Source) -> Document:
         pages=_pages(decoded.text),
         metadata={"encoding": decoded.encoding},
         quality=quality_of(decoded),
+        first_line=1 if text.count("\n") == decoded.text.count("\n") else None,
     )
 
 

@@ -46,9 +46,12 @@ def build_prompt(*, budget: int) -> Plugin:
 
 
 def source(number: int, hit: Hit) -> str:
-    """A passage as the model sees it: its number, where it stands, its text."""
-    page = f", p. {hit.chunk.page}" if hit.chunk.page else ""
-    return f"[{number}] {hit.chunk.header or hit.uri} ({hit.uri}{page})\n{hit.text}"
+    """A passage as the model sees it: its number, where it stands, its context and its text."""
+    chunk = hit.chunk
+    page = f", p. {chunk.page}" if chunk.page else ""
+    cells = f", {chunk.cells}" if chunk.cells else ""
+    said = "\n".join(part for part in (chunk.context, chunk.kept_text) if part)
+    return f"[{number}] {chunk.header or hit.uri} ({hit.uri}{page}{cells})\n{said}"
 
 
 def _within(hits: Sequence[Hit], budget: int) -> tuple[Hit, ...]:

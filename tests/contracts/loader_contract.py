@@ -24,7 +24,7 @@ from ingest.loaders import load_bytes
 
 CONTROLS = re.compile("[\0-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff]")  # \t and \n may stand in a text
 ADDRESS = re.compile(
-    r"(?P<sheet>.+)!(?P<left>[A-Z]{1,3})(?P<top>\d+):(?P<right>[A-Z]{1,3})(?P<bottom>\d+)"
+    r"(?:(?P<sheet>.+)!)?(?P<left>[A-Z]{1,3})(?P<top>\d+):(?P<right>[A-Z]{1,3})(?P<bottom>\d+)"
 )
 SHARES = (0.01, 0.2, 0.5, 0.8, 0.99)
 MARKS = {"table", "rows", "boilerplate", "hidden", "image"}

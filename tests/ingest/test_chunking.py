@@ -7,12 +7,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ingest.chunking import (
-    _TOKEN_CHARACTERS,
-    CHUNK_TOKENS,
-    HEADER_TOKENS,
-    split,
-)
+from ingest.chunking import CHUNK_TOKENS, HEADER_TOKENS, split
+from ingest.chunking_packing import TOKEN_CHARACTERS
 from ingest.documents import Chunk, Document, Page
 from ingest.loaders import load_bytes
 from ingest.loaders.media_types import DOCX
@@ -69,7 +65,7 @@ def test_chunks_cover_the_text_and_fit_the_window(
     chunks = split(document(text, media_type), token_starts=embedder.token_starts)
     assert_chunks_cover(text, chunks)
     assert max(len(embedder.token_starts(chunk.text)) for chunk in chunks) <= CHUNK_TOKENS
-    assert max(len(chunk.text) for chunk in chunks) <= CHUNK_TOKENS * _TOKEN_CHARACTERS + 15
+    assert max(len(chunk.text) for chunk in chunks) <= CHUNK_TOKENS * TOKEN_CHARACTERS + 15
 
 
 PIECES = st.one_of(

@@ -158,6 +158,18 @@ def test_a_prompt_shows_pages_and_survives_braces() -> None:
     assert user.count("what is") == 1
 
 
+def test_a_prompt_shows_the_context_and_leaves_out_what_is_omitted() -> None:
+    chunk = replace(
+        hit().chunk,
+        text="bolt,2\nPage 7\nnut,1",
+        context="item,price",
+        omitted=((7, 14),),
+        cells="A2:B3",
+    )
+    user = prompt_of(Turn("q", hits=(replace(hit(), chunk=chunk),))).prompt[-1].content
+    assert "(tower.txt, A2:B3)\nitem,price\nbolt,2\nnut,1" in user
+
+
 def test_a_prompt_holds_the_last_exchanges() -> None:
     history = tuple(
         Message("user" if n % 2 == 0 else "assistant", str(n)) for n in range(HISTORY_MESSAGES + 4)

@@ -119,3 +119,10 @@ def test_no_statements(text: str) -> None:
 def test_structure_around_a_sentence_is_left_out() -> None:
     text = "# Head\n\nThe text.\n\n```\nx = 1\n```\n\n## 标题\n正文。"
     assert split(text) == ["The text.", "x = 1", "正文。"]
+
+
+def test_omitted_text_is_in_no_sentence() -> None:
+    text = "We leave at noon. Page 3 of 9. Bring water.\nConfidential."
+    omitted = [(text.index("Page"), text.index(" Bring")), (text.index("Conf"), len(text))]
+    spans = sentences(text, omitted=omitted)
+    assert [text[start:end] for start, end in spans] == ["We leave at noon.", "Bring water."]
