@@ -5,13 +5,22 @@ import threading
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from ingest.documents import Chunk, Document, Failure, FileEntry, Prepared
-from ingest.pipeline import PREFETCH, prepare
+from ingest.documents import Chunk, Document, Failure, FileEntry, Finished, Prepared
+from ingest.pipeline import PREFETCH
+from ingest.pipeline import prepare as prepare_all
 from ingest.walking import walk
 from tests.ingest.ledger import split_by_words, write
+
+
+def prepare(*arguments: Any) -> Iterator[Prepared | Failure]:
+    """What is prepared, without the word after each file that it is finished."""
+    items = prepare_all(*arguments)
+    with closing(items):  # type: ignore[type-var]
+        yield from (item for item in items if not isinstance(item, Finished))
 
 
 def entries(folder: Path) -> list[FileEntry]:
@@ -128,5 +137,5 @@ def test_a_file_that_vanished_is_told(tmp_path: Path) -> None:
     given = entries(tmp_path)
     (tmp_path / "a.md").unlink()
     assert list(prepare(given, split_by_words)) == [
-        Failure("a.md", "no such file", str(tmp_path / "a.md"))
+        Failure("a.md", "no such file", str(tmp_path / "a.md"), entry=given[0])
     ]

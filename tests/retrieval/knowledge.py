@@ -34,9 +34,12 @@ def prepared(uri: str, text: str, **options: Any) -> Prepared:
 
 
 def contents(store: Store) -> dict[int, Mapping[str, Any]]:
-    """Every point but the base's own, by id."""
-    kinds = ["document", "content", "chunk", "journal"]
-    return {point.id: point.payload for point in store.scan({"kind": kinds})}
+    """Every point but the base's own, by id; of the time at which it was written nothing."""
+    kinds = ["document", "file", "content", "chunk", "journal"]
+    return {
+        point.id: {name: value for name, value in point.payload.items() if name != "ingested_ns"}
+        for point in store.scan({"kind": kinds})
+    }
 
 
 class Crash(Exception):

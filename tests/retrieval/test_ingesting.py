@@ -35,7 +35,7 @@ class Base:
         self.store = store
         self.writes = CrashingStore(store, at=-1)
         self.embedder = HashEmbedder()
-        self.index = Index(self.writes, self.embedder)
+        self.index = Index(self.writes, self.embedder, clock=lambda: 0)
 
     def ingest(self, path: Path, *, prune: bool = True) -> SyncReport:
         self.index.recover()
@@ -177,11 +177,12 @@ def carry_out(act: tuple[Any, ...], docs: Path, base: Base) -> None:
         base.ingest(docs / names[0])
     elif kind == "crash":
         dying = Base(base.store)
-        dying.index = Index(CrashingStore(base.store, at=names[0]), base.embedder)
+        dying.index = Index(CrashingStore(base.store, at=names[0]), base.embedder, clock=lambda: 0)
         try:
             dying.ingest(docs)
         except Crash:
-            base.index = Index(base.writes, base.embedder)  # another process from here on
+            # another process from here on
+            base.index = Index(base.writes, base.embedder, clock=lambda: 0)
 
 
 @settings(max_examples=40)
