@@ -1,8 +1,7 @@
 """Files into documents and chunks, and a folder into changes. Imports nothing of ours.
 
->>> from ingest import load, split
->>> document = load(Path("handbook.md"))
->>> chunks = split(document, token_starts=lambda text: [m.start() for m in re.finditer(r"\\S+", text)])
+`load` reads a file, `split` cuts it, `sync_folder` brings a `Sink` of your own in line with a
+folder; `register` (or an entry point `kbqa.loaders`) adds a loader.
 """
 
 from ingest.chunking import split

@@ -1,4 +1,4 @@
-"""Questions to a base about itself: for `kbqa status` and `kbqa doctor`, not for the way of a query."""
+"""What a base knows of itself, for `kbqa status` and `kbqa doctor`."""
 
 from __future__ import annotations
 
