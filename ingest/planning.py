@@ -90,7 +90,7 @@ def plan_retry(ledger: Mapping[str, Record], uris: Collection[str] | None = None
     files = {row.container or row.uri: ledger.get(row.container or row.uri, row) for row in chosen}
     again: list[FileEntry] = []
     failures: list[Failure] = []
-    for uri, row in files.items():
+    for uri, row in sorted(files.items()):
         try:
             status = os.stat(row.source)
         except OSError as exc:
@@ -209,6 +209,8 @@ class _Planner:
         """Roots that are gone from disk and whose documents, most of them, lie in this one now."""
         if not os.path.isdir(self._target) or self._target != self._root:
             return set()
+        if {row.root for row in self._ledger.values()} <= {self._root, ""}:
+            return set()
         names = {entry.uri for entry in self._seen.entries}
         uris: dict[str, list[str]] = {}
         for row in self._ledger.values():
@@ -311,7 +313,10 @@ class _Planner:
             row
             for row in self._ledger.values()
             if row.uri not in self._matched
-            and not (row.container and row.source in self._paths)
+            # what a file holds goes by what is read in it, unless the file is gone
+            and not (
+                row.container and (row.container in self._matched or row.source in self._paths)
+            )
             and (row.root in self._moved_roots or is_under(row.source, self._target))
             and not any(is_under(row.source, path) for path in unreadable)
             and self._selects(row)

@@ -124,7 +124,8 @@ def apply(
         sink.touch(changes.touched)
     writer = _Writer(changes, sink)
     progress = Progress(total=len(changes.to_read))
-    for batch in in_batches(prepare(changes.to_read)):
+    items = prepare(changes.to_read) if changes.to_read else ()
+    for batch in in_batches(items):
         writer.write(batch)
         progress.done += sum(isinstance(item, Finished) for item in batch)
         progress.chunks = writer.counts["chunks"]

@@ -72,7 +72,8 @@ def walk(target: str, root: str, selection: Selection = EVERYTHING) -> Walk:
     suffixes = supported_suffixes()
     everything = selection == EVERYTHING
     for child, uri in _files(target, root, seen):
-        suffix = os.path.splitext(child.name)[1].lower()
+        _, dot, suffix = child.name.rpartition(".")
+        suffix = dot + suffix.lower() if dot else ""
         if not everything and not selection.takes(uri):
             continue
         if suffix and suffix not in suffixes:

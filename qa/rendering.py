@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
-from dataclasses import asdict
+from dataclasses import fields
 from typing import Any
 
 from ingest.documents import Document, Record
@@ -125,7 +125,8 @@ def show_nearest(hits: Sequence[Hit]) -> None:
 
 def record_json(row: Record, copies: Sequence[str]) -> dict[str, Any]:
     """A row of the ledger as `documents --json` gives it; `copies` are near-copies of it."""
-    return {**asdict(row), "quality": dict(row.quality), "copies": list(copies)}
+    shown = {field.name: getattr(row, field.name) for field in fields(Record)}
+    return {**shown, "quality": dict(row.quality), "copies": list(copies)}
 
 
 def document_json(document: Document) -> dict[str, Any]:

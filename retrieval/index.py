@@ -10,7 +10,7 @@ import json
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, replace
 from pathlib import PurePosixPath
 from typing import TypeVar
 
@@ -29,10 +29,13 @@ from retrieval.points import (
     content_points,
     document_of,
     file_fields,
+    ledger,
     noted_row,
+    packed,
     renamed_chunk,
     row_id,
     row_point,
+    unpacked,
 )
 from retrieval.reuse import embed_unknown, known_vectors
 from retrieval.store import Payload, Point, Store, Where
@@ -128,9 +131,7 @@ class Index:
 
     def documents(self) -> Iterator[Record]:
         """The ledger: rows of documents, of what failed and of containers."""
-        names = [field.name for field in fields(Record)]
-        for point in self._store.scan({"kind": ["document", "file"]}, fields=names):
-            yield Record(**point.payload)
+        return ledger(self._store)
 
     def document(self, uri: str) -> Document | None:
         """A document with its canonical text; None if there is none of that uri."""
@@ -191,7 +192,7 @@ class Index:
         of containers."""
         with self._writing, self._journalled([record.uri for record in records]):
             ids = [row_id(record.uri) for record in records]
-            rows = {id_: point.payload for id_, point in self._store.read(ids).items()}
+            rows = {id_: unpacked(point.payload) for id_, point in self._store.read(ids).items()}
             now = self._clock()
             self._version += 1
             self._store.write(
@@ -215,7 +216,7 @@ class Index:
             rows = self._store.read([row_id(entry.uri) for entry in entries])
             self._store.write(
                 [
-                    replace(rows[id_], payload=_at(rows[id_].payload, entry))
+                    replace(rows[id_], payload=packed(_at(unpacked(rows[id_].payload), entry)))
                     for entry in entries
                     if (id_ := row_id(entry.uri)) in rows
                 ]
@@ -230,7 +231,7 @@ class Index:
     def recover(self) -> None:
         """Finish what an interrupted write left. To be called before writing."""
         with self._writing:
-            for point in list(self._store.scan({"kind": "journal"})):
+            for point in self._store.read([JOURNAL_ID]).values():
                 self._sweep(json.loads(point.payload["uris"]))
 
     def optimize(self) -> None:
@@ -287,7 +288,7 @@ class Index:
     def _row(self, uri: str) -> Payload | None:
         id_ = row_id(uri)
         point = self._store.read([id_]).get(id_)
-        return None if point is None else point.payload
+        return None if point is None else unpacked(point.payload)
 
     def _rename(self, old: str, entry: FileEntry) -> None:
         row = self._row(old)
@@ -308,7 +309,7 @@ class Index:
                 self._store.write([*chunks, *content_points(renamed)])
                 fresh |= {"document_id": renamed.id, "title": title}
             self._version += 1
-            self._store.write([Point(row_id(entry.uri), fresh)])
+            self._store.write([Point(row_id(entry.uri), packed(fresh))])
             if old != entry.uri:
                 self._store.delete([row_id(old)])
 

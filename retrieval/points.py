@@ -11,8 +11,9 @@ journal   at most one: the documents whose old or unfinished version may still l
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass, replace
+import json
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass, fields, replace
 from typing import Any
 
 from ingest.documents import Chunk, Document, FileEntry, Mark, Page, Prepared, Record, Section
@@ -27,6 +28,8 @@ CHUNK_FIELDS = (
     "document_id", "uri", "title", "start", "end", "text", "heading", "page", "position",
     "line", "cells", "context", "omitted",
 )  # fmt: skip
+_RECORD = tuple(field.name for field in fields(Record))
+_APART = ("uri", "chunks")  # also fields of their own, to be read without the rest
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,6 +163,30 @@ def pages_of(head: Payload) -> tuple[Page, ...]:
     return tuple(Page(*page) for page in head["pages"])
 
 
+def packed(row: Payload) -> Payload:
+    """A row as the store keeps it: what the ledger tells is one string, which an engine hands over
+    four times faster than as many fields."""
+    record = {name: row[name] for name in _RECORD if name in row}
+    rest = {name: value for name, value in row.items() if name not in record or name in _APART}
+    return {**rest, "record": json.dumps(record, ensure_ascii=False)}
+
+
+def unpacked(payload: Payload) -> dict[str, Any]:
+    """A row with all its fields; those of format 1 are not packed."""
+    return {**payload, **json.loads(payload.get("record", "{}"))}
+
+
+def ledger(store: Store) -> Iterator[Record]:
+    """Every row, of documents and of files."""
+    points = list(store.scan({"kind": ["document", "file"]}, fields=["record"]))
+    rows = [point.payload["record"] for point in points if "record" in point.payload]
+    for row in json.loads(f"[{','.join(rows)}]"):  # all at once: half the time
+        yield Record(**row)
+    old = [point.id for point in points if "record" not in point.payload]
+    for point in store.read(old, fields=_RECORD).values():
+        yield Record(**{"quality": {}, **point.payload})
+
+
 def row_point(item: Prepared, now: int) -> Point:
     """The row of a document in the ledger; `now` is the time in ns."""
     document = item.document
@@ -181,7 +208,7 @@ def row_point(item: Prepared, now: int) -> Point:
     }
     if item.entry is not None:
         payload |= file_fields(item.entry, member=bool(item.container))
-    return Point(row_id(document.uri), payload)
+    return Point(row_id(document.uri), packed(payload))
 
 
 def noted_row(record: Record, known: Payload | None, now: int) -> Point:
@@ -207,9 +234,9 @@ def noted_row(record: Record, known: Payload | None, now: int) -> Point:
     if not record.media_type and known:  # nobody found out what it is: as far as one knows, as ever
         row |= {name: known.get(name, "") for name in ("media_type", "parser")}
     if record.state != "container" and known and known["document_id"]:
-        return Point(row_id(record.uri), {**known, **row})
-    fresh = {"kind": "file", "document_id": "", "title": "", "chunks": 0, "parts": 0}
-    return Point(row_id(record.uri), {**fresh, **row})
+        return Point(row_id(record.uri), packed({**known, **row}))
+    fresh = {"kind": "file", "document_id": "", "title": "", "chunks": 0, "parts": 0, "quality": {}}
+    return Point(row_id(record.uri), packed({**fresh, **row}))
 
 
 def file_fields(entry: FileEntry, *, member: bool = False) -> dict[str, Any]:

@@ -56,7 +56,7 @@ def _smallest(text: str) -> NDArray[np.uint32]:
 
 def _mixed(values: _Numbers, step: int, count: int) -> _Numbers:
     """One number for each run of four values (three, of fours), `step` apart."""
-    mixed = values[:count] * _MULTIPLIERS[0]
+    mixed: _Numbers = values[:count] * _MULTIPLIERS[0]
     for number in range(1, SHINGLE // step if step > 1 else 4):
         mixed += values[number * step : number * step + count] * _MULTIPLIERS[number]
     mixed ^= mixed >> np.uint64(31)
