@@ -31,7 +31,7 @@ Prepare = Callable[[Iterable[FileEntry]], Iterator[Item]]
 @dataclass(frozen=True, slots=True)
 class SyncReport:
     """What an ingest did, in documents. `chunks` counts those written, `seconds` is wall-clock
-    time, `failed_before` what failed before, is the same as then and was not tried again."""
+    time, `failed_before` (`not_tried`) what failed before, is the same as then and was left."""
 
     added: int = 0
     changed: int = 0
@@ -44,6 +44,7 @@ class SyncReport:
     withheld: int = 0
     failures: tuple[Failure, ...] = ()
     skips: tuple[Failure, ...] = ()
+    not_tried: tuple[Failure, ...] = ()
     chunks: int = 0
     seconds: float = 0.0
 
@@ -217,6 +218,7 @@ class _Writer:
             withheld=changes.withheld,
             failures=tuple(self._failures),
             skips=tuple(self._skips),
+            not_tried=changes.failed_before,
             chunks=counts["chunks"],
             seconds=seconds,
         )

@@ -12,6 +12,7 @@ from pathspec import GitIgnoreSpec
 from ingest.documents import Failure, FileEntry
 from ingest.errors import BadRequest
 from ingest.loaders import supported_suffixes
+from ingest.loaders.plugins import media_type_of
 
 IGNORE_FILE = ".kbqaignore"  # patterns as in .gitignore, in any folder, counting from there down
 SKIPPED_FOLDERS = frozenset({"CVS", "__pycache__", "node_modules", "__MACOSX"})
@@ -76,7 +77,7 @@ def walk(target: str, root: str, selection: Selection = EVERYTHING) -> Walk:
         suffix = dot + suffix.lower() if dot else ""
         if not everything and not selection.takes(uri):
             continue
-        if suffix and suffix not in suffixes:
+        if suffix and suffix not in suffixes and not media_type_of(child.name):
             reason = f"files of type {suffix} are not supported"
             seen.skips.append(Failure(uri, reason, child.path, True))
         else:

@@ -268,7 +268,10 @@ def report_json(report: SyncReport) -> dict[str, Any]:
         "removed": report.removed,
         "unchanged": report.unchanged,
         "failed": report.failed,
-        "failures": [{"uri": item.uri, "reason": item.reason} for item in report.failures],
+        "failures": [
+            {"uri": item.uri, "reason": item.reason}
+            for item in (*report.failures, *report.not_tried)
+        ],
         "failed_before": report.failed_before,
         "skipped": report.skipped,
         "skips": [{"uri": item.uri, "reason": item.reason} for item in report.skips],

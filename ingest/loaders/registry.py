@@ -7,13 +7,14 @@ import stat
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from importlib import import_module
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import cast
 
 from ingest.documents import Document
 from ingest.errors import LoadError, Unsupported
 from ingest.loaders import media_types as mt
-from ingest.loaders.detection import detect_media_type
+from ingest.loaders import plugins
+from ingest.loaders.detection import detect_media_type, supported_suffixes
 
 MAX_BYTES = 500_000_000  # a file is read whole; ten times the largest manual seen
 
@@ -85,7 +86,7 @@ def load_bytes(data: bytes, *, uri: str, media_type: str | None = None) -> Docum
     """The document in `data`; its type is told by content and by the suffix of `uri`, or given."""
     if not data:
         raise LoadError(uri, "is empty")
-    media_type = media_type or detect_media_type(data, uri)
+    media_type = media_type or _plugin_type(uri) or detect_media_type(data, uri)
     parser, loader = _loader_of(media_type, uri)
     source = Source(uri, data, media_type, hashlib.sha256(data).hexdigest())
     try:
@@ -104,7 +105,7 @@ def parser_of(media_type: str) -> str:
     """Name and version of what would read this media type now; "" where nothing does."""
     if media_type in _registered:
         return _registered_name(_registered[media_type])
-    return _BUILT_IN[media_type][0] if media_type in _BUILT_IN else ""
+    return _BUILT_IN[media_type][0] if media_type in _BUILT_IN else plugins.parser_of(media_type)
 
 
 def unpacker_of(media_type: str) -> Unpacker | None:
@@ -137,9 +138,17 @@ def _loader_of(media_type: str, uri: str) -> tuple[str, Loader]:
         loader = _registered[media_type]
         return _registered_name(loader), loader
     if media_type not in _BUILT_IN:
+        if (plugin := plugins.loader_of(media_type)) is not None:
+            return plugins.parser_of(media_type), cast(Loader, plugin)
         raise Unsupported(uri, f"no loader for {media_type}")
     parser, target = _BUILT_IN[media_type]
     return parser, cast(Loader, _imported(target))
+
+
+def _plugin_type(uri: str) -> str:
+    """The media type of a file whose suffix only another package knows; "" for all others."""
+    suffix = PurePosixPath(uri).suffix.lower()
+    return plugins.media_type_of(uri) if suffix and suffix not in supported_suffixes() else ""
 
 
 def _registered_name(loader: Loader) -> str:
