@@ -189,7 +189,7 @@ class FileEntry:
     ctime_ns: int
 
 
-State = Literal["ok", "failed", "container"]
+State = Literal["ok", "failed", "skipped", "container"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -200,7 +200,8 @@ class Record:
     folder. Times in nanoseconds; ctime also sees edits that keep mtime.
 
     `state`: `ok`; `failed` (`error` says why; `chunks` above 0 means that the last good version
-    still answers); `container` (an archive: it has no text of its own). `container` is the uri of
+    still answers); `skipped` (of a kind that kbqa does not read, and nobody claimed it was);
+    `container` (an archive: it has no text of its own). `container` is the uri of
     the file that a member or an attachment came out of, "" for a file. `sha256`, size and times
     are those of the file as last looked at, even if it failed. `parser` (`pdf/2`) read it,
     `ingested_ns` says when, `quality` how well.

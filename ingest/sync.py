@@ -1,53 +1,37 @@
-"""A folder and a ledger into a plan, and the plan into changes.
+"""A plan into changes: files are read, split and handed over to a `Sink`, the index.
 
-`plan` only looks; `apply` loads, splits and hands over to a `Sink` (the index). A file's identity
-is its path relative to the ingested root (`uri`), its version the hash of its bytes. A file whose
-size and times are those of the ledger counts as unchanged and is not read.
+Order is what makes it safe to be killed at any moment. The new version of a document is complete
+before the old one goes. What a file contains is written before the file's own row, and what has
+vanished from it is removed before that too; so a file whose row is up to date is done, and one
+whose row is not is done again by the next run.
 """
 
 from __future__ import annotations
 
-import hashlib
-import os
 import time
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Protocol
 
-from ingest.documents import Failure, FileEntry, Prepared, Record
-from ingest.errors import BadRequest
-from ingest.walking import Walk, is_under, walk
+from ingest.documents import Failure, FileEntry, Finished, Prepared, Record
+from ingest.planning import Plan, plan, reader_of, sha256_of
+from ingest.quality import judged, refusal
+from ingest.walking import EVERYTHING, Selection
 
 BATCH_CHUNKS = 512  # embedded and written together: enough to sort by length, little to lose
 BATCH_DOCUMENTS = 128
 BATCH_CHARACTERS = 4_000_000
-GUARD_SHARE, GUARD_COUNT = 0.5, 10  # more than half, and at least ten: see `Plan.withheld`
 
-
-@dataclass(frozen=True, slots=True)
-class Plan:
-    """What an ingest would do. `renamed` pairs the old uri with the file as it is now.
-
-    `touched` files changed their times, not their bytes. `withheld` counts removals that the guard
-    holds back: more than half of the documents (and at least ten) would vanish, which is more
-    often an unmounted folder than a wish.
-    """
-
-    added: tuple[FileEntry, ...] = ()
-    changed: tuple[FileEntry, ...] = ()
-    renamed: tuple[tuple[str, FileEntry], ...] = ()
-    removed: tuple[str, ...] = ()
-    touched: tuple[FileEntry, ...] = ()
-    unchanged: int = 0
-    withheld: int = 0
-    failures: tuple[Failure, ...] = ()
-    skips: tuple[Failure, ...] = ()
+Item = Prepared | Failure | Finished
+Prepare = Callable[[Iterable[FileEntry]], Iterator[Item]]
 
 
 @dataclass(frozen=True, slots=True)
 class SyncReport:
-    """What an ingest did. `chunks` counts those written, `seconds` is wall-clock time."""
+    """What an ingest did, in documents. `chunks` counts those written, `seconds` is wall-clock
+    time, `failed_before` (`not_tried`) what failed before, is the same as then and was left."""
 
     added: int = 0
     changed: int = 0
@@ -55,10 +39,12 @@ class SyncReport:
     removed: int = 0
     unchanged: int = 0
     failed: int = 0
+    failed_before: int = 0
     skipped: int = 0
     withheld: int = 0
     failures: tuple[Failure, ...] = ()
     skips: tuple[Failure, ...] = ()
+    not_tried: tuple[Failure, ...] = ()
     chunks: int = 0
     seconds: float = 0.0
 
@@ -75,12 +61,17 @@ class Sink(Protocol):
         """Write documents in their new version, then drop their old one."""
         ...
 
+    def note(self, records: Sequence[Record]) -> None:
+        """Write rows without a document: of what failed (what is known of it keeps answering), of
+        what is skipped, and of containers."""
+        ...
+
     def rename(self, pairs: Sequence[tuple[str, FileEntry]]) -> None:
         """Give documents another uri and file, without embedding anything."""
         ...
 
     def touch(self, entries: Sequence[FileEntry]) -> None:
-        """Record new file times of documents whose bytes are the same."""
+        """Record where files lie and their times, of documents whose bytes are the same."""
         ...
 
     def remove(self, uris: Sequence[str]) -> None:
@@ -99,185 +90,27 @@ class Progress:
     started: float = field(default_factory=time.monotonic)
 
 
-def plan(path: Path, ledger: Mapping[str, Record], *, prune: bool = False) -> Plan:
-    """What ingesting `path` (a folder or one file) would change, given the rows of the ledger.
-
-    `prune` lifts the guard on removals. Raises BadRequest when there is no such path.
-    """
-    if not os.path.exists(path):
-        raise BadRequest(f"no such file or folder: {path}")
-    target = os.path.realpath(path)
-    root = _root_of(target, {record.root for record in ledger.values()})
-    seen = walk(target, root)
-    return _Planner(ledger, target, root, seen).plan(prune)
-
-
-def _root_of(target: str, roots: Collection[str]) -> str:
-    """The ingested root that holds `target`, so that a folder inside it keeps its uris."""
-    outer = [root for root in roots if root and is_under(target, root)]
-    if outer:
-        return min(outer, key=len)
-    return target if os.path.isdir(target) else os.path.dirname(target)
-
-
-class _Planner:
-    """Matches the files seen with the rows of the ledger."""
-
-    def __init__(self, ledger: Mapping[str, Record], target: str, root: str, seen: Walk) -> None:
-        self._ledger = ledger
-        self._target, self._root, self._seen = target, root, seen
-        self._by_source = {record.source: record for record in ledger.values() if record.source}
-        self._moved_roots = self._find_moved_roots()
-        self._matched: set[str] = set()
-        self._added: list[FileEntry] = []
-        self._changed: list[FileEntry] = []
-        self._renamed: list[tuple[str, FileEntry]] = []
-        self._touched: list[FileEntry] = []
-        self._unchanged = 0
-
-    def plan(self, prune: bool) -> Plan:
-        for entry in self._seen.entries:
-            self._match(entry)
-        gone = self._gone()
-        gone = self._match_renames(gone)
-        taken = {entry.uri for entry in self._added}  # replacing drops what had the uri before
-        total = len(self._matched) + len(gone)
-        withheld = 0
-        if len(gone) >= GUARD_COUNT and len(gone) > GUARD_SHARE * total and not prune:
-            withheld, gone = len(gone), []
-        return Plan(
-            added=tuple(self._added),
-            changed=tuple(self._changed),
-            # the deepest first: `a -> sub/a` must not meet the `sub/a` that becomes `sub/sub/a`
-            renamed=tuple(sorted(self._renamed, key=lambda pair: -len(pair[1].uri))),
-            removed=tuple(record.uri for record in gone if record.uri not in taken),
-            touched=tuple(self._touched),
-            unchanged=self._unchanged,
-            withheld=withheld,
-            failures=tuple(self._seen.failures),
-            skips=tuple(self._seen.skips),
-        )
-
-    def _find_moved_roots(self) -> set[str]:
-        """Roots that are gone from disk and whose documents, most of them, lie in this one now."""
-        if not os.path.isdir(self._target) or self._target != self._root:
-            return set()
-        names = {entry.uri for entry in self._seen.entries}
-        uris: dict[str, list[str]] = {}
-        for record in self._ledger.values():
-            uris.setdefault(record.root, []).append(record.uri)
-        return {
-            root
-            for root, its in uris.items()
-            if root and not os.path.isdir(root) and 2 * len(names.intersection(its)) >= len(its)
-        }
-
-    def _match(self, entry: FileEntry) -> None:
-        record = self._by_source.get(entry.path)
-        if record is not None and record.root != self._root:
-            self._match_widened(record, entry)
-            return
-        record = record or self._ledger.get(entry.uri)
-        if record is None:
-            self._added.append(entry)
-        elif record.source in ("", entry.path) or record.root in self._moved_roots:
-            self._compare(record, replace(entry, uri=record.uri))
-        else:  # the same relative path under another root that is still there
-            self._added.append(replace(entry, uri=self._free_uri(entry)))
-
-    def _match_widened(self, record: Record, entry: FileEntry) -> None:
-        """A known file, seen from a root further up: its uri is now relative to that one."""
-        entry = replace(entry, uri=self._free_uri(entry))
-        if entry.uri == record.uri:
-            self._compare(record, entry)
-        elif _same_stat(record, entry) or _same_bytes(record, entry):
-            self._matched.add(record.uri)
-            self._renamed.append((record.uri, entry))
-        else:
-            self._added.append(entry)
-
-    def _compare(self, record: Record, entry: FileEntry) -> None:
-        self._matched.add(record.uri)
-        where = (record.root, record.source)
-        if _same_stat(record, entry) and where == (entry.root, entry.path):
-            self._unchanged += 1
-        elif _same_bytes(record, entry):
-            self._touched.append(entry)
-            self._unchanged += 1
-        else:
-            self._changed.append(entry)
-
-    def _free_uri(self, entry: FileEntry) -> str:
-        """The path relative to the root, after the root's name where another document has that."""
-        name = os.path.basename(self._root) or "root"
-        uri, number = entry.uri, 1
-        while self._is_taken(uri, entry):
-            prefix = name if number == 1 else f"{name}-{number}"
-            uri, number = f"{prefix}/{entry.uri}", number + 1
-        return uri
-
-    def _is_taken(self, uri: str, entry: FileEntry) -> bool:
-        """Whether a document of another file has this uri and does not give it up in this run."""
-        record = self._ledger.get(uri)
-        if record is None or record.source == entry.path:
-            return False
-        return record.root == self._root or not is_under(record.source, self._target)
-
-    def _gone(self) -> list[Record]:
-        """Rows of files that should have been seen and were not."""
-        if not os.path.isdir(self._target):
-            return []
-        unreadable = [failure.path for failure in self._seen.failures]
-        return [
-            record
-            for record in self._ledger.values()
-            if record.uri not in self._matched
-            and (record.root in self._moved_roots or is_under(record.source, self._target))
-            and not any(is_under(record.source, path) for path in unreadable)
-        ]
-
-    def _match_renames(self, gone: list[Record]) -> list[Record]:
-        """Pair new files with vanished ones of the same bytes; what is left is really gone."""
-        by_hash: dict[str, list[Record]] = {}
-        for record in gone:
-            by_hash.setdefault(record.sha256, []).append(record)
-        sizes = {record.size for record in gone}
-        added, self._added = self._added, []
-        for entry in added:
-            twins = by_hash.get(_sha256(entry.path)) if entry.size in sizes else None
-            if twins:
-                self._renamed.append((twins.pop().uri, entry))
-            else:
-                self._added.append(entry)
-        return [record for records in by_hash.values() for record in records]
-
-
-def _same_stat(record: Record, entry: FileEntry) -> bool:
-    return (record.size, record.mtime_ns, record.ctime_ns) == (
-        entry.size,
-        entry.mtime_ns,
-        entry.ctime_ns,
-    )
-
-
-def _same_bytes(record: Record, entry: FileEntry) -> bool:
-    return record.size == entry.size and _sha256(entry.path) == record.sha256
-
-
-def _sha256(path: str) -> str:
-    """Hash of a file's bytes; "" for one that cannot be read (its loading will say why)."""
-    try:
-        with open(path, "rb") as file:
-            return hashlib.file_digest(file, "sha256").hexdigest()
-    except OSError:
-        return ""
+def sync_folder(
+    folder: Path,
+    sink: Sink,
+    ledger: Mapping[str, Record],
+    *,
+    prepare: Prepare,
+    prune: bool = False,
+    retry: bool = False,
+    selection: Selection = EVERYTHING,
+    on_progress: Callable[[Progress], None] | None = None,
+) -> SyncReport:
+    """Bring a sink in line with a folder: `plan`, then `apply`. `ledger` is what it holds."""
+    changes = plan(folder, ledger, prune=prune, retry=retry, selection=selection)
+    return apply(changes, sink, prepare=prepare, on_progress=on_progress)
 
 
 def apply(
     changes: Plan,
     sink: Sink,
     *,
-    prepare: Callable[[Iterable[FileEntry]], Iterator[Prepared | Failure]],
+    prepare: Prepare,
     on_progress: Callable[[Progress], None] | None = None,
 ) -> SyncReport:
     """Carry out a plan. A file that cannot be loaded is reported and stops nothing.
@@ -290,53 +123,189 @@ def apply(
         sink.rename(changes.renamed)
     if changes.touched:
         sink.touch(changes.touched)
-    failures, skips = list(changes.failures), list(changes.skips)
-    todo = (*changes.added, *changes.changed)
-    progress = Progress(total=len(todo))
-    done: set[str] = set()
-    for batch in in_batches(prepare(todo)):
-        good = [item for item in batch if isinstance(item, Prepared)]
-        for item in batch:
-            if isinstance(item, Failure):
-                (skips if item.skipped else failures).append(item)
-        if good:
-            sink.replace(good)
-        done.update(item.document.uri for item in good)
-        progress.done += len(batch)
-        progress.chunks += sum(len(item.chunks) for item in good)
-        progress.uri = good[-1].document.uri if good else progress.uri
+    writer = _Writer(changes, sink)
+    progress = Progress(total=len(changes.to_read))
+    items = prepare(changes.to_read) if changes.to_read else ()
+    for batch in in_batches(items):
+        writer.write(batch)
+        progress.done += sum(isinstance(item, Finished) for item in batch)
+        progress.chunks = writer.counts["chunks"]
+        progress.uri = next((i.document.uri for i in reversed(batch) if isinstance(i, Prepared)),
+                            progress.uri)  # fmt: skip
         if on_progress:
             on_progress(progress)
     if changes.removed:
         sink.remove(changes.removed)
-    return SyncReport(
-        added=sum(entry.uri in done for entry in changes.added),
-        changed=sum(entry.uri in done for entry in changes.changed),
-        renamed=len(changes.renamed),
-        removed=len(changes.removed),
-        unchanged=changes.unchanged,
-        failed=len(failures),
-        skipped=len(skips),
-        withheld=changes.withheld,
-        failures=tuple(failures),
-        skips=tuple(skips),
-        chunks=progress.chunks,
-        seconds=time.monotonic() - started,
-    )
+    return writer.report(time.monotonic() - started)
 
 
-def in_batches(items: Iterable[Prepared | Failure]) -> Iterator[list[Prepared | Failure]]:
-    """Group documents so that one batch is worth embedding and small enough to hold."""
-    batch: list[Prepared | Failure] = []
-    chunks = characters = 0
+def in_batches(items: Iterable[Item]) -> Iterator[list[Item]]:
+    """Group documents so that one batch is worth embedding and small enough to hold.
+
+    A file's own document and the word that the file is finished are in the same batch.
+    """
+    batch: list[Item] = []
+    documents = chunks = characters = 0
     for item in items:
         batch.append(item)
+        documents += not isinstance(item, Finished)
+        unfinished = False
         if isinstance(item, Prepared):
             chunks += len(item.chunks)
             characters += len(item.document.text)
+            unfinished = item.entry is not None and not item.container
         full = chunks >= BATCH_CHUNKS or characters >= BATCH_CHARACTERS
-        if full or len(batch) >= BATCH_DOCUMENTS:
+        if (full or documents >= BATCH_DOCUMENTS) and not unfinished:
             yield batch
-            batch, chunks, characters = [], 0, 0
+            batch, documents, chunks, characters = [], 0, 0, 0
     if batch:
         yield batch
+
+
+class _Writer:
+    """Hands over batch after batch, in the order that makes it safe, and counts."""
+
+    def __init__(self, changes: Plan, sink: Sink) -> None:
+        self._changes, self._sink = changes, sink
+        self._known = {row.uri: row for rows in changes.members.values() for row in rows}
+        self._new = {entry.uri for entry in changes.added}
+        self._failures = list(changes.failures)
+        self._skips = list(changes.skips)
+        self._failed: dict[str, Failure] = {}  # files whose word that they are finished is to come
+        self.counts = Counter[str]()
+
+    def write(self, batch: Sequence[Item]) -> None:
+        members: list[Prepared] = []
+        own: list[Prepared] = []
+        notes: list[Record] = []
+        finished: list[Finished] = []
+        for item in batch:
+            if isinstance(item, Finished):
+                finished.append(item)
+            elif isinstance(item, Prepared):
+                checked = self._checked(item)
+                if isinstance(checked, Failure):
+                    notes.extend(self._failure(checked))
+                elif not self._is_same(checked):
+                    (members if checked.container else own).append(checked)
+            else:
+                notes.extend(self._failure(item))
+        vanished = [uri for item in finished for uri in self._vanished(item)]
+        if members and not vanished:
+            own, members = [*members, *own], []
+        for ready in (members, own):
+            if ready is own and vanished:
+                self._sink.remove(vanished)
+                self.counts["removed"] += len(vanished)
+            if ready:
+                self._sink.replace(ready)
+                self._count(ready)
+        notes.extend(row for item in finished for row in self._own_rows(item))
+        if notes:
+            self._sink.note(notes)
+
+    def report(self, seconds: float) -> SyncReport:
+        changes, counts = self._changes, self.counts
+        return SyncReport(
+            added=counts["added"],
+            changed=counts["changed"],
+            renamed=len(changes.renamed),
+            removed=len(changes.removed) + counts["removed"],
+            unchanged=changes.unchanged + counts["unchanged"],
+            failed=len(self._failures),
+            failed_before=len(changes.failed_before),
+            skipped=len(self._skips),
+            withheld=changes.withheld,
+            failures=tuple(self._failures),
+            skips=tuple(self._skips),
+            not_tried=changes.failed_before,
+            chunks=counts["chunks"],
+            seconds=seconds,
+        )
+
+    def _checked(self, item: Prepared) -> Prepared | Failure:
+        """The document with its figures, named after the parser that takes its type."""
+        document = judged(item.document)
+        if reason := refusal(document):
+            path = item.entry.path if item.entry else ""
+            return Failure(document.uri, reason, path, entry=item.entry, container=item.container)
+        parser = reader_of(document.media_type) or document.parser
+        if parser != document.parser:  # a fallback: kept as a figure, so as not to look outdated
+            read_by = {"read_by": document.parser} if document.parser else {}
+            document = replace(document, parser=parser, quality={**document.quality, **read_by})
+        return item if document is item.document else replace(item, document=document)
+
+    def _is_same(self, item: Prepared) -> bool:
+        """Whether a member is in the base already, as it is."""
+        row = self._known.get(item.document.uri)
+        same = (
+            row is not None
+            and row.state == "ok"
+            and row.container == item.container
+            and (row.sha256, row.parser) == (item.document.sha256, item.document.parser)
+        )
+        self.counts["unchanged"] += same
+        return same
+
+    def _failure(self, failure: Failure) -> Iterator[Record]:
+        """Remember a failure; the row of a member at once, that of a file when it is finished."""
+        (self._skips if failure.skipped else self._failures).append(failure)
+        if failure.container:
+            yield _failed_row(failure, "", "")
+        elif failure.entry is not None:
+            self._failed[failure.uri] = failure
+
+    def _vanished(self, finished: Finished) -> list[str]:
+        """What a file held before and holds no more; a file that failed keeps what it had."""
+        if finished.entry.uri in self._failed:
+            return []
+        rows = self._changes.members.get(finished.entry.uri, ())
+        return [row.uri for row in rows if row.uri not in finished.members]
+
+    def _own_rows(self, finished: Finished) -> Iterator[Record]:
+        """The row of a file that is no document."""
+        entry = finished.entry
+        failure = self._failed.pop(entry.uri, None)
+        if failure is None and finished.own:
+            return
+        sha256 = finished.sha256 or sha256_of(entry.path)
+        if failure is not None:
+            yield _failed_row(failure, finished.media_type, sha256)
+            return
+        row = Record(entry.uri, sha256, media_type=finished.media_type, state="container")
+        yield _located(row, entry)
+
+    def _count(self, batch: Sequence[Prepared]) -> None:
+        for item in batch:
+            uri = item.document.uri
+            known = uri in self._known if item.container else uri not in self._new
+            self.counts["changed" if known else "added"] += 1
+            self.counts["chunks"] += len(item.chunks)
+
+
+def _failed_row(failure: Failure, media_type: str, sha256: str) -> Record:
+    row = Record(
+        failure.uri,
+        sha256,
+        media_type=media_type,
+        state="skipped" if failure.skipped else "failed",
+        error=failure.reason,
+        parser=reader_of(media_type),
+        container=failure.container,
+    )
+    if failure.entry is None:
+        return row
+    if failure.container:
+        return replace(row, root=failure.entry.root, source=failure.entry.path)
+    return _located(row, failure.entry)
+
+
+def _located(row: Record, entry: FileEntry) -> Record:
+    return replace(
+        row,
+        root=entry.root,
+        source=entry.path,
+        size=entry.size,
+        mtime_ns=entry.mtime_ns,
+        ctime_ns=entry.ctime_ns,
+    )

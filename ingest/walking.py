@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import stat
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
 from pathspec import GitIgnoreSpec
@@ -12,8 +12,9 @@ from pathspec import GitIgnoreSpec
 from ingest.documents import Failure, FileEntry
 from ingest.errors import BadRequest
 from ingest.loaders import supported_suffixes
+from ingest.loaders.plugins import media_type_of
 
-IGNORE_FILE = ".kbqaignore"  # patterns as in .gitignore, at the top of the ingested root
+IGNORE_FILE = ".kbqaignore"  # patterns as in .gitignore, in any folder, counting from there down
 SKIPPED_FOLDERS = frozenset({"CVS", "__pycache__", "node_modules", "__MACOSX"})
 
 
@@ -26,21 +27,61 @@ class Walk:
     skips: list[Failure] = field(default_factory=list)
 
 
-def walk(target: str, root: str) -> Walk:
+@dataclass(frozen=True, slots=True)
+class Selection:
+    """Which files a run is about, by patterns as in .gitignore on their path below the root.
+
+    Files that it leaves out are left alone: neither added nor removed.
+    """
+
+    include: GitIgnoreSpec | None = None
+    exclude: GitIgnoreSpec | None = None
+
+    @classmethod
+    def of(cls, include: Sequence[str] = (), exclude: Sequence[str] = ()) -> Selection:
+        """From patterns; without `include` everything is in. Raises BadRequest for a bad one."""
+        try:
+            specs = [GitIgnoreSpec.from_lines(lines) if lines else None
+                     for lines in (include, exclude)]  # fmt: skip
+        except ValueError as exc:
+            raise BadRequest(f"--include, --exclude: {exc}; write them as in .gitignore") from exc
+        return cls(*specs)
+
+    def takes(self, relative: str) -> bool:
+        """Whether the run is about the file at this path below the root."""
+        if self.include is not None and not self.include.match_file(relative):
+            return False
+        return self.exclude is None or not self.exclude.match_file(relative)
+
+
+EVERYTHING = Selection()
+# where an ignore file lies (its folder's path below the root, with a slash), and what it says
+_Rules = tuple[tuple[str, GitIgnoreSpec], ...]
+
+
+def walk(target: str, root: str, selection: Selection = EVERYTHING) -> Walk:
     """Look at the file `target`, or at every file below the folder `target`, in order of path.
 
-    Left out: what the root's `.kbqaignore` names, hidden files and folders, VCS and cache folders,
-    links that lead out of `root`, anything that is not a regular file. A file named directly is
-    taken whatever its suffix.
+    Left out: what a `.kbqaignore` names (one further down has the last word, as with git), hidden
+    files and folders, VCS and cache folders, linked folders, links that lead out of `root`,
+    anything that is not a regular file. A file named directly is taken whatever its suffix.
     """
     seen = Walk()
     if not os.path.isdir(target):
-        _look(target, root, seen, named=True)
+        _look(target, uri_of(target, root), root, seen)
         return seen
-    ignored = _ignored(root)
-    for path in _files(target, root, seen):
-        if not ignored.match_file(uri_of(path, root)):
-            _look(path, root, seen, named=False)
+    suffixes = supported_suffixes()
+    everything = selection == EVERYTHING
+    for child, uri in _files(target, root, seen):
+        _, dot, suffix = child.name.rpartition(".")
+        suffix = dot + suffix.lower() if dot else ""
+        if not everything and not selection.takes(uri):
+            continue
+        if suffix and suffix not in suffixes and not media_type_of(child.name):
+            reason = f"files of type {suffix} are not supported"
+            seen.skips.append(Failure(uri, reason, child.path, True))
+        else:
+            _look(child, uri, root, seen)
     return seen
 
 
@@ -51,51 +92,78 @@ def is_under(path: str, folder: str) -> bool:
 
 def uri_of(path: str, root: str) -> str:
     """Path relative to `root` with `/`; bytes that are no UTF-8 become `\\xNN`."""
-    relative = os.path.relpath(path, root).replace(os.sep, "/")
+    return _readable(os.path.relpath(path, root).replace(os.sep, "/"))
+
+
+def _readable(relative: str) -> str:
+    if relative.isascii():
+        return relative
     return relative.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
 
 
-def _ignored(root: str) -> GitIgnoreSpec:
-    try:
-        with open(os.path.join(root, IGNORE_FILE), encoding="utf-8") as file:
-            return GitIgnoreSpec.from_lines(file)
-    except FileNotFoundError:
-        return GitIgnoreSpec.from_lines([])
-    except (OSError, ValueError) as exc:
-        raise BadRequest(f"{os.path.join(root, IGNORE_FILE)}: {exc}") from exc
+def _files(target: str, root: str, seen: Walk) -> Iterator[tuple[os.DirEntry[str], str]]:
+    """Every candidate below `target` with its uri."""
+    folders = os.path.relpath(target, root).split(os.sep) if target != root else []
+    rules: _Rules = ()
+    prefix, path = "", root
+    for folder in folders:
+        rules = _with_rules(rules, path, prefix)
+        prefix, path = f"{prefix}{_readable(folder)}/", os.path.join(path, folder)
+    yield from _below(target, prefix, root, rules, seen)
 
 
-def _files(folder: str, root: str, seen: Walk) -> Iterator[str]:
+def _below(
+    folder: str, prefix: str, root: str, rules: _Rules, seen: Walk
+) -> Iterator[tuple[os.DirEntry[str], str]]:
     try:
         with os.scandir(folder) as found:
             children = sorted(found, key=lambda child: child.name)
     except OSError as exc:
         reason = f"cannot be listed: {exc.strerror or exc}"
-        seen.failures.append(Failure(uri_of(folder, root), reason, folder))
+        seen.failures.append(Failure(prefix.rstrip("/") or ".", reason, folder))
         return
+    if any(child.name == IGNORE_FILE for child in children):
+        rules = _with_rules(rules, folder, prefix)
     for child in children:
         if child.name.startswith(".") or child.name in SKIPPED_FOLDERS:
             continue
+        uri = prefix + _readable(child.name)
+        is_link = child.is_symlink()
         if child.is_dir(follow_symlinks=False):
-            yield from _files(child.path, root, seen)
-        elif child.is_symlink() and not os.path.exists(child.path):  # leads nowhere or in a circle
-            seen.failures.append(Failure(uri_of(child.path, root), "broken link", child.path))
-        elif child.is_file() and _stays_inside(child, root):
-            yield child.path
+            if not (rules and _is_ignored(f"{uri}/", rules)):
+                yield from _below(child.path, f"{uri}/", root, rules, seen)
+        elif rules and _is_ignored(uri, rules):
+            continue
+        elif is_link and not os.path.exists(child.path):  # leads nowhere or in a circle
+            seen.failures.append(Failure(uri, "broken link", child.path))
+        elif child.is_file() and (not is_link or is_under(os.path.realpath(child.path), root)):
+            yield child, uri
 
 
-def _stays_inside(child: os.DirEntry[str], root: str) -> bool:
-    return not child.is_symlink() or is_under(os.path.realpath(child.path), root)
-
-
-def _look(path: str, root: str, seen: Walk, *, named: bool) -> None:
-    uri = uri_of(path, root)
-    suffix = os.path.splitext(path)[1].lower()
-    if suffix and suffix not in supported_suffixes() and not named:
-        seen.skips.append(Failure(uri, f"files of type {suffix} are not supported", path, True))
-        return
+def _with_rules(rules: _Rules, folder: str, prefix: str) -> _Rules:
+    path = os.path.join(folder, IGNORE_FILE)
     try:
-        status = os.stat(path)
+        with open(path, encoding="utf-8") as file:
+            return (*rules, (prefix, GitIgnoreSpec.from_lines(file)))
+    except FileNotFoundError:
+        return rules
+    except (OSError, ValueError) as exc:
+        raise BadRequest(f"{path}: {exc}") from exc
+
+
+def _is_ignored(uri: str, rules: _Rules) -> bool:
+    """What the innermost ignore file with an opinion says."""
+    for prefix, spec in reversed(rules):
+        ignored = spec.check_file(uri[len(prefix) :]).include
+        if ignored is not None:
+            return ignored
+    return False
+
+
+def _look(found: os.DirEntry[str] | str, uri: str, root: str, seen: Walk) -> None:
+    path = found if isinstance(found, str) else found.path
+    try:
+        status = os.stat(found) if isinstance(found, str) else found.stat()
     except OSError as exc:
         seen.failures.append(Failure(uri, exc.strerror or str(exc), path))
         return

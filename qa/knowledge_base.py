@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import threading
 import time
-from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from types import TracebackType
@@ -15,15 +15,20 @@ from typing import Any, Self
 
 from ingest import sync
 from ingest.chunking import split
-from ingest.documents import Chunk, Document, Failure, FileEntry, Prepared, Record
+from ingest.documents import Chunk, Document, FileEntry, Record
 from ingest.errors import BadRequest
+from ingest.foreign import adopted
 from ingest.pipeline import prepare
-from ingest.sync import Plan, Progress, SyncReport
+from ingest.planning import plan_retry
+from ingest.sync import Item, Plan, Progress, SyncReport
+from ingest.taking import take
+from ingest.walking import Selection
 from qa.chain import build_chain, call_model
 from qa.extractive import NAME as EXTRACTIVE
 from qa.extractive import answer_extractively
 from qa.models import ChatModel, open_model
 from qa.opening import Opened, open_base
+from qa.overview import Finding, Status, findings, status_of
 from qa.plugins.build_prompt import build_prompt
 from qa.plugins.cite_sources import cite_sources
 from qa.plugins.require_evidence import require_evidence
@@ -35,19 +40,10 @@ from qa.turn import Answer, Handler, Message, Plugin, Turn
 from retrieval.embedding import Embedder
 from retrieval.hits import Hit
 from retrieval.index import Explanation, Index
+from retrieval.inspecting import copies_in
+from retrieval.points import FORMAT, write_base
 
 MAX_QUESTION = 20_000  # characters
-
-
-@dataclass(frozen=True, slots=True)
-class Status:
-    """A knowledge base in figures. `location` is its folder or URL."""
-
-    location: str
-    documents: int
-    chunks: int
-    embedder: str
-    dimension: int
 
 
 class KnowledgeBase:
@@ -69,6 +65,7 @@ class KnowledgeBase:
         """For `open`, which is what to call."""
         self._opened = opened
         self._embedder = opened.embedder
+        self._lent = opened.lent
         self._settings = settings
         self._index = Index(opened.store, opened.embedder)
         self._ingesting = threading.Lock()
@@ -111,68 +108,98 @@ class KnowledgeBase:
 
     # --- ingest ---
 
-    def plan(self, path: str | os.PathLike[str], *, prune: bool = False) -> Plan:
+    def plan(
+        self,
+        path: str | os.PathLike[str],
+        *,
+        prune: bool = False,
+        retry: bool = False,
+        include: Sequence[str] = (),
+        exclude: Sequence[str] = (),
+        leave: Callable[[FileEntry], bool] | None = None,
+    ) -> Plan:
         """What `ingest` would do, without doing it."""
-        ledger = {record.uri: record for record in self._index.documents()}
-        return sync.plan(Path(path), ledger, prune=prune)
+        selection = Selection.of(include, exclude)
+        return sync.plan(
+            Path(path), self._ledger(), prune=prune, retry=retry, selection=selection, leave=leave
+        )
 
     def ingest(
         self,
         path: str | os.PathLike[str],
         *,
         prune: bool = False,
+        retry: bool = False,
+        include: Sequence[str] = (),
+        exclude: Sequence[str] = (),
+        leave: Callable[[FileEntry], bool] | None = None,
         on_progress: Callable[[Progress], None] | None = None,
     ) -> SyncReport:
         """Bring the base in line with a folder or file: only what changed is read and embedded.
 
-        A file that cannot be read is in the report and stops nothing. `prune` lifts the guard
-        that keeps documents when most of them would vanish. Raises BadRequest for a wrong path.
+        A file that cannot be read is in the report and stops nothing; the same file is tried again
+        with `retry`. `prune` lifts the guard that keeps documents when most of them would vanish.
+        `include` and `exclude` are patterns as in .gitignore; what they leave out, and files that
+        `leave` says are not ready, stay as they are. Raises BadRequest for a wrong path.
         """
         started = time.monotonic()
-        with self._ingesting:
-            self._index.recover()
-            changes = self.plan(path, prune=prune)
-            report = sync.apply(
-                changes, self._index, prepare=self._prepare, on_progress=on_progress
+        with self._writing():
+            changes = self.plan(
+                path, prune=prune, retry=retry, include=include, exclude=exclude, leave=leave
             )
-            if report.chunks:
-                self._index.optimize()
+            report = self._apply(changes, on_progress)
         return replace(report, seconds=time.monotonic() - started)
 
-    def ingest_documents(
+    def retry(
         self,
-        documents: Iterable[Document],
+        uris: Collection[str] | None = None,
         *,
         on_progress: Callable[[Progress], None] | None = None,
     ) -> SyncReport:
-        """Add texts that come from elsewhere, or replace those of the same uri. Removes nothing."""
-        started = time.monotonic()
-        counts = Counter[str]()
-        progress = Progress(total=0)
-        with self._ingesting:
-            self._index.recover()
-            ledger = {record.uri: record.sha256 for record in self._index.documents()}
-            fresh = self._fresh(documents, ledger, counts)
-            for batch in sync.in_batches(fresh):
-                self._index.replace([item for item in batch if isinstance(item, Prepared)])
-                progress.done += len(batch)
-                progress.chunks = counts["chunks"]
-                if on_progress:
-                    on_progress(progress)
-            if counts["chunks"]:
-                self._index.optimize()
-        return SyncReport(
-            added=counts["added"],
-            changed=counts["changed"],
-            unchanged=counts["unchanged"],
-            chunks=counts["chunks"],
-            seconds=time.monotonic() - started,
-        )
+        """Read files again that failed: all, or those of `uris`. Raises BadRequest for one that
+        has not failed."""
+        with self._writing():
+            return self._apply(plan_retry(self._ledger(), uris), on_progress)
 
-    def remove(self, uri: str) -> None:
-        """Drop one document. Raises BadRequest if there is none of that uri."""
-        self.document(uri)
-        self._index.remove([uri])
+    def ingest_documents(
+        self,
+        documents: Iterable[Any],
+        *,
+        prefix: str = "",
+        prune: bool = False,
+        on_progress: Callable[[Progress], None] | None = None,
+    ) -> SyncReport:
+        """Add texts that come from elsewhere, or replace those of the same uri.
+
+        `documents` are ours, LlamaIndex's or LangChain's (see `ingest.foreign` for the uris that
+        these get, below `prefix`). Removes nothing, but with `prune` the documents below `prefix`
+        that are not among these.
+        """
+        if prune and not prefix:
+            raise BadRequest("prune needs a prefix: it says which documents may be removed")
+        with self._writing():
+            report = take(
+                adopted(documents, prefix),
+                self._index,
+                self._ledger(),
+                split=self._split,
+                prune_below=f"{prefix}/" if prune else None,
+                on_progress=on_progress,
+            )
+            if report.chunks:
+                self._index.optimize()
+        return report
+
+    def remove(self, *uris: str) -> None:
+        """Drop documents, and what they contain. Raises BadRequest if there is none of a uri."""
+        ledger = self._ledger()
+        for uri in uris:
+            if uri not in ledger:
+                raise BadRequest(f"there is no document '{uri}' in {self._opened.location}")
+        wanted = set(uris)
+        self._index.remove(
+            [u for u, row in ledger.items() if u in wanted or row.container in wanted]
+        )
 
     # --- ask ---
 
@@ -227,23 +254,37 @@ class KnowledgeBase:
         """A document with its canonical text. Raises BadRequest if there is none of that uri."""
         document = self._index.document(uri)
         if document is None:
+            failed = self._ledger().get(uri)
+            if failed is not None and failed.error:
+                raise BadRequest(f"'{uri}' could not be read: {failed.error}")
             raise BadRequest(f"there is no document '{uri}' in {self._opened.location}")
         return document
 
     def documents(self) -> list[Record]:
-        """The ledger: one row per document, in order of uri."""
+        """The ledger in order of uri: documents, what failed, and archives."""
         return sorted(self._index.documents(), key=lambda record: record.uri)
 
     def status(self) -> Status:
         """The base in figures."""
-        documents, chunks = self._index.count()
-        base = self._opened.base
-        return Status(self._opened.location, documents, chunks, base.embedder, base.dimension)
+        return status_of(self._opened, self._index.count()[1], self.documents())
+
+    def diagnose(self) -> list[Finding]:
+        """What is wrong with the base and its documents, with the cure."""
+        return findings(self._opened.store, self.documents())
+
+    def copies(self) -> list[list[str]]:
+        """Groups of documents that are near-copies of each other, by uri."""
+        return copies_in(self._opened.store)
+
+    def keep_embedder(self) -> Embedder:
+        """The embedder, for the next base to be opened with; from now on it is the caller's."""
+        self._lent = True
+        return self._embedder
 
     def close(self) -> None:
         """Flush and release, but for an embedder that was given. Closing twice does no harm."""
         self._opened.store.close()
-        if not self._opened.lent:
+        if not self._lent:
             self._embedder.close()
 
     def __enter__(self) -> Self:
@@ -259,7 +300,25 @@ class KnowledgeBase:
 
     # --- inside ---
 
-    def _prepare(self, entries: Iterable[FileEntry]) -> Iterator[Prepared | Failure]:
+    def _ledger(self) -> dict[str, Record]:
+        return {record.uri: record for record in self._index.documents()}
+
+    @contextlib.contextmanager
+    def _writing(self) -> Iterator[None]:
+        """One ingest at a time, after what an earlier one left undone."""
+        with self._ingesting:
+            self._index.recover()
+            if self._opened.base.format < FORMAT:  # an older kbqa would not understand what comes
+                write_base(self._opened.store, replace(self._opened.base, format=FORMAT))
+            yield
+
+    def _apply(self, changes: Plan, on_progress: Callable[[Progress], None] | None) -> SyncReport:
+        report = sync.apply(changes, self._index, prepare=self._prepare, on_progress=on_progress)
+        if report.chunks:
+            self._index.optimize()
+        return report
+
+    def _prepare(self, entries: Iterable[FileEntry]) -> Iterator[Item]:
         return prepare(entries, self._split)
 
     def _split(self, document: Document) -> list[Chunk]:
@@ -268,23 +327,6 @@ class KnowledgeBase:
             token_starts=self._embedder.token_starts,
             max_tokens=self._embedder.max_tokens,
         )
-
-    def _fresh(
-        self, documents: Iterable[Document], ledger: dict[str, str], counts: Counter[str]
-    ) -> Iterator[Prepared]:
-        """The documents whose version is not in the ledger yet, counted."""
-        for document in documents:
-            if not document.uri:
-                raise BadRequest("a document has an empty uri")
-            known = ledger.get(document.uri)
-            if known == document.sha256:
-                counts["unchanged"] += 1
-                continue
-            ledger[document.uri] = document.sha256
-            chunks = self._split(document)
-            counts["changed" if known else "added"] += 1
-            counts["chunks"] += len(chunks)
-            yield Prepared(document, chunks)
 
     def _build(self, model: str | ChatModel, plugins: Sequence[str | Plugin]) -> Handler:
         settings = self._settings

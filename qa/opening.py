@@ -85,6 +85,15 @@ def open_base(
         raise
 
 
+def base_exists(settings: Settings) -> bool:
+    """Whether there is a base where the setting `kb` says."""
+    place = _place(settings.kb, settings)
+    try:
+        return place.exists()
+    finally:
+        place.close()
+
+
 def _check(base: Base, embedder: Embedder | None, location: str) -> None:
     if base.format > FORMAT:
         raise BadRequest(

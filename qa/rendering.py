@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
+from dataclasses import fields
 from typing import Any
 
+from ingest.documents import Document, Record
+from ingest.errors import BadRequest
 from qa.turn import Answer, Citation
 from retrieval.hits import Hit
 from retrieval.index import Explanation
@@ -30,6 +33,7 @@ def hit_json(rank: int, hit: Hit) -> dict[str, Any]:
             name: {"rank": leg.rank, "score": round(leg.score, 4)} for name, leg in hit.legs.items()
         },
         "text": chunk.text,
+        "copies": list(hit.copies),
     }
 
 
@@ -82,6 +86,8 @@ def show_hits(hits: Sequence[Hit], *, legs: bool) -> None:
             print(f"    {', '.join(shares)}")
         text = " ".join(hit.text.split())
         print(f"    {text[:PREVIEW]}{'...' if len(text) > PREVIEW else ''}")
+        if hit.copies:
+            print(f"    the same in {', '.join(hit.copies)}")
 
 
 def show_explanation(found: Explanation) -> None:
@@ -115,6 +121,50 @@ def show_nearest(hits: Sequence[Hit]) -> None:
     for hit in hits[:NEAREST]:
         where = place(hit.uri, hit.chunk.page, hit.chunk.heading)
         print(f"  {hit.score:.2f}  {where}", file=sys.stderr)
+
+
+def record_json(row: Record, copies: Sequence[str]) -> dict[str, Any]:
+    """A row of the ledger as `documents --json` gives it; `copies` are near-copies of it."""
+    shown = {field.name: getattr(row, field.name) for field in fields(Record)}
+    return {**shown, "quality": dict(row.quality), "copies": list(copies)}
+
+
+def document_json(document: Document) -> dict[str, Any]:
+    """What is known of a document, its text aside, as `show --json` gives it."""
+    return {
+        "uri": document.uri,
+        "sha256": document.sha256,
+        "title": document.title,
+        "media_type": document.media_type,
+        "parser": document.parser,
+        "characters": len(document.text),
+        "pages": [
+            {"number": p.number, "label": p.label, "start": p.start, "end": p.end,
+             "quality": dict(p.quality)} for p in document.pages
+        ],
+        "sections": [
+            {"title": s.title, "level": s.level, "start": s.start, "end": s.end}
+            for s in document.sections
+        ],
+        "marks": [
+            {"kind": m.kind, "start": m.start, "end": m.end, "label": m.label}
+            for m in document.marks
+        ],
+        "metadata": dict(document.metadata),
+        "quality": dict(document.quality),
+    }  # fmt: skip
+
+
+def page_text(document: Document, number: int | None) -> str:
+    """The text of a document or of one of its pages. Raises BadRequest for a page it lacks."""
+    if number is None:
+        return document.text
+    for page in document.pages:
+        if page.number == number:
+            return document.text[page.start : page.end]
+    numbers = [page.number for page in document.pages]
+    known = f"it has pages {numbers[0]} to {numbers[-1]}" if numbers else "it has no pages"
+    raise BadRequest(f"{document.uri} has no page {number}: {known}")
 
 
 def place(uri: str, page: int | None, heading: Sequence[str]) -> str:

@@ -64,6 +64,19 @@ class Settings(BaseSettings):
     embedder_api_key: SecretStr | None = Field(
         None, description="key of that endpoint; default: OPENAI_API_KEY"
     )
+    workers: int = Field(
+        0, ge=0, le=256, description="processes that read files; 0: one for each processor"
+    )
+    parse_timeout: float = Field(60.0, gt=0, description="seconds that reading one file may take")
+    parse_memory_mb: int = Field(
+        1536, ge=128, description="memory that reading one file may take, in MB"
+    )
+    watch_quiet: float = Field(
+        1.0, ge=0, description="seconds that a file must be left alone before --watch reads it"
+    )
+    watch_rescan: float = Field(
+        300.0, gt=0, description="seconds between full looks at the folder with --watch"
+    )
     model: str = Field(
         "extractive", description="extractive (no LLM), or PROVIDER:MODEL such as ollama:qwen3"
     )

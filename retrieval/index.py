@@ -10,13 +10,13 @@ import json
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, fields, replace
-from itertools import repeat
+from dataclasses import dataclass, replace
 from pathlib import PurePosixPath
 from typing import TypeVar
 
-from ingest.documents import Document, FileEntry, Page, Prepared, Record, Section
+from ingest.documents import Chunk, Document, FileEntry, Prepared, Record
 from ingest.errors import BadRequest, StorageError
+from retrieval.copies import fold
 from retrieval.embedding import Embedder
 from retrieval.fusion import CANDIDATES, Fused, dense_weight, fuse, idf
 from retrieval.hits import Hit
@@ -27,13 +27,20 @@ from retrieval.points import (
     chunk_point,
     content_id,
     content_points,
+    document_of,
     file_fields,
+    ledger,
+    noted_row,
+    packed,
     renamed_chunk,
     row_id,
     row_point,
+    unpacked,
 )
+from retrieval.reuse import embed_unknown, known_vectors
 from retrieval.store import Payload, Point, Store, Where
 from retrieval.terms import analyse_query
+from retrieval.widening import around, section_around
 
 _ALL = ""  # key of the number of all passages; no term is empty
 SPARE = 10  # candidates beyond 2k, since in a replaced document each passage may be there twice
@@ -68,9 +75,13 @@ class Explanation:
 class Index:
     """The documents of one knowledge base. Reads from any thread; writes one at a time."""
 
-    def __init__(self, store: Store, embedder: Embedder) -> None:
+    def __init__(
+        self, store: Store, embedder: Embedder, *, clock: Callable[[], int] = time.time_ns
+    ) -> None:
+        """`clock` gives the time that rows of the ledger carry, in ns."""
         self._store = store
         self._embedder = embedder
+        self._clock = clock
         self._writing = threading.RLock()
         self._frequencies: dict[str, int] = {}  # passages that hold a term, since the last write
         self._version = 0  # counts documents' changes by this process
@@ -119,10 +130,8 @@ class Index:
         return {term: idf(term, known[_ALL], known[term]) for term in terms}
 
     def documents(self) -> Iterator[Record]:
-        """The ledger."""
-        names = [field.name for field in fields(Record)]
-        for point in self._store.scan({"kind": "document"}):
-            yield Record(**{name: point.payload[name] for name in names if name in point.payload})
+        """The ledger: rows of documents, of what failed and of containers."""
+        return ledger(self._store)
 
     def document(self, uri: str) -> Document | None:
         """A document with its canonical text; None if there is none of that uri."""
@@ -139,21 +148,21 @@ class Index:
             raise StorageError(
                 f"the text of {uri} is incomplete in the knowledge base: ingest it again"
             )
-        head = payloads[0]
-        return Document(
-            uri=uri,
-            sha256=row["sha256"],
-            text="".join(payload["text"] for payload in payloads),
-            title=row["title"],
-            media_type=row["media_type"],
-            pages=tuple(Page(*page) for page in head["pages"]),
-            sections=tuple(Section(*section) for section in head["sections"]),
-            metadata=head["metadata"],
-            quality=head["quality"],
-        )
+        return document_of(row, payloads)
+
+    def neighbours(self, chunk: Chunk, before: int = 1, after: int = 1) -> list[Chunk]:
+        """The passages around `chunk` in its document, itself among them, in reading order."""
+        return around(self._store, chunk, before, after)
+
+    def parent(self, chunk: Chunk) -> Chunk:
+        """The innermost section that holds `chunk`, as a passage; `chunk` where there is none."""
+        document = self.document(chunk.uri)
+        if document is None or document.id != chunk.document_id:
+            return chunk
+        return section_around(document, chunk)
 
     def count(self) -> tuple[int, int]:
-        """(documents, chunks) in the base."""
+        """(documents, chunks) in the base; of what failed, those whose last version answers."""
         return self._store.count({"kind": "document"}), self._store.count({"kind": "chunk"})
 
     # --- writing ---
@@ -162,7 +171,8 @@ class Index:
         """Write documents in their new version, then drop the old one. Durable on return."""
         batch = list({item.document.uri: item for item in batch}.values())
         texts = [chunk.embedded_text for item in batch for chunk in item.chunks]
-        vectors = iter(self._embedder.embed(texts))
+        known = known_vectors(self._store, [item.document.uri for item in batch])
+        vectors = iter(embed_unknown(self._embedder, texts, known))
         with self._writing, self._journalled([item.document.uri for item in batch]):
             chunks = [
                 chunk_point(chunk, item.document, next(vectors))
@@ -172,13 +182,30 @@ class Index:
             contents = [point for item in batch for point in content_points(item.document)]
             self._store.write([*chunks, *contents])
             self._version += 1  # before the rows: who searches from here on finds the new chunks
-            self._store.write([row_point(item) for item in batch])
+            now = self._clock()
+            self._store.write([row_point(item, now) for item in batch])
             self._frequencies = {}
             self._store.optimize(more_to_come=True)
 
+    def note(self, records: Sequence[Record]) -> None:
+        """Write rows without a document: of failures, whose last good version keeps answering, and
+        of containers."""
+        with self._writing, self._journalled([record.uri for record in records]):
+            ids = [row_id(record.uri) for record in records]
+            rows = {id_: unpacked(point.payload) for id_, point in self._store.read(ids).items()}
+            now = self._clock()
+            self._version += 1
+            self._store.write(
+                [noted_row(record, rows.get(row_id(record.uri)), now) for record in records]
+            )
+            self._frequencies = {}
+
     def rename(self, pairs: Sequence[tuple[str, FileEntry]]) -> None:
-        """Give documents another uri and file. Vectors are copied; only a document whose title is
-        its file's name is embedded anew."""
+        """Give documents another uri and file. Nothing is embedded: vectors are copied.
+
+        Where the title is the file's name, it and the terms follow, and the vector goes on to know
+        the old name until the passage changes.
+        """
         with self._writing:
             for old, entry in pairs:
                 self._rename(old, entry)
@@ -189,7 +216,7 @@ class Index:
             rows = self._store.read([row_id(entry.uri) for entry in entries])
             self._store.write(
                 [
-                    replace(rows[id_], payload={**rows[id_].payload, **file_fields(entry)})
+                    replace(rows[id_], payload=packed(_at(unpacked(rows[id_].payload), entry)))
                     for entry in entries
                     if (id_ := row_id(entry.uri)) in rows
                 ]
@@ -204,7 +231,7 @@ class Index:
     def recover(self) -> None:
         """Finish what an interrupted write left. To be called before writing."""
         with self._writing:
-            for point in list(self._store.scan({"kind": "journal"})):
+            for point in self._store.read([JOURNAL_ID]).values():
                 self._sweep(json.loads(point.payload["uris"]))
 
     def optimize(self) -> None:
@@ -243,14 +270,15 @@ class Index:
                 point = points.get(item.id)
                 if point and point.payload["document_id"] == current[point.payload["uri"]]:
                     hits.append(Hit(chunk_of(point), min(1.0, item.score), item.legs))
-            if len(hits) >= k:  # else some were of a version that is going
+            hits = fold(hits)
+            if len(hits) >= k:  # else some were copies, or of a version that is going
                 break
         return hits[:k]
 
     def _row_and_parts(self, uri: str) -> tuple[Payload | None, list[Payload]]:
         """The ledger row of a document and the parts of its text; no parts if one is missing."""
         row = self._row(uri)
-        if row is None:
+        if row is None or not row["document_id"]:
             return None, []
         parts = [content_id(row["document_id"], number) for number in range(row["parts"])]
         found = self._store.read(parts)
@@ -260,42 +288,30 @@ class Index:
     def _row(self, uri: str) -> Payload | None:
         id_ = row_id(uri)
         point = self._store.read([id_]).get(id_)
-        return None if point is None else point.payload
+        return None if point is None else unpacked(point.payload)
 
     def _rename(self, old: str, entry: FileEntry) -> None:
-        document, row = self.document(old), self._row(old)
-        if document is None or row is None:
+        row = self._row(old)
+        if row is None:
             return
-        named_after_file = document.title == PurePosixPath(old).stem
-        title = PurePosixPath(entry.uri).stem if named_after_file else document.title
-        renamed = replace(document, uri=entry.uri, title=title)
+        fresh = {**_at(row, entry), "uri": entry.uri}
+        if row.get("container"):  # its file has moved, and with that what it holds
+            fresh["container"] = entry.uri.removesuffix(old[len(row["container"]) :])
+        document = self.document(old) if row["document_id"] else None
         with self._journalled([old, entry.uri]):
-            points = self._renamed_chunks(document, renamed)
-            self._store.write([*points, *content_points(renamed)])
-            fresh = {
-                **row,
-                "uri": entry.uri,
-                "document_id": renamed.id,
-                "title": title,
-                **file_fields(entry),
-            }
+            if document is not None:
+                named_after_file = document.title == PurePosixPath(old).stem
+                title = PurePosixPath(entry.uri).stem if named_after_file else document.title
+                renamed = replace(document, uri=entry.uri, title=title)
+                where = {"kind": "chunk", "document_id": row["document_id"]}
+                points = self._store.scan(where, vectors=True)
+                chunks = [renamed_chunk(point, renamed) for point in points]
+                self._store.write([*chunks, *content_points(renamed)])
+                fresh |= {"document_id": renamed.id, "title": title}
             self._version += 1
-            self._store.write([Point(row_id(entry.uri), fresh)])
+            self._store.write([Point(row_id(entry.uri), packed(fresh))])
             if old != entry.uri:
                 self._store.delete([row_id(old)])
-
-    def _renamed_chunks(self, document: Document, renamed: Document) -> list[Point]:
-        """The chunks under the new name, with their vectors unless the title is another one."""
-        where = {"kind": "chunk", "document_id": document.id}
-        points = list(self._store.scan(where, vectors=True))
-        if renamed.title == document.title:
-            return [renamed_chunk(point, renamed) for point in points]
-        chunks = [
-            replace(chunk_of(point), uri=renamed.uri, document_id=renamed.id, title=renamed.title)
-            for point in points
-        ]
-        vectors = self._embedder.embed([chunk.embedded_text for chunk in chunks])
-        return [chunk_point(*pair) for pair in zip(chunks, repeat(renamed), vectors, strict=False)]
 
     def _journalled(self, uris: Sequence[str]) -> _Journal:
         return _Journal(self, self._store, list(uris))
@@ -309,6 +325,11 @@ class Index:
             unless={"document_id": current} if current else None,
         )
         self._store.delete([JOURNAL_ID])
+
+
+def _at(row: Payload, entry: FileEntry) -> Payload:
+    """A row whose file lies elsewhere, or has other times."""
+    return {**row, **file_fields(entry, member=bool(row.get("container")))}
 
 
 class _Journal:

@@ -11,7 +11,7 @@ import pytest
 import qa
 from ingest import errors
 
-EXPORTING = ("qa", "ingest.loaders")
+EXPORTING = ("qa", "ingest", "ingest.loaders")
 CONTRACT = {
     "Answer", "Chunk", "Citation", "Document", "Handler", "Hit", "KnowledgeBase", "Plugin",
     "SyncReport", "Turn",

@@ -10,12 +10,13 @@ from pathlib import Path, PurePosixPath
 from ingest.documents import Document
 from ingest.errors import LoadError, Unsupported
 from ingest.loaders import media_types as mt
-from ingest.loaders.detection import detect_media_type, promises_document, supported_suffixes
+from ingest.loaders.detection import promises_document, supported_suffixes
 from ingest.loaders.registry import (
     Member,
     Source,
     has_loader,
     load_bytes,
+    media_type_of,
     read_file,
     unpacker_of,
 )
@@ -109,7 +110,7 @@ class _Unpacking:
             yield LeftOut(uri, self._known[uri])
             return
         try:
-            media_type = detect_media_type(data, uri)
+            media_type = media_type_of(data, uri)
         except LoadError as exc:
             if depth == 0:
                 yield Identified("", hashlib.sha256(data).hexdigest())

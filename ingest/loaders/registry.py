@@ -7,13 +7,14 @@ import stat
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from importlib import import_module
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import cast
 
 from ingest.documents import Document
 from ingest.errors import LoadError, Unsupported
 from ingest.loaders import media_types as mt
-from ingest.loaders.detection import BINARY, detect_media_type
+from ingest.loaders import plugins
+from ingest.loaders.detection import BINARY, detect_media_type, supported_suffixes
 
 MAX_BYTES = 500_000_000  # a file is read whole; ten times the largest manual seen
 
@@ -131,7 +132,7 @@ def load_bytes(data: bytes, *, uri: str, media_type: str | None = None) -> Docum
     """The document in `data`; its type is told by content and by the suffix of `uri`, or given."""
     if not data:
         raise LoadError(uri, "is empty")
-    media_type = media_type or detect_media_type(data, uri)
+    media_type = media_type or media_type_of(data, uri)
     parser, loader = _loader_of(media_type, uri)
     source = Source(uri, data, media_type, hashlib.sha256(data).hexdigest())
     try:
@@ -148,17 +149,28 @@ def load_bytes(data: bytes, *, uri: str, media_type: str | None = None) -> Docum
     return replace(document, parser=document.parser or parser)
 
 
+def media_type_of(data: bytes, uri: str) -> str:
+    """Media type by content and name; that of another package for a suffix only it knows.
+
+    Raises what `detect_media_type` raises.
+    """
+    suffix = PurePosixPath(uri).suffix.lower()
+    foreign = plugins.media_type_of(uri) if suffix and suffix not in supported_suffixes() else ""
+    return foreign or detect_media_type(data, uri)
+
+
 def parser_of(media_type: str) -> str:
     """Name and version of what would read this media type now; "" where nothing does."""
     if media_type in _registered:
         return _registered_name(_registered[media_type])
     known = _built_in(media_type)
-    return known[0] if known else ""
+    return known[0] if known else plugins.parser_of(media_type)
 
 
 def has_loader(media_type: str) -> bool:
     """Whether a file of this type is a document itself (an archive only holds some)."""
-    return media_type in _registered or _built_in(media_type) is not None
+    here = media_type in _registered or _built_in(media_type) is not None
+    return here or bool(plugins.parser_of(media_type))
 
 
 def registered() -> dict[str, Loader]:
@@ -197,6 +209,8 @@ def _loader_of(media_type: str, uri: str) -> tuple[str, Loader]:
         loader = _registered[media_type]
         return _registered_name(loader), loader
     known = _built_in(media_type)
+    if known is None and (plugin := plugins.loader_of(media_type)) is not None:
+        return plugins.parser_of(media_type), cast(Loader, plugin)
     if known is None and media_type in _UNPACKERS:
         raise Unsupported(uri, "is an archive: `ingest` it, or `load_all` for what is in it")
     if known is None:

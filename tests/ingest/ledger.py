@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from ingest.chunking import split
-from ingest.documents import Chunk, Document, Failure, FileEntry, Prepared, Record
+from ingest.documents import Chunk, Document, FileEntry, Prepared, Record
 from ingest.pipeline import prepare
-from ingest.sync import SyncReport, apply, plan
+from ingest.sync import Item, SyncReport, apply, plan
 from tests.fakes import HashEmbedder
 
 
@@ -23,17 +24,39 @@ class Ledger:
 
     def replace(self, batch: Sequence[Prepared]) -> None:
         self.operations.append("replace")
-        for document, chunks, entry in ((i.document, i.chunks, i.entry) for i in batch):
+        for item in batch:
+            document, entry = item.document, item.entry
             assert entry is not None
-            row = Record(document.uri, document.sha256, document.title, document.media_type)
-            self.rows[document.uri] = _at(replace(row, chunks=len(chunks)), entry)
+            row = Record(
+                document.uri,
+                document.sha256,
+                document.title,
+                document.media_type,
+                chunks=len(item.chunks),
+                parser=document.parser,
+                container=item.container,
+                quality=document.quality,
+            )
+            self.rows[document.uri] = _at(row, entry)
             self.texts[document.uri] = document.text
+
+    def note(self, records: Sequence[Record]) -> None:
+        self.operations.append("note")
+        for record in records:
+            if record.state == "container":
+                self.texts.pop(record.uri, None)
+            elif record.uri in self.texts:
+                record = replace(record, chunks=self.rows[record.uri].chunks)
+            self.rows[record.uri] = record
 
     def rename(self, pairs: Sequence[tuple[str, FileEntry]]) -> None:
         self.operations.append("rename")
         for old, entry in pairs:
-            self.rows[entry.uri] = _at(replace(self.rows.pop(old), uri=entry.uri), entry)
-            self.texts[entry.uri] = self.texts.pop(old)
+            row = self.rows.pop(old)
+            container = entry.uri.removesuffix(old[len(row.container) :]) if row.container else ""
+            self.rows[entry.uri] = _at(replace(row, uri=entry.uri, container=container), entry)
+            if old in self.texts:
+                self.texts[entry.uri] = self.texts.pop(old)
 
     def touch(self, entries: Sequence[FileEntry]) -> None:
         self.operations.append("touch")
@@ -43,31 +66,29 @@ class Ledger:
     def remove(self, uris: Sequence[str]) -> None:
         self.operations.append("remove")
         for uri in uris:
-            del self.rows[uri], self.texts[uri]
+            del self.rows[uri]
+            self.texts.pop(uri, None)
 
 
 def _at(row: Record, entry: FileEntry) -> Record:
-    return replace(
-        row,
-        root=entry.root,
-        source=entry.path,
-        size=entry.size,
-        mtime_ns=entry.mtime_ns,
-        ctime_ns=entry.ctime_ns,
-    )
+    row = replace(row, root=entry.root, source=entry.path)
+    if row.container:
+        return row
+    return replace(row, size=entry.size, mtime_ns=entry.mtime_ns, ctime_ns=entry.ctime_ns)
 
 
 def split_by_words(document: Document) -> list[Chunk]:
     return split(document, token_starts=HashEmbedder().token_starts)
 
 
-def prepared(entries: Iterable[FileEntry]) -> Iterator[Prepared | Failure]:
+def prepared(entries: Iterable[FileEntry]) -> Iterator[Item]:
     return prepare(entries, split_by_words)
 
 
-def ingest(path: Path, ledger: Ledger, *, prune: bool = False) -> SyncReport:
+def ingest(path: Path, ledger: Ledger, **options: Any) -> SyncReport:
     """Plan and apply against `ledger`."""
-    return apply(plan(path, ledger.rows, prune=prune), ledger, prepare=prepared)
+    prepare = options.pop("prepare", prepared)
+    return apply(plan(path, ledger.rows, **options), ledger, prepare=prepare)
 
 
 def write(folder: Path, **files: str) -> None:
@@ -80,5 +101,8 @@ def write(folder: Path, **files: str) -> None:
 
 def counts(report: SyncReport) -> dict[str, int]:
     """The counts of a report that are not 0, less chunks."""
-    names = ["added", "changed", "renamed", "removed", "unchanged", "failed", "skipped", "withheld"]
+    names = [
+        "added", "changed", "renamed", "removed", "unchanged", "failed", "failed_before",
+        "skipped", "withheld",
+    ]  # fmt: skip
     return {name: value for name in names if (value := getattr(report, name))}

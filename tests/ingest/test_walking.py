@@ -7,7 +7,7 @@ import pytest
 
 from ingest.errors import BadRequest
 from ingest.loaders import load
-from ingest.walking import Walk, is_under, uri_of, walk
+from ingest.walking import EVERYTHING, Selection, Walk, is_under, uri_of, walk
 from tests.ingest.ledger import write
 
 
@@ -51,8 +51,25 @@ def test_hidden_files_and_tool_folders_are_left_out(tmp_path: Path) -> None:
 def test_the_ignore_file_works_like_gitignore(tmp_path: Path) -> None:
     write(tmp_path, a="a", draft_b="b", sub__draft_c="c", sub__keep="k", out__x="x")
     (tmp_path / ".kbqaignore").write_text("# drafts\ndraft_*\n!draft_b.md\n/out/\n\n")
-    (tmp_path / "sub" / ".kbqaignore").write_text("*\n")  # only the one at the root counts
     assert uris(look(tmp_path)) == ["a.md", "draft_b.md", "sub/keep.md"]
+
+
+def test_an_ignore_file_further_down_has_the_last_word(tmp_path: Path) -> None:
+    write(tmp_path, a="a", sub__a="a", sub__b="b", sub__deep__a="a", out__a="a", sub__out__c="c")
+    (tmp_path / ".kbqaignore").write_text("a.md\nout/\n")
+    (tmp_path / "sub" / ".kbqaignore").write_text("/b.md\n!/deep/a.md\n")
+    (tmp_path / "out" / ".kbqaignore").write_text("!a.md\n")  # its folder is left out as a whole
+    assert uris(look(tmp_path)) == ["sub/deep/a.md"]
+    seen = walk(str(tmp_path / "sub" / "deep"), str(tmp_path))
+    assert uris(seen) == ["sub/deep/a.md"]
+
+
+def test_a_selection_takes_what_is_included_and_not_excluded(tmp_path: Path) -> None:
+    write(tmp_path, a="a", b="b", sub__a="a", sub__c="c")
+    selection = Selection.of(["a.md", "/sub/"], ["sub/a.md"])
+    seen = walk(str(tmp_path), str(tmp_path), selection)
+    assert uris(seen) == ["a.md", "sub/c.md"]
+    assert Selection.of() == EVERYTHING
 
 
 def test_the_roots_ignore_file_counts_in_a_sub_folder(tmp_path: Path) -> None:

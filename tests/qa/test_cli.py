@@ -23,7 +23,9 @@ from tests.qa.commands import Kbqa, command, environment, is_one_clear_line, run
 from tests.qa.test_rendering import ANSWER_FIELDS, CITATION_FIELDS, HIT_FIELDS
 from tests.scripted_server import ScriptedServer, cut_stream, hang, status
 
-COMMANDS = ("ingest", "search", "ask", "status", "config")
+COMMANDS = (
+    "ingest", "retry", "remove", "search", "ask", "status", "documents", "show", "doctor", "config",
+)  # fmt: skip
 QUESTION = "How many days of annual leave do I have?"
 REPORT_FIELDS = [
     "added", "changed", "renamed", "removed", "unchanged", "failed", "failures", "chunks",

@@ -18,7 +18,8 @@ from qa.rendering import (
 from qa.turn import Citation
 
 QUESTION = "What does alarm E-17 mean?"
-HIT_FIELDS = ["rank", "uri", "title", "heading", "page", "start", "end", "score", "legs", "text"]
+HIT_FIELDS = ["rank", "uri", "title", "heading", "page", "start", "end", "score", "legs", "text",
+              "copies"]  # fmt: skip
 CITATION_FIELDS = ["number", "uri", "page", "start", "end", "quote", "verified"]
 ANSWER_FIELDS = ["text", "abstained", "citations", "hits", "model", "usage", "timings"]
 

@@ -12,6 +12,7 @@ from ingest.documents import Document, Prepared
 from retrieval.edge_store import EdgeStore
 from retrieval.embedding import Embedder
 from retrieval.index import Index
+from retrieval.points import unpacked
 from retrieval.store import Point, Store, Where
 from tests.fakes import HashEmbedder
 
@@ -34,9 +35,13 @@ def prepared(uri: str, text: str, **options: Any) -> Prepared:
 
 
 def contents(store: Store) -> dict[int, Mapping[str, Any]]:
-    """Every point but the base's own, by id."""
-    kinds = ["document", "content", "chunk", "journal"]
-    return {point.id: point.payload for point in store.scan({"kind": kinds})}
+    """Every point but the base's own, by id; of the time at which it was written nothing."""
+    kinds = ["document", "file", "content", "chunk", "journal"]
+    points = {point.id: unpacked(point.payload) for point in store.scan({"kind": kinds})}
+    for payload in points.values():
+        for name in ("ingested_ns", "record"):
+            payload.pop(name, None)
+    return points
 
 
 class Crash(Exception):

@@ -17,11 +17,11 @@ from hypothesis import strategies as st
 
 from ingest.chunking import split
 from ingest.documents import Chunk, Document
-from ingest.pipeline import prepare
 from ingest.sync import SyncReport, apply, plan
 from retrieval.edge_store import EdgeStore
 from retrieval.index import Index
 from tests.fakes import HashEmbedder
+from tests.ingest.boxes import pack, unpacking
 from tests.ingest.ledger import counts, write
 from tests.retrieval.knowledge import Crash, CrashingStore, contents
 
@@ -35,13 +35,13 @@ class Base:
         self.store = store
         self.writes = CrashingStore(store, at=-1)
         self.embedder = HashEmbedder()
-        self.index = Index(self.writes, self.embedder)
+        self.index = Index(self.writes, self.embedder, clock=lambda: 0)
 
     def ingest(self, path: Path, *, prune: bool = True) -> SyncReport:
         self.index.recover()
         ledger = {record.uri: record for record in self.index.documents()}
         changes = plan(path, ledger, prune=prune)
-        return apply(changes, self.index, prepare=lambda files: prepare(files, self._split))
+        return apply(changes, self.index, prepare=lambda files: unpacking(files, self._split))
 
     def known(self) -> dict[str, Any]:
         """Everything that a reader can see, scores aside, in a comparable order."""
@@ -150,6 +150,7 @@ def test_a_moved_root_is_as_a_fresh_base(
 NAMES = st.sampled_from(["a", "b", "c", "sub/a", "sub/b", "sub/deep/a"])
 ACTS = st.one_of(
     st.tuples(st.just("write"), NAMES, st.integers(0, 9)),
+    st.tuples(st.just("box"), NAMES, st.lists(st.integers(0, 9), max_size=3), st.booleans()),
     st.tuples(st.just("delete"), NAMES),
     st.tuples(st.just("rename"), NAMES, NAMES),
     st.tuples(st.just("swap"), NAMES, NAMES),
@@ -160,10 +161,14 @@ ACTS = st.one_of(
 
 def carry_out(act: tuple[Any, ...], docs: Path, base: Base) -> None:
     kind, *names = act
-    first, second = (docs / f"{name}.md" for name in (names * 2)[:2])
+    second_name = names[1] if kind in ("rename", "swap") else names[0]
+    first, second = (docs / f"{name}.md" for name in (names[0], second_name))
     if kind == "write":
         first.parent.mkdir(parents=True, exist_ok=True)
         first.write_text(text(names[1]), "utf-8")
+    elif kind == "box":
+        box = first.with_name(f"{first.stem}.box.json")
+        pack(box, {f"{seed % 4}.md": text(seed) for seed in names[1]}, own="Mail." * names[2])
     elif kind == "delete":
         first.unlink(missing_ok=True)
     elif kind == "rename" and first.exists():
@@ -177,11 +182,12 @@ def carry_out(act: tuple[Any, ...], docs: Path, base: Base) -> None:
         base.ingest(docs / names[0])
     elif kind == "crash":
         dying = Base(base.store)
-        dying.index = Index(CrashingStore(base.store, at=names[0]), base.embedder)
+        dying.index = Index(CrashingStore(base.store, at=names[0]), base.embedder, clock=lambda: 0)
         try:
             dying.ingest(docs)
         except Crash:
-            base.index = Index(base.writes, base.embedder)  # another process from here on
+            # another process from here on
+            base.index = Index(base.writes, base.embedder, clock=lambda: 0)
 
 
 @settings(max_examples=40)

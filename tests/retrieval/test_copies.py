@@ -1,0 +1,75 @@
+from __future__ import annotations
+
+import random
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from ingest.documents import Chunk
+from retrieval.copies import fold
+from retrieval.hits import Hit
+from retrieval.sketches import ALIKE, SHINGLE, copies, likeness, sketch
+
+
+def hit(uri: str, text: str) -> Hit:
+    return Hit(Chunk(f"{uri}@0", uri, "", 0, len(text), text), 0.5)
+
+
+SAID = "Every employee has 25 days of annual leave a year."
+
+
+def test_the_same_words_are_shown_once_with_the_others_named() -> None:
+    hits = [
+        hit("v1.md", SAID),
+        hit("v2.md", SAID.replace(" has", "\nHAS")),
+        hit("v3.md", SAID.replace("25", "26")),
+        hit("v4.md", SAID[6:]),
+        hit("v5.md", f"{SAID} And more."),
+        hit("v2.md", SAID),
+    ]
+    folded = fold(hits)
+    assert [(found.uri, found.copies) for found in folded] == [
+        ("v1.md", ("v2.md", "v4.md")), ("v3.md", ()), ("v5.md", ()),
+    ]  # fmt: skip
+
+
+def test_short_passages_and_those_of_one_document_stay() -> None:
+    hits = [hit("a", "Yes."), hit("b", "Yes."), hit("c", SAID), hit("c", SAID)]
+    assert fold(hits) == hits
+
+
+def words(some: random.Random, count: int, chinese: bool) -> list[str]:
+    alphabet = "水泵手册年假保养密封件寿命价格" if chinese else "abcdefghij"
+    return ["".join(some.choice(alphabet) for _ in range(4)) for _ in range(count)]
+
+
+@pytest.mark.parametrize("chinese", [False, True])
+def test_versions_are_alike_and_others_are_not(chinese: bool) -> None:
+    some = random.Random(1)
+    manual = words(some, 2000, chinese)
+    texts = {"other": " ".join(words(some, 2000, chinese))}
+    for version in range(5):
+        for place in some.sample(range(1, 2000), 20):
+            manual[place] = words(some, 1, chinese)[0]
+        texts[f"v{version}"] = " ".join(manual)
+    sketches = {uri: sketch(text) for uri, text in texts.items()}
+    assert copies(sketches) == [["v0", "v1", "v2", "v3", "v4"]]
+    assert likeness(sketches["v0"], sketches["other"]) == 0
+    assert likeness(sketches["v0"], sketches["v1"]) > ALIKE
+
+
+def test_white_space_and_case_make_no_difference() -> None:
+    text = "The quick brown fox jumps over the lazy dog, again and again."
+    assert sketch(text) == sketch(text.upper().replace(" ", "\n\n"))
+    assert sketch("short") == ""
+    assert copies({"a": "", "b": ""}) == []
+
+
+@given(st.text(min_size=2 * SHINGLE))
+def test_every_text_has_a_sketch_and_is_like_itself(text: str) -> None:
+    made = sketch(text)
+    assert len(made) <= 344
+    if made:
+        assert likeness(made, made) == 1
+    assert sketch(text * 3)[:0] == ""
