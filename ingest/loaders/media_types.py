@@ -11,6 +11,8 @@ XLSX = f"{_OFFICE}.spreadsheetml.sheet"
 XLSB = "application/vnd.ms-excel.sheet.binary.macroenabled.12"
 DOC, PPT, XLS = "application/msword", "application/vnd.ms-powerpoint", "application/vnd.ms-excel"
 ODT, ODP, ODS = f"{_OPEN}.text", f"{_OPEN}.presentation", f"{_OPEN}.spreadsheet"
+FLAT_OPEN, FB2 = f"{_OPEN}.text-flat-xml", "application/x-fictionbook+xml"
+VSDX = "application/vnd.ms-visio.drawing.main+xml"
 RTF, EPUB, IPYNB = "application/rtf", "application/epub+zip", "application/x-ipynb+json"
 EML, MSG, MBOX = "message/rfc822", "application/vnd.ms-outlook", "application/mbox"
 MHTML, ICS = "multipart/related", "text/calendar"
@@ -69,11 +71,7 @@ BY_SUFFIX: dict[str, str] = {
             ".rss",
             ".atom",
             ".nxml",
-            ".fb2",
             ".svg",
-            ".fodt",
-            ".fods",
-            ".fodp",
         ],
         XML,
     ),
@@ -99,6 +97,9 @@ BY_SUFFIX: dict[str, str] = {
     ".odt": ODT,
     ".odp": ODP,
     ".ods": ODS,
+    **dict.fromkeys((".fodt", ".fods", ".fodp"), FLAT_OPEN),
+    ".fb2": FB2,
+    ".vsdx": VSDX,
     ".rtf": RTF,
     ".epub": EPUB,
     ".ipynb": IPYNB,
