@@ -7,9 +7,10 @@ from dataclasses import replace
 from pathlib import Path
 
 from ingest.chunking import split
-from ingest.documents import Chunk, Document, Failure, FileEntry, Prepared, Record
+from ingest.documents import Chunk, Document, Failure, FileEntry, Finished, Prepared, Record
 from ingest.pipeline import prepare
 from ingest.sync import SyncReport, apply, plan
+from ingest.workers import Limits
 from tests.fakes import HashEmbedder
 
 
@@ -61,8 +62,9 @@ def split_by_words(document: Document) -> list[Chunk]:
     return split(document, token_starts=HashEmbedder().token_starts)
 
 
-def prepared(entries: Iterable[FileEntry]) -> Iterator[Prepared | Failure]:
-    return prepare(entries, split_by_words)
+def prepared(entries: Iterable[FileEntry]) -> Iterator[Prepared | Failure | Finished]:
+    """In this process: starting a worker for each of many small runs would take minutes."""
+    return prepare(entries, split_by_words, limits=Limits(workers=0))
 
 
 def ingest(path: Path, ledger: Ledger, *, prune: bool = False) -> SyncReport:
