@@ -218,6 +218,9 @@ class _Loading:
         """Everything in one file; returns the worker for the next one, None if it is gone."""
         file = _File(slot.entry)
         while True:
+            if self._limits.workers < 1:
+                self._hand_on(slot, file, Declined())
+                break
             worker = worker or self._start()
             try:
                 for piece in worker.load(file.job()):

@@ -60,7 +60,8 @@ class Limits:
     """What loading one file may cost.
 
     `timeout` in seconds: of a file, and of each member of a container. `memory_mb`: resident
-    memory of the process that loads it. `workers`: processes at once.
+    memory of the process that loads it. `workers`: processes at once; with 0, files are loaded in
+    this process, unconfined and without limits: for trusted files, few in a call.
     """
 
     timeout: float = 60.0

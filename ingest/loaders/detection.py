@@ -21,7 +21,18 @@ _CONTROLS = bytes({*range(9), 11, *range(14, 27), *range(28, 32), 127})
 _UNICODE_MARKS = (b"\xef\xbb\xbf", b"\xff\xfe", b"\xfe\xff")
 _SHEETS = {mt.XLSX, mt.XLSB, mt.XLS, mt.ODS}
 # Under the names of these many a program writes HTML or plain text.
-_OFFICE = _SHEETS | {mt.DOCX, mt.PPTX, mt.DOC, mt.PPT, mt.ODT, mt.ODP, mt.RTF, mt.MSG, mt.EPUB}
+_OFFICE = _SHEETS | {
+    mt.VSDX,
+    mt.DOCX,
+    mt.PPTX,
+    mt.DOC,
+    mt.PPT,
+    mt.ODT,
+    mt.ODP,
+    mt.RTF,
+    mt.MSG,
+    mt.EPUB,
+}
 BINARY = frozenset(
     _OFFICE | {mt.PDF, mt.ZIP, mt.TAR, mt.GZIP, mt.SEVEN_ZIP, mt.BZIP2, mt.XZ, mt.ZSTD} | mt.IMAGES
 )
@@ -41,6 +52,12 @@ _HTML_ROOT = re.compile(rb"<(?:!doctype\s+html|html)[\s>/]", re.I)
 _HTML_PART = re.compile(
     rb"<(?:head|body|table|div|p|meta|title|style|script|h[1-6]|ul|ol|center|font|span)[\s>]", re.I
 )
+_XML_ROOTS = {
+    b"html": mt.HTML,
+    b"xhtml:html": mt.HTML,
+    b"fictionbook": mt.FB2,
+    b"office:document": mt.FLAT_OPEN,
+}
 _XML_NAME = re.compile(rb"<(?:!doctype\s+)?([A-Za-z_][\w:.-]*)", re.I)
 
 
@@ -192,7 +209,7 @@ def _structured(head: bytes, expected: str) -> str:
         return mt.HTML
     if head.startswith(b"<?xml") and expected != mt.HTML:
         name = _XML_NAME.match(inner)
-        return mt.HTML if name and name[1].lower() in (b"html", b"xhtml:html") else mt.XML
+        return _XML_ROOTS.get(name[1].lower(), mt.XML) if name else mt.XML
     return ""
 
 

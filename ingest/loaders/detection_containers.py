@@ -26,7 +26,7 @@ _MAIN_PARTS = (
     (b"ms-excel.sheet.binary", mt.XLSB),
     (b"spreadsheetml.", mt.XLSX),
     (b"ms-excel.", mt.XLSX),
-    (b"ms-visio.", "a Visio drawing"),
+    (b"ms-visio.", mt.VSDX),
     (b"fixeddocument", "an XPS document"),
     (b"ms-package.xps", "an XPS document"),
 )
@@ -35,7 +35,7 @@ _FOLDERS = (  # where the main part lies, for packages whose list of types is mi
     ("ppt/presentation", mt.PPTX),
     ("xl/workbook.bin", mt.XLSB),
     ("xl/workbook", mt.XLSX),
-    ("visio/", "a Visio drawing"),
+    ("visio/", mt.VSDX),
     ("meta-inf/container.xml", mt.EPUB),
     ("index/document.iwa", "an Apple Pages, Numbers or Keynote document"),
     ("index.apxl", "an Apple Keynote document"),

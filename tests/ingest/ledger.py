@@ -10,7 +10,9 @@ from typing import Any
 from ingest.chunking import split
 from ingest.documents import Chunk, Document, FileEntry, Prepared, Record
 from ingest.pipeline import prepare
-from ingest.sync import Item, SyncReport, apply, plan
+from ingest.planning import plan
+from ingest.sync import Item, SyncReport, apply
+from ingest.workers import Limits
 from tests.fakes import HashEmbedder
 
 
@@ -82,7 +84,8 @@ def split_by_words(document: Document) -> list[Chunk]:
 
 
 def prepared(entries: Iterable[FileEntry]) -> Iterator[Item]:
-    return prepare(entries, split_by_words)
+    """In this process: starting a worker for each of many small runs would take minutes."""
+    return prepare(entries, split_by_words, limits=Limits(workers=0))
 
 
 def ingest(path: Path, ledger: Ledger, **options: Any) -> SyncReport:

@@ -114,6 +114,9 @@ BY_CONTENT = {
         b'<?xml version="1.0"?><rss><item/></rss>',
         '<?xml version="1.0"?><a/>'.encode("utf-16"),
     ],
+    mt.FB2: [b'<?xml version="1.0"?>\n<FictionBook xmlns="x">'],
+    mt.FLAT_OPEN: [b'<?xml version="1.0"?>\n<office:document xmlns:office="x">'],
+    mt.VSDX: [office("vnd.ms-visio.drawing")],
     mt.EML: [MAIL + b"\r\nHello\r\n", "".join(map(chr, MAIL)).encode("utf-16")],
     mt.MBOX: [b"From a@b.example Mon Jan  3 10:00:00 2026\n" + MAIL],
     mt.MHTML: [PAGE, b"From: <Saved by Blink>\nSnapshot-Content-Location: http://x\n\n"],
@@ -165,7 +168,7 @@ def test_the_suffix_decides_among_kinds_of_text(name: str, data: bytes, expected
 @pytest.mark.parametrize(
     ("name", "data", "reason"),
     [
-        ("a.vsdx", office("vnd.ms-visio.drawing"), "a Visio drawing"),
+        ("a.xps", zipped("FixedDocSeq.fdseq"), "an XPS document"),
         ("a.pages", zipped("Index/Document.iwa"), "an Apple Pages"),
         ("a.jar", zipped("META-INF/MANIFEST.MF"), "a Java archive"),
         ("a.odg", open_document("graphics"), "an OpenDocument drawing"),
