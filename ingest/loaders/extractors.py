@@ -42,8 +42,8 @@ READERS: dict[str, tuple[str, str]] = {
     mt.FLAT_OPEN: ("opendocument:load_opendocument", _NONE),
     mt.RTF: ("rtf:load_rtf", _KREUZBERG),
     mt.EPUB: ("epub:load_epub", _KREUZBERG),
-    mt.MSG: ("msg:load_msg", _KREUZBERG),
     mt.EML: ("mail:load_eml", _NONE),  # kreuzberg starts OCR on what is attached
+    mt.MSG: ("msg:load_msg", _NONE),  # as with EML
     mt.MHTML: ("mhtml:load_mhtml", _NONE),
     mt.IPYNB: ("notebook:load_ipynb", _NONE),
     mt.ICS: ("calendar_file:load_ics", _NONE),
