@@ -8,8 +8,10 @@ where it reads the format at all, unstructured before it for DOCX, whose numberi
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from importlib import import_module
 from typing import cast
 
@@ -20,6 +22,8 @@ from ingest.loaders.encoding import normalise
 from ingest.loaders.registry import Loader, Source
 from ingest.loaders.sections import sections_of, title_of
 
+# replacement characters, private use (symbol fonts), and what is no character
+_GARBLED = re.compile("[\ufffd\ue000-\uf8ff\ufdd0-\ufdef\U000f0000-\U0010ffff]")
 _KREUZBERG = "kreuzberg"
 _NONE = ""
 
@@ -38,8 +42,8 @@ READERS: dict[str, tuple[str, str]] = {
     mt.FLAT_OPEN: ("opendocument:load_opendocument", _NONE),
     mt.RTF: ("rtf:load_rtf", _KREUZBERG),
     mt.EPUB: ("epub:load_epub", _KREUZBERG),
-    mt.MSG: ("msg:load_msg", _KREUZBERG),
     mt.EML: ("mail:load_eml", _NONE),  # kreuzberg starts OCR on what is attached
+    mt.MSG: ("msg:load_msg", _NONE),  # as with EML
     mt.MHTML: ("mhtml:load_mhtml", _NONE),
     mt.IPYNB: ("notebook:load_ipynb", _NONE),
     mt.ICS: ("calendar_file:load_ics", _NONE),
@@ -53,6 +57,14 @@ def load_office(source: Source) -> Document:
 
     What the first one refuses (a password, a bomb) the second does not get to see.
     """
+    document = _read(source)
+    garbled = len(_GARBLED.findall(document.text)) / max(len(document.text), 1)
+    if not garbled:
+        return document
+    return replace(document, quality={**document.quality, "garbled_share": round(garbled, 4)})
+
+
+def _read(source: Source) -> Document:
     target, second = READERS[source.media_type]
     reader = _reader(target)
     if not second:

@@ -89,9 +89,8 @@ def sheets_document(
 ) -> Document:
     """The document of a workbook: a page for each sheet, hidden ones marked."""
     writer = _Writer()
-    shown = [sheet for sheet in sheets if sheet.rows or sheet.notes or sheet.texts]
     for number, sheet in enumerate(sheets, 1):
-        if sheet in shown:
+        if sheet.rows or sheet.notes or sheet.texts:
             writer.sheet(number, sheet)
     return Document(
         uri=source.uri,
