@@ -18,13 +18,14 @@ import pypdfium2
 from ingest.documents import Document, Mark, Scalar
 from ingest.errors import LoadError
 from ingest.loaders.encoding import normalise
+from ingest.loaders.ocr import Reading
 from ingest.loaders.pdf_annotations import annotation_pieces
 from ingest.loaders.pdf_boilerplate import set_boilerplate
 from ingest.loaders.pdf_headings import Entry, largest_line, set_headings
 from ingest.loaders.pdf_hidden import concealed_words
 from ingest.loaders.pdf_layout import Line, lines_of
 from ingest.loaders.pdf_pieces import Piece, pieces_of, turn_of, words_of
-from ingest.loaders.pdf_quality import garbled_share, summary
+from ingest.loaders.pdf_quality import garbled_share, meaningless_share, summary
 from ingest.loaders.pdf_rules import rules_of, with_tables
 from ingest.loaders.pdf_scans import OcrBudget, needs_reading, rendered
 from ingest.loaders.pdf_text import PageText, assembled, passages_of
@@ -37,6 +38,7 @@ OCR_PAGES = 1_000
 _MAX_BROKEN = 50  # unreadable pages in a row: the page count is a lie (one file claims 99,999,999)
 _MAX_ENTRIES = 5_000  # of the outline
 _OCR_LAYER = 0.8  # of a page's characters are invisible, over ink: OCR read them on the scan
+_MEANINGLESS = 0.5  # share from which a text is left out
 _SAME_LINE = 3.0  # points, twice the distance of the middles
 _BEATS = 0.8  # confidence from which OCR replaces a garbled text
 
@@ -186,15 +188,13 @@ def _read_page(
     own = _page_of(number, lines_of(pieces), {}, page, garbled)
     if not budget.allows():
         own.quality["ocr_left"] = True
-        return own
+        return _with_meaning(own)
     pixels = rendered(page)
-    if pixels is None:
-        return own
-    reading = budget.read(pixels)
+    reading = budget.read(pixels) if pixels is not None else Reading()
     if not reading.pieces or (garbled < 1 and reading.characters < _shown(own)):
-        return own
+        return _with_meaning(own)
     if garbled and pieces and reading.confidence < _BEATS:
-        return own
+        return _with_meaning(own)
     quality: dict[str, Scalar] = {"ocr": True, "ocr_confidence": reading.confidence}
     if reading.dropped_share:
         quality["ocr_dropped_share"] = reading.dropped_share
@@ -205,6 +205,13 @@ def _read_page(
     lines = lines_of(reading.pieces)
     lines += [line for line in lines_of(pieces) if line.hidden]
     return _page_of(number, lines, quality, page, 0.0)
+
+
+def _with_meaning(page: PageText) -> PageText:
+    """The page, without its text where most of that means nothing."""
+    if meaningless_share(" ".join(passage.text for passage in page.passages)) >= _MEANINGLESS:
+        return PageText(page.number, [], page.quality | {"characters": 0, "text_dropped": True})
+    return page
 
 
 def _shown(page: PageText) -> int:

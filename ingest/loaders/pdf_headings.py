@@ -46,7 +46,7 @@ def set_headings(pages: Sequence[PageText], outline: Sequence[Entry]) -> None:
 
 def largest_line(page: PageText) -> str:
     """The first lines of the page in its largest type; "" where all type is of one size."""
-    shown = [p for p in page.passages if p.kind is None]
+    shown = [p for p in page.passages if p.kind is None and not p.line.turned]
     heights = sorted(passage.line.height for passage in shown for _ in passage.text)
     if not heights or heights[-1] < 1.15 * heights[len(heights) // 2]:
         return ""
@@ -101,7 +101,7 @@ def _flat(text: str) -> str:
 
 def _by_size(pages: Sequence[PageText]) -> None:
     shown = [p for page in pages if not page.quality.get("ocr") for p in page.passages]
-    shown = [passage for passage in shown if passage.kind is None]
+    shown = [passage for passage in shown if passage.kind is None and not passage.line.turned]
     sizes: Counter[float] = Counter()
     for passage in shown:
         sizes[_size(passage)] += len(passage.text)

@@ -40,6 +40,7 @@ class Line:
     cells: list[str] | None = None
     header: bool = False  # the first row of its table
     hidden: bool = False
+    turned: bool = False  # written in another direction than the page: stamps at its side
     confidence: float = 1.0
 
 
@@ -347,5 +348,6 @@ def _line(row: Sequence[Piece]) -> Line:
         max(p.bottom for p in row),
         max(row, key=lambda p: len(p.text)).height,
         hidden=row[0].hidden,
+        turned=row[0].turned,
         confidence=min(p.confidence for p in row),
     )

@@ -22,15 +22,18 @@ def garbled_share(text: str) -> float:
     Gibberish is a text in Latin letters most of whose words have no vowel: its font's table of
     characters is wrong. Fonts of symbols keep theirs in the private use area: a few are normal.
     """
-    text = _HYPHEN_MARKS.sub("", text)
-    letters = len(text) - sum(map(str.isspace, text))
-    if not letters:
-        return 0.0
     words = _LATIN_WORD.findall(text)
     dumb = sum(1 for word in words if not _VOWEL.search(word))
     if len(words) >= _MIN_WORDS and dumb > _WITHOUT_VOWELS * len(words):
         return 1.0
-    return round(len(_GARBLED.findall(text)) / letters, 4)
+    return meaningless_share(text)
+
+
+def meaningless_share(text: str) -> float:
+    """Share of private, replaced and control characters among those that are no blanks."""
+    text = _HYPHEN_MARKS.sub("", text)
+    letters = len(text) - sum(map(str.isspace, text))
+    return round(len(_GARBLED.findall(text)) / letters, 4) if letters else 0.0
 
 
 def summary(pages: Sequence[PageText]) -> dict[str, Scalar]:

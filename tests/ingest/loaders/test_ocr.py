@@ -142,6 +142,23 @@ def test_a_scan_with_a_layer_of_text_is_not_read_again() -> None:
     assert not document.marks
 
 
+def test_a_page_whose_font_lies_about_its_letters_is_read_from_its_picture() -> None:
+    cmap = (
+        b"/CIDInit /ProcSet findresource begin 12 dict begin begincmap /CMapType 2 def\n"
+        b"1 begincodespacerange <00> <FF> endcodespacerange\n"
+        b"1 beginbfrange <20> <7E> <E020> endbfrange\nendcmap end end"
+    )
+    table = b"<< /Length %d >>\nstream\n%s\nendstream" % (len(cmap), cmap)
+    data = pages_pdf([Page(placed([(60, 700, NOTE), (60, 660, SEALS)], size=18))], extra=[table])
+    encoding = b"/Encoding /WinAnsiEncoding"
+    lying = data.replace(encoding, b"/ToUnicode 7 0 R".ljust(len(encoding)))
+    document = load_bytes(lying, uri="a.pdf")
+    assert NOTE in document.text
+    assert document.pages[0].quality["ocr"] is True
+    with pytest.raises(LoadError):
+        load_pdf(source(lying, "application/pdf"), ocr_seconds=-1)
+
+
 def test_blank_scans_are_empty_pages() -> None:
     blank = scan_page(Image.new("L", (400, 560), 250))
     data = pages_pdf([blank, Page(placed([(60, 700, "Page of text.")]))])
