@@ -15,7 +15,8 @@ from ingest.chunking_packing import Costs, Cut, pack, with_long_tokens
 from ingest.documents import Chunk, Document
 
 # Mean nDCG@10 of a prototype on six sets is flat: 110 .817, 160 .816, 230 .818, 400 .816. Smaller
-# passages are more precise and less whole; 180 lies between (bench/chunking).
+# passages are more precise and less whole. bench/chunking, recall / precision / IoU of our top 5:
+# 230 .883 / .051 / .051, 180 .852 / .062 / .062; the peer .761 / .057 / .057.
 CHUNK_TOKENS = 180
 HEADER_TOKENS = 26  # of the model's window, kept for title and headings
 
