@@ -44,6 +44,10 @@ class Table:
     body: int
     end: int
 
+    def header_tokens(self, starts: Sequence[int]) -> int:
+        """Tokens of the header; one more, as it may begin or end inside of one."""
+        return bisect_left(starts, self.header_end) - bisect_left(starts, self.start) + 1
+
 
 @dataclass(frozen=True, slots=True)
 class Layout:
@@ -68,13 +72,16 @@ class Layout:
         found: dict[int, int] = {}
         for cut in self.cuts:
             if table := self.table_at(cut.offset):
-                tokens = bisect_left(starts, table.header_end) - bisect_left(starts, table.start)
+                tokens = table.header_tokens(starts)
                 found[cut.offset] = tokens if tokens <= capacity // 2 else 0
         return found
 
 
-def layout_of(document: Document) -> Layout:
-    """The layout of `document`, from its sections, marks and lines."""
+def layout_of(document: Document, omitted: Sequence[tuple[int, int]] = ()) -> Layout:
+    """The layout of `document`, from its sections, marks and lines.
+
+    A table whose header lies in an `omitted` span has none to repeat.
+    """
     sections = document.sections
     if not sections and document.media_type in MARKDOWN_TYPES:
         from ingest.loaders.sections import sections_of
@@ -86,9 +93,13 @@ def layout_of(document: Document) -> Layout:
         document.text,
         reader.cuts,
         sections,
-        reader.tables,
+        [table for table in reader.tables if not _overlap(table, omitted)],
         document.media_type in CODE_TYPES,
     )
+
+
+def _overlap(table: Table, spans: Sequence[tuple[int, int]]) -> bool:
+    return any(start < table.header_end and table.start < end for start, end in spans)
 
 
 class _Reader:

@@ -113,7 +113,7 @@ def context_of(layout: Layout, start: int, starts: Sequence[int], room: int) -> 
     The header line of the table that goes on there; in code the lines that open what it is inside.
     """
     if table := layout.table_at(start):
-        tokens = bisect_left(starts, table.header_end) - bisect_left(starts, table.start)
+        tokens = table.header_tokens(starts)
         return layout.text[table.start : table.header_end].strip() if tokens <= room else ""
     if not layout.is_code:
         return ""

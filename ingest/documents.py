@@ -51,7 +51,8 @@ class Mark:
 
     table        lines of one table; the first (with a Markdown separator below it) is its header
     rows         each line is one row of a sheet, one below the other; `label` is the address of
-                 all of it: `Sheet1!A2:D41`
+                 all of it: `Sheet1!A2:D41`, `A2:D41` in a CSV; a row that takes several lines is
+                 a mark of its own
     boilerplate  said again and again (running headers, page numbers, navigation, contents): part
                  of the text, kept out of what is embedded and quoted
     hidden       in the file but not visible to its reader; kept out like boilerplate

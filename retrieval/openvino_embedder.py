@@ -12,7 +12,7 @@ import numpy as np
 from ingest.errors import NotConfigured
 from retrieval.embedding import DEFAULT_EMBEDDER, Vectors
 from retrieval.minilm import HIDDEN, ensure_graph, package_folder
-from retrieval.tokens import token_starts
+from retrieval.word_starts import WordStarts
 
 MAX_TOKENS = 256  # max_seq_length of the model's sentence-transformers configuration
 BATCH_TOKENS = 4096  # rows x longest row: 16 of the longest; 8 to 32 rows were alike on 2 cores
@@ -46,6 +46,7 @@ class OpenVinoEmbedder:
         self._whole: Any = Tokenizer.from_file(tokenizer_file)
         self._whole.no_truncation()
         self._whole.no_padding()
+        self._starts = WordStarts(self._whole)
         self._unknown = self._whole.token_to_id("[UNK]")
 
     def embed(self, texts: Sequence[str]) -> Vectors:
@@ -65,7 +66,7 @@ class OpenVinoEmbedder:
 
     def token_starts(self, text: str) -> list[int]:
         """Character offset of each token of `text`, ascending."""
-        return token_starts(self._whole, text)
+        return self._starts(text)
 
     def known_share(self, text: str) -> float:
         """Share of the tokens of `text` that are not [UNK]; 1 for a text without tokens."""
