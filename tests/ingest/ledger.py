@@ -10,7 +10,8 @@ from typing import Any
 from ingest.chunking import split
 from ingest.documents import Chunk, Document, FileEntry, Prepared, Record
 from ingest.pipeline import prepare
-from ingest.sync import Item, SyncReport, apply, plan
+from ingest.planning import plan
+from ingest.sync import Item, SyncReport, apply
 from tests.fakes import HashEmbedder
 
 
