@@ -14,6 +14,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -68,7 +69,7 @@ def by_format(folder: Path, files: int | None) -> list[dict[str, Any]]:
         kinds.setdefault(Path(entry.path).suffix.lower() or "none", []).append(entry)
     rows = []
     for suffix, entries in sorted(kinds.items()):
-        seconds, chunks = timed(lambda entries=entries: _cut(entries))
+        seconds, chunks = timed(partial(_cut, entries))
         rows.append(
             {
                 "run": f"read and cut {suffix}",

@@ -80,7 +80,8 @@ def main() -> None:
     arguments.add_argument("--child", nargs=2, type=Path, metavar=("FOLDER", "BASE"))
     given = arguments.parse_args()
     if given.child:
-        ingest(*given.child, delay=0.002)
+        folder, base = given.child
+        ingest(folder, base, 0.002)
         return
     with tempfile.TemporaryDirectory(prefix="kbqa-kills-") as temporary:
         row = run(Path(temporary), given.kills, given.seed)

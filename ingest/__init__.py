@@ -10,7 +10,8 @@ from ingest.errors import KbqaError, LoadError, Unsupported
 from ingest.foreign import adopted
 from ingest.loaders import load, load_bytes, register
 from ingest.pipeline import prepare
-from ingest.sync import Plan, Sink, SyncReport, apply, plan, sync_folder
+from ingest.planning import Plan, plan
+from ingest.sync import Sink, SyncReport, apply, sync_folder
 
 __all__ = [
     "Chunk",

@@ -313,14 +313,19 @@ class _Planner:
             row
             for row in self._ledger.values()
             if row.uri not in self._matched
+            and self._should_be_seen(self._ledger.get(row.container, row), unreadable)
             # what a file holds goes by what is read in it, unless the file is gone
             and not (
                 row.container and (row.container in self._matched or row.source in self._paths)
             )
-            and (row.root in self._moved_roots or is_under(row.source, self._target))
+        ]
+
+    def _should_be_seen(self, row: Record, unreadable: Sequence[str]) -> bool:
+        return (
+            (row.root in self._moved_roots or is_under(row.source, self._target))
             and not any(is_under(row.source, path) for path in unreadable)
             and self._selects(row)
-        ]
+        )
 
     def _selects(self, row: Record) -> bool:
         return self._selection == EVERYTHING or self._selection.takes(uri_of(row.source, row.root))

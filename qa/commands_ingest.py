@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from ingest.errors import BadRequest
-from ingest.sync import Plan, SyncReport
+from ingest.planning import Plan
+from ingest.sync import SyncReport
 from qa.command import PARTLY_DONE, EmbedderOption, Json, Kb, Quiet, app, print_json, say, utf8
 from qa.settings import load_settings
 

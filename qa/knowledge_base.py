@@ -19,8 +19,9 @@ from ingest.documents import Chunk, Document, FileEntry, Record
 from ingest.errors import BadRequest
 from ingest.foreign import adopted
 from ingest.pipeline import prepare
-from ingest.planning import plan_retry
-from ingest.sync import Item, Plan, Progress, SyncReport
+from ingest.planning import Plan, plan_retry
+from ingest.planning import plan as plan_against
+from ingest.sync import Item, Progress, SyncReport
 from ingest.taking import take
 from ingest.walking import Selection
 from qa.chain import build_chain, call_model
@@ -120,7 +121,7 @@ class KnowledgeBase:
     ) -> Plan:
         """What `ingest` would do, without doing it."""
         selection = Selection.of(include, exclude)
-        return sync.plan(
+        return plan_against(
             Path(path), self._ledger(), prune=prune, retry=retry, selection=selection, leave=leave
         )
 

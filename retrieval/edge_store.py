@@ -175,8 +175,9 @@ class EdgeStore:
         with self._engine() as shard:
             info = shard.info()
         enough = OPTIMIZE_AMIDST if more_to_come else OPTIMIZE_FROM
-        # the engine counts replaced and deleted vectors among those that are indexed
-        if max(self._written, info.points_count - info.indexed_vectors_count) < enough:
+        # the engine counts replaced and deleted vectors among those that are indexed, and rows and
+        # texts, which have none, among the points
+        if max(self._written, self.count({"kind": "chunk"}) - info.indexed_vectors_count) < enough:
             return
         self._require_space()
         with self._engine() as shard:

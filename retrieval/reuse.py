@@ -30,6 +30,6 @@ def embed_unknown(
     """A vector for each of `texts`; only those that are not `known` are embedded, each once."""
     new = list(dict.fromkeys(text for text in texts if text not in known))
     if len(new) == len(texts):
-        return embedder.embed(texts)
+        return list(embedder.embed(texts))
     fresh = dict(zip(new, embedder.embed(new), strict=True)) if new else {}
     return [np.asarray(fresh[text] if text in fresh else known[text]) for text in texts]

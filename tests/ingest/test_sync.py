@@ -11,7 +11,8 @@ import pytest
 
 from ingest.documents import Failure, Finished, Prepared
 from ingest.errors import BadRequest
-from ingest.sync import BATCH_DOCUMENTS, Item, Progress, SyncReport, apply, in_batches, plan
+from ingest.planning import plan
+from ingest.sync import BATCH_DOCUMENTS, Item, Progress, SyncReport, apply, in_batches
 from tests.ingest.ledger import Ledger, counts, ingest, prepared, write
 
 # titles of their own: that of a text without a heading is its file's name

@@ -41,7 +41,7 @@ def contents(store: Store) -> dict[int, Mapping[str, Any]]:
     for payload in points.values():
         for name in ("ingested_ns", "record"):
             payload.pop(name, None)
-    return points
+    return dict(points)
 
 
 class Crash(Exception):

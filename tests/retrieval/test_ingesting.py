@@ -17,7 +17,8 @@ from hypothesis import strategies as st
 
 from ingest.chunking import split
 from ingest.documents import Chunk, Document
-from ingest.sync import SyncReport, apply, plan
+from ingest.planning import plan
+from ingest.sync import SyncReport, apply
 from retrieval.edge_store import EdgeStore
 from retrieval.index import Index
 from tests.fakes import HashEmbedder
