@@ -50,8 +50,9 @@ def test_ingest_changes_only_what_changed(docs: Path, tmp_path: Path, embedder: 
         assert [(failure.uri, failure.reason) for failure in report.failures] == [
             ("empty.txt", "is empty")
         ]
-        assert [record.uri for record in kb.documents()] == [
-            "new.md", "notes.txt", "staff.md", "产品/手册.md",
+        assert [(record.uri, record.state) for record in kb.documents()] == [
+            ("empty.txt", "failed"), ("new.md", "ok"), ("notes.txt", "ok"), ("staff.md", "ok"),
+            ("产品/手册.md", "ok"),
         ]  # fmt: skip
         assert kb.ask(QUESTION).citations[0].uri == "staff.md"
         assert "Antwerp" in kb.ask("Where did the warehouse move?").text
