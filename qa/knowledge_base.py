@@ -24,6 +24,7 @@ from ingest.planning import plan as plan_against
 from ingest.sync import Item, Progress, SyncReport
 from ingest.taking import take
 from ingest.walking import Selection
+from ingest.workers import Limits
 from qa.chain import build_chain, call_model
 from qa.extractive import NAME as EXTRACTIVE
 from qa.extractive import answer_extractively
@@ -320,7 +321,13 @@ class KnowledgeBase:
         return report
 
     def _prepare(self, entries: Iterable[FileEntry]) -> Iterator[Item]:
-        return prepare(entries, self._split)
+        settings = self._settings
+        limits = Limits(
+            timeout=settings.parse_timeout,
+            memory_mb=settings.parse_memory_mb,
+            workers=settings.workers or os.cpu_count() or 1,
+        )
+        return prepare(entries, self._split, limits=limits)
 
     def _split(self, document: Document) -> list[Chunk]:
         return split(
