@@ -35,6 +35,7 @@ from qa.turn import Answer, Handler, Message, Plugin, Turn
 from retrieval.embedding import Embedder
 from retrieval.hits import Hit
 from retrieval.index import Explanation, Index
+from retrieval.reranking import Reranker, open_reranker
 
 MAX_QUESTION = 20_000  # characters
 
@@ -70,7 +71,8 @@ class KnowledgeBase:
         self._opened = opened
         self._embedder = opened.embedder
         self._settings = settings
-        self._index = Index(opened.store, opened.embedder)
+        self._reranker = _reranker(settings)
+        self._index = Index(opened.store, opened.embedder, reranker=self._reranker)
         self._ingesting = threading.Lock()
         self._handler = self._build(model, plugins)
 
@@ -245,6 +247,8 @@ class KnowledgeBase:
         self._opened.store.close()
         if not self._opened.lent:
             self._embedder.close()
+        if self._reranker is not None:
+            self._reranker.close()
 
     def __enter__(self) -> Self:
         return self
@@ -319,6 +323,18 @@ class KnowledgeBase:
                 environ=environ(),
             )
         )
+
+
+def _reranker(settings: Settings) -> Reranker | None:
+    if not settings.reranker:
+        return None
+    key = settings.reranker_api_key
+    return open_reranker(
+        settings.reranker,
+        url=settings.reranker_url,
+        api_key=key.get_secret_value() if key else "",
+        timeout=settings.timeout,
+    )
 
 
 def _layer(plugin: str | Plugin, layers: Mapping[str, Callable[[], Plugin]]) -> Plugin:

@@ -19,6 +19,7 @@ from retrieval.store import Point, Store
 from retrieval.terms import analyse
 
 FORMAT = 1
+HEADER_REPEATS = 2  # of title and headings among the terms, beside their place in the text
 PART = 500_000  # characters of canonical text in one point
 CHUNK_FIELDS = (
     "document_id", "uri", "title", "start", "end", "text", "heading", "page", "position",
@@ -63,9 +64,14 @@ def chunk_point(chunk: Chunk, document: Document, vector: Vectors) -> Point:
         "heading": list(chunk.heading),
         "media_type": document.media_type,
         "metadata": dict(document.metadata),
-        "terms": " ".join(analyse(chunk.embedded_text)),
+        "terms": " ".join(indexed_terms(chunk)),
     }
     return Point(point_id("chunk", chunk.document_id, chunk.position), payload, vector)
+
+
+def indexed_terms(chunk: Chunk) -> list[str]:
+    """The terms of a chunk for the lexical leg: a word of its title or headings counts thrice."""
+    return HEADER_REPEATS * analyse(chunk.header) + analyse(chunk.embedded_text)
 
 
 def renamed_chunk(point: Point, document: Document) -> Point:
