@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -15,14 +16,15 @@ from tests.contracts.reranker_contract import RerankerContract
 
 def build(folder: Path, labels: int) -> Path:
     """A BERT of two small layers with a classification head, saved in `folder`."""
-    from transformers import BertConfig, BertForSequenceClassification, BertTokenizerFast
+    import transformers
 
+    kinds: Any = transformers  # its names are made at run time
     words = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", "restart", "router", "how", "x", "."]
     (folder / "vocab.txt").write_text("\n".join(words), "utf-8")
-    tokenizer = BertTokenizerFast(vocab=dict(zip(words, range(len(words)), strict=True)))
+    tokenizer = kinds.BertTokenizerFast(vocab=dict(zip(words, range(len(words)), strict=True)))
     tokenizer.model_max_length = 32
     tokenizer.save_pretrained(folder)
-    config = BertConfig(
+    config = kinds.BertConfig(
         vocab_size=len(words),
         hidden_size=16,
         num_hidden_layers=2,
@@ -31,7 +33,7 @@ def build(folder: Path, labels: int) -> Path:
         max_position_embeddings=64,
         num_labels=labels,
     )
-    BertForSequenceClassification(config).save_pretrained(folder)
+    kinds.BertForSequenceClassification(config).save_pretrained(folder)
     return folder
 
 
