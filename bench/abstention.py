@@ -60,7 +60,8 @@ def measure(found: RetrievalSet) -> dict[str, Any]:
 def _near(found: RetrievalSet) -> tuple[list[float], list[float]]:
     """Evidence with and without the own passages, removed and put back question by question."""
     documents = {document.uri: document for document in found.documents}
-    with_own, without = [], []
+    with_own: list[float] = []
+    without: list[float] = []
     asked: dict[frozenset[str], list[str]] = {}
     for query in found.queries:
         own = frozenset(found.relevant[query["id"]].keys() & documents.keys())
