@@ -44,6 +44,7 @@ from retrieval.hits import Hit
 from retrieval.index import Explanation, Index
 from retrieval.inspecting import copies_in
 from retrieval.points import FORMAT, write_base
+from retrieval.reranking import Reranker, open_reranker
 
 MAX_QUESTION = 20_000  # characters
 
@@ -69,7 +70,8 @@ class KnowledgeBase:
         self._embedder = opened.embedder
         self._lent = opened.lent
         self._settings = settings
-        self._index = Index(opened.store, opened.embedder)
+        self._reranker = _reranker(settings)
+        self._index = Index(opened.store, opened.embedder, reranker=self._reranker)
         self._ingesting = threading.Lock()
         self._handler = self._build(model, plugins)
 
@@ -288,6 +290,8 @@ class KnowledgeBase:
         self._opened.store.close()
         if not self._lent:
             self._embedder.close()
+        if self._reranker is not None:
+            self._reranker.close()
 
     def __enter__(self) -> Self:
         return self
@@ -369,6 +373,18 @@ class KnowledgeBase:
                 environ=environ(),
             )
         )
+
+
+def _reranker(settings: Settings) -> Reranker | None:
+    if not settings.reranker:
+        return None
+    key = settings.reranker_api_key
+    return open_reranker(
+        settings.reranker,
+        url=settings.reranker_url,
+        api_key=key.get_secret_value() if key else "",
+        timeout=settings.timeout,
+    )
 
 
 def _layer(plugin: str | Plugin, layers: Mapping[str, Callable[[], Plugin]]) -> Plugin:

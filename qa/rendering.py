@@ -68,6 +68,8 @@ def answer_json(answer: Answer) -> dict[str, Any]:
 def explanation_json(found: Explanation) -> dict[str, Any]:
     """What `search --explain --json` adds to the hits."""
     return {
+        "evidence": round(found.evidence, 4),
+        "cut": dict(found.cut),
         "weights": {"dense": round(found.weight, 4), "lexical": round(1 - found.weight, 4)},
         "known_share": round(found.known_share, 4),
         "terms": {term: round(weight, 3) for term, weight in found.terms.items()},
@@ -93,10 +95,13 @@ def show_hits(hits: Sequence[Hit], *, legs: bool) -> None:
 def show_explanation(found: Explanation) -> None:
     """Print weights, terms and timings of a search."""
     print(
-        f"score = {found.weight:.2f} x dense + {1 - found.weight:.2f} x lexical / "
+        f"evidence {found.evidence:.2f}; "
+        f"strength = {found.weight:.2f} x dense + {1 - found.weight:.2f} x lexical / "
         f"{sum(found.terms.values()):.1f}; the embedder knows {found.known_share:.0%} of the query"
     )
     print("terms: " + ", ".join(f"{term} {weight:.1f}" for term, weight in found.terms.items()))
+    if found.cut:
+        print("cut: " + ", ".join(f"{count} ({reason})" for reason, count in found.cut.items()))
     print("timings: " + ", ".join(f"{k} {1000 * v:.1f} ms" for k, v in found.timings.items()))
 
 

@@ -77,6 +77,11 @@ class Settings(BaseSettings):
     watch_rescan: float = Field(
         300.0, gt=0, description="seconds between full looks at the folder with --watch"
     )
+    reranker: str | None = Field(
+        None, description="cross:NAME_OR_FOLDER, http:MODEL or tei; default: no second look at hits"
+    )
+    reranker_url: str | None = Field(None, description="address of the rerank call of http: or tei")
+    reranker_api_key: SecretStr | None = Field(None, description="key of that endpoint")
     model: str = Field(
         "extractive", description="extractive (no LLM), or PROVIDER:MODEL such as ollama:qwen3"
     )
@@ -92,7 +97,7 @@ class Settings(BaseSettings):
     top_k: int = Field(8, ge=1, le=100, description="passages that an answer may rest on")
     prompt_tokens: int = Field(3000, ge=100, description="budget for the sources in the prompt")
     min_score: float = Field(
-        0.4, ge=0, le=1, description="best passage below this: the documents do not answer"
+        0.22, ge=0, le=1, description="evidence below this: the documents do not answer"
     )
     plugins: Annotated[list[str], NoDecode] = Field(
         list(DEFAULT_PLUGINS),

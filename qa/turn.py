@@ -45,7 +45,8 @@ class Citation:
 class Turn:
     """A question on its way to the model and the answer on its way back.
 
-    `timings` are seconds per stage; `usage` counts tokens as the model reports them.
+    `timings` are seconds per stage; `usage` counts tokens as the model reports them. `evidence` is
+    the probability that the base answers the question, None where no search said so.
     """
 
     question: str
@@ -62,6 +63,7 @@ class Turn:
     usage: Mapping[str, int] = field(default_factory=dict)
     timings: Mapping[str, float] = field(default_factory=dict)
     on_token: Callable[[str], None] | None = None
+    evidence: float | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,7 +10,7 @@ import json
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import PurePosixPath
 from typing import TypeVar
 
@@ -18,7 +18,20 @@ from ingest.documents import Chunk, Document, FileEntry, Prepared, Record
 from ingest.errors import BadRequest, StorageError
 from retrieval.copies import fold
 from retrieval.embedding import Embedder
-from retrieval.fusion import CANDIDATES, Fused, dense_weight, fuse, idf
+from retrieval.fusion import (
+    CANDIDATES,
+    EVIDENCE,
+    NEGLIGIBLE,
+    REFINED,
+    Fused,
+    covered_share,
+    dense_weight,
+    evidence,
+    fuse,
+    idf,
+    probability,
+    refine,
+)
 from retrieval.hits import Hit
 from retrieval.points import (
     CHUNK_FIELDS,
@@ -29,6 +42,7 @@ from retrieval.points import (
     content_points,
     document_of,
     file_fields,
+    indexed_terms,
     ledger,
     noted_row,
     packed,
@@ -37,12 +51,14 @@ from retrieval.points import (
     row_point,
     unpacked,
 )
+from retrieval.reranking import RERANKED, Reranker, rerank
 from retrieval.reuse import embed_unknown, known_vectors
 from retrieval.store import Payload, Point, Store, Where
-from retrieval.terms import analyse_query
+from retrieval.terms import EXACT, analyse_query
 from retrieval.widening import around, section_around
 
 _ALL = ""  # key of the number of all passages; no term is empty
+EVIDENT = 3  # hits whose words count as evidence
 SPARE = 10  # candidates beyond 2k, since in a replaced document each passage may be there twice
 MAX_K = 1000
 ATTEMPTS = 3  # to read what a writer is replacing at the moment
@@ -57,7 +73,8 @@ Read = TypeVar("Read")
 class Explanation:
     """A search with its reasons: `weight` of the dense leg, `terms` with their idf, `timings` in s.
 
-    `evidence` is the score of the best hit: how well the base covers the question, 0..1.
+    `evidence` is the probability that the base answers the question, 0..1; it does not depend on
+    `k`. `cut` says how many candidates are not among the hits, and why.
     """
 
     hits: tuple[Hit, ...]
@@ -65,22 +82,25 @@ class Explanation:
     known_share: float
     terms: Mapping[str, float]
     timings: Mapping[str, float]
-
-    @property
-    def evidence(self) -> float:
-        """Score of the best hit, 0 without one."""
-        return self.hits[0].score if self.hits else 0.0
+    evidence: float = 0.0
+    cut: Mapping[str, int] = field(default_factory=dict)
 
 
 class Index:
     """The documents of one knowledge base. Reads from any thread; writes one at a time."""
 
     def __init__(
-        self, store: Store, embedder: Embedder, *, clock: Callable[[], int] = time.time_ns
+        self,
+        store: Store,
+        embedder: Embedder,
+        *,
+        reranker: Reranker | None = None,
+        clock: Callable[[], int] = time.time_ns,
     ) -> None:
         """`clock` gives the time that rows of the ledger carry, in ns."""
         self._store = store
         self._embedder = embedder
+        self._reranker = reranker
         self._clock = clock
         self._writing = threading.RLock()
         self._frequencies: dict[str, int] = {}  # passages that hold a term, since the last write
@@ -103,22 +123,59 @@ class Index:
         terms = analyse_query(query)
         limit = max(CANDIDATES, 2 * k)
         weight = dense_weight(known)
+        wanted = max(k, RERANKED) if self._reranker else k
 
-        def attempt() -> tuple[list[Hit], dict[str, float]]:
+        def attempt() -> Explanation:
             dense, lexical = self._store.search(
                 vector, " ".join(terms), limit=limit, where=condition
             )
             clock.lap("search")
             weights = self.term_weights(terms)
             total = sum(weights.values())
-            fused = fuse(dense, lexical, weight=weight, total_idf=total, keep=2 * k + SPARE)
+            fused = fuse(dense, lexical, weight=weight, total_idf=total)
+            if weight > NEGLIGIBLE:
+                first = [item.id for item in fused[:REFINED]]
+                vectors = {
+                    id_: point.vector
+                    for id_, point in self._store.read(first, fields=["uri"], vectors=True).items()
+                    if point.vector is not None
+                }
+                fused = refine(fused, vector, vectors, weight=weight, total_idf=total)
             clock.lap("fuse")
-            hits = self._current_hits(fused, k)
+            hits, outdated = self._current_hits(fused, max(wanted, EVIDENT))
+            stems = {term: w for term, w in weights.items() if not term.startswith(EXACT)}
+            found = evidence(
+                known_share=known,
+                cosine=max(0.0, dense[0].score) if dense else 0.0,
+                lexical=lexical[0].score / total if lexical else 0.0,
+                covered=max(
+                    (covered_share(stems, set(indexed_terms(hit.chunk))) for hit in hits[:EVIDENT]),
+                    default=0.0,
+                ),
+                weights=EVIDENCE,
+            )
             clock.lap("read")
-            return hits, weights
+            cut = {
+                "older version": outdated,
+                "beyond k": len(fused) - outdated - len(hits[:wanted]),
+            }
+            return Explanation(
+                tuple(hits[:wanted]),
+                weight if total > 0 else 1.0,
+                known,
+                weights,
+                clock.laps,
+                found if hits else 0.0,
+                {reason: count for reason, count in cut.items() if count > 0},
+            )
 
-        hits, weights = self._undisturbed(attempt)
-        return Explanation(tuple(hits), weight, known, weights, clock.laps)
+        found = self._undisturbed(attempt)
+        if self._reranker is None:
+            return found
+        hits = rerank(self._reranker, query, found.hits, k)
+        clock.lap("rerank")
+        beyond = found.cut.get("beyond k", 0) + len(found.hits) - len(hits)
+        return replace(found, hits=tuple(hits), cut={**found.cut, "beyond k": beyond})
 
     def term_weights(self, terms: Sequence[str]) -> dict[str, float]:
         """Weight of each term over the passages of this base, see `retrieval.fusion.idf`."""
@@ -255,11 +312,13 @@ class Index:
         with self._writing:
             return attempt()
 
-    def _current_hits(self, fused: Sequence[Fused], k: int) -> list[Hit]:
-        """The first `k` candidates whose version is the one in the ledger."""
+    def _current_hits(self, fused: Sequence[Fused], k: int) -> tuple[list[Hit], int]:
+        """The first `k` candidates whose version is the one in the ledger, and how many were of
+        another."""
         hits: list[Hit] = []
+        outdated = 0
         current: dict[str, str] = {}  # asked once for each uri: an answer is of one version
-        for candidates in (fused[:k], fused[k:]):
+        for candidates in (fused[:k], fused[k : 2 * k + SPARE]):
             points = self._store.read([item.id for item in candidates], fields=CHUNK_FIELDS)
             uris = {point.payload["uri"] for point in points.values()} - current.keys()
             rows = self._store.read([row_id(uri) for uri in uris], fields=["document_id"])
@@ -269,11 +328,13 @@ class Index:
             for item in candidates:
                 point = points.get(item.id)
                 if point and point.payload["document_id"] == current[point.payload["uri"]]:
-                    hits.append(Hit(chunk_of(point), min(1.0, item.score), item.legs))
+                    hits.append(Hit(chunk_of(point), probability(item.score), item.legs))
+                else:
+                    outdated += 1
             hits = fold(hits)
             if len(hits) >= k:  # else some were copies, or of a version that is going
                 break
-        return hits[:k]
+        return hits[:k], outdated
 
     def _row_and_parts(self, uri: str) -> tuple[Payload | None, list[Payload]]:
         """The ledger row of a document and the parts of its text; no parts if one is missing."""

@@ -23,6 +23,7 @@ from retrieval.store import Payload, Point, Store
 from retrieval.terms import analyse
 
 FORMAT = 2  # 1: no rows of failures and members; read with defaults, raised by the next ingest
+HEADER_REPEATS = 2  # of title and headings among the terms, beside their place in the text
 PART = 500_000  # characters of canonical text in one point
 CHUNK_FIELDS = (
     "document_id", "uri", "title", "start", "end", "text", "heading", "page", "position",
@@ -76,9 +77,14 @@ def chunk_point(chunk: Chunk, document: Document, vector: Vectors) -> Point:
         "omitted": [list(span) for span in chunk.omitted],
         "media_type": document.media_type,
         "metadata": dict(document.metadata),
-        "terms": " ".join(analyse(chunk.embedded_text)),
+        "terms": " ".join(indexed_terms(chunk)),
     }
     return Point(chunk_id(chunk.document_id, chunk.position), payload, vector)
+
+
+def indexed_terms(chunk: Chunk) -> list[str]:
+    """The terms of a chunk for the lexical leg: a word of its title or headings counts thrice."""
+    return HEADER_REPEATS * analyse(chunk.header) + analyse(chunk.embedded_text)
 
 
 def renamed_chunk(point: Point, document: Document) -> Point:
@@ -96,7 +102,7 @@ def renamed_chunk(point: Point, document: Document) -> Point:
         "title": chunk.title,
     }
     if chunk.title != point.payload["title"]:
-        payload["terms"] = " ".join(analyse(chunk.embedded_text))
+        payload["terms"] = " ".join(indexed_terms(chunk))
     return Point(chunk_id(chunk.document_id, chunk.position), payload, point.vector)
 
 

@@ -5,10 +5,13 @@ local engine (which knows only plain words), see neither parts of identifiers no
 Chinese words across their segmenter's cuts. So a text is analysed here and stored as terms between
 blanks, and every engine indexes the same words.
 
-- Latin and other spaced scripts: NFKC, lower case, English stop words out, Snowball stem.
+- Latin and other spaced scripts: NFKC, lower case, English stop words out, Snowball stem; beside
+  the stem the word itself, marked with `EXACT`: a passage that says "running" fits a question about
+  running better than one that says "run".
 - Identifiers whole and in parts: `ERR_CONN-1042` -> errconn1042 err conn 1042; `parseUrl` ->
   parseurl pars url.
-- Chinese, Japanese kana, Korean: single characters and pairs (bigrams).
+- Chinese, Japanese kana, Korean: single characters and pairs (bigrams), traditional characters as
+  their simplified ones.
 """
 
 from __future__ import annotations
@@ -16,7 +19,9 @@ from __future__ import annotations
 import re
 import threading
 import unicodedata
-from functools import lru_cache
+from collections.abc import Iterator
+from functools import cache, lru_cache
+from typing import Any
 
 import Stemmer
 
@@ -25,6 +30,8 @@ _RUN = re.compile(rf"[{CJK}]+|[^\W_{CJK}]+(?:[_\-.][^\W_{CJK}]+)*")
 _PART = re.compile(r"[^\W_]+")
 _CAMEL = re.compile(r"[A-Z]+(?=[A-Z][a-z])|[A-Z]?[^\W\d_A-Z]+|[A-Z]+|\d+")
 _IS_CJK = re.compile(rf"[{CJK}]")
+
+EXACT = "ǃ"  # U+01C3, a letter for every tokenizer and in no word of the languages indexed here
 
 # The function words of English, articles to auxiliaries; question words among them, since a
 # passage that answers "how many" says a number and not "how many".
@@ -177,6 +184,7 @@ def analyse(text: str) -> list[str]:
     for match in _RUN.finditer(unicodedata.normalize("NFKC", text)):
         run = match.group()
         if _IS_CJK.match(run):
+            run = run.translate(_SIMPLIFIED)
             terms.extend(run)
             terms.extend(run[i : i + 2] for i in range(len(run) - 1))
         else:
@@ -202,6 +210,35 @@ def _word_terms(word: str) -> tuple[str, ...]:
     return tuple(terms)
 
 
-def _stems(words: list[str]) -> list[str]:
-    with _stemmer_lock:
-        return [_stemmer.stemWord(word) for word in words if word not in STOP_WORDS]
+def _stems(words: list[str]) -> Iterator[str]:
+    """Stem and exact form of each word that is no stop word."""
+    for word in words:
+        if word not in STOP_WORDS:
+            with _stemmer_lock:
+                stem = _stemmer.stemWord(word)
+            yield stem
+            yield EXACT + word
+
+
+class _Simplified(dict[int, str]):
+    """Code point -> simplified character, for `str.translate`; filled as characters occur.
+
+    Character by character: a word's simplification may depend on the words around it, and a
+    question has others around it than the passage.
+    """
+
+    def __missing__(self, code: int) -> str:
+        character = chr(code)
+        found: str = _converter().convert(character)
+        self[code] = found
+        return found
+
+
+@cache
+def _converter() -> Any:
+    from opencc import OpenCC  # opens a dictionary file: .1 s, for who has Chinese to read
+
+    return OpenCC("t2s")
+
+
+_SIMPLIFIED = _Simplified()

@@ -15,10 +15,14 @@ def refuse(turn: Turn) -> Turn:
 
 
 def require_evidence(*, min_score: float) -> Plugin:
-    """A plugin that refuses when the best hit scores below `min_score`; the hits stay."""
+    """A plugin that refuses when the evidence is below `min_score`; the hits stay.
+
+    Without a figure (the hits came from elsewhere) the best hit's score stands for it.
+    """
 
     def plugin(turn: Turn, call_next: Handler) -> Turn:
-        if turn.hits and turn.hits[0].score >= min_score:
+        best = turn.hits[0].score if turn.hits else 0.0
+        if turn.hits and (best if turn.evidence is None else turn.evidence) >= min_score:
             return call_next(turn)
         turn = refuse(turn)
         if turn.on_token:

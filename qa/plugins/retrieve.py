@@ -9,11 +9,11 @@ from retrieval.index import Index
 
 
 def retrieve(index: Index, *, k: int) -> Plugin:
-    """A plugin that fills `turn.hits` with the `k` best passages for `turn.query`."""
+    """A plugin that fills `turn.hits` (the `k` best passages) and `turn.evidence`."""
 
     def plugin(turn: Turn, call_next: Handler) -> Turn:
         found = index.explain(turn.query or turn.question, k, where=turn.filters)
         timings = {**turn.timings, **found.timings}
-        return call_next(replace(turn, hits=found.hits, timings=timings))
+        return call_next(replace(turn, hits=found.hits, evidence=found.evidence, timings=timings))
 
     return plugin

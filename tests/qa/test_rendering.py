@@ -45,7 +45,8 @@ def test_json_of_an_answer(kb: KnowledgeBase) -> None:
 
 def test_json_of_an_explanation(kb: KnowledgeBase) -> None:
     reasons = explanation_json(kb.explain(QUESTION))
-    assert list(reasons) == ["weights", "known_share", "terms", "timings"]
+    names = ["evidence", "cut", "weights", "known_share", "terms", "timings"]
+    assert list(reasons) == names
     assert sum(reasons["weights"].values()) == pytest.approx(1)
 
 

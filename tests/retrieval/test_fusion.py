@@ -2,11 +2,26 @@ from __future__ import annotations
 
 import math
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from retrieval.fusion import DENSE_WEIGHT, UNSEEN, UNSEEN_NUMBER, dense_weight, fuse, idf
+from retrieval.fusion import (
+    DENSE_WEIGHT,
+    EVIDENCE,
+    FEEDBACK_WEIGHT,
+    MISSED,
+    UNSEEN,
+    UNSEEN_NUMBER,
+    covered_share,
+    dense_weight,
+    evidence,
+    fuse,
+    idf,
+    probability,
+    refine,
+)
 from retrieval.hits import Leg
 from retrieval.store import Scored
 
@@ -35,7 +50,8 @@ def test_the_score_is_the_weighted_mean_of_cosine_and_coverage() -> None:
         total_idf=12.0,
     )
     assert [item.id for item in fused] == [3, 2, 1]
-    assert [item.score for item in fused] == pytest.approx([0.5625, 0.5, 0.2])
+    expected = [0.5625 + 0.25 * MISSED * 0.5, 0.5, 0.2]
+    assert [item.score for item in fused] == pytest.approx(expected)
     assert [item.legs for item in fused] == [
         {"lexical": Leg(1, 9.0)},
         {"dense": Leg(2, 0.5), "lexical": Leg(2, 6.0)},
@@ -55,19 +71,25 @@ def test_scores_of_normalised_legs_lie_within_0_and_1(
 
 
 @given(dense=LEG, lexical=LEG, weight=WEIGHT, name=st.integers(1, 8), more=UNIT)
-def test_more_in_either_leg_is_never_less_in_sum(
+def test_more_words_are_never_less_in_sum(
     dense: dict[int, float], lexical: dict[int, float], weight: float, name: int, more: float
 ) -> None:
     before = scores_of(dense, lexical, weight)
-    for legs in (
-        (dense | {name: dense.get(name, 0.0) + more}, lexical),
-        (dense, lexical | {name: lexical.get(name, 0.0) + more}),
-    ):
-        after = scores_of(*legs, weight)
-        assert after[name] >= before.get(name, 0.0) - 1e-12
-        assert {i: s for i, s in after.items() if i != name} == {
-            i: s for i, s in before.items() if i != name
-        }
+    after = scores_of(dense, lexical | {name: lexical.get(name, 0.0) + more}, weight)
+    assert after[name] >= before.get(name, 0.0) - 1e-12
+    assert {i: s for i, s in after.items() if i != name} == {
+        i: s for i, s in before.items() if i != name
+    }
+
+
+@given(dense=LEG, lexical=LEG, weight=WEIGHT)
+def test_what_the_dense_leg_left_out_counts_less_than_what_it_listed(
+    dense: dict[int, float], lexical: dict[int, float], weight: float
+) -> None:
+    alone = scores_of(dense, {}, weight, total=1.0)
+    for id_, score in scores_of(dense, lexical, weight).items():
+        if id_ not in dense and dense:
+            assert score - (1 - weight) * lexical[id_] <= min(alone.values()) + 1e-12
 
 
 @given(dense=LEG, weight=WEIGHT)
@@ -127,3 +149,72 @@ def test_idf_is_positive_whatever_an_engine_estimates(documents: int, frequency:
 def test_rarer_terms_weigh_more(documents: int, frequency: int) -> None:
     if frequency < documents:
         assert idf("term", documents, frequency) > idf("term", documents, frequency + 1)
+
+
+def unit(*numbers: float) -> np.ndarray:
+    vector = np.array(numbers, np.float32)
+    return vector / np.linalg.norm(vector)
+
+
+VECTORS = st.lists(
+    st.tuples(st.floats(-1, 1), st.floats(0.1, 1)).map(lambda pair: unit(*pair)), max_size=8
+)
+
+
+def test_what_the_first_hits_say_moves_the_question() -> None:
+    vectors = {1: unit(1, 0.2), 2: unit(1, 0.4), 3: unit(1, -0.5), 4: unit(1, 0.6)}
+    question = unit(1, 0)
+    dense = ranked({id_: float(vector @ question) for id_, vector in vectors.items()})
+    fused = fuse(dense, [], weight=1.0, total_idf=0.0)
+    assert [item.id for item in fused] == [1, 2, 3, 4]
+    again = refine(fused, question, vectors, weight=1.0, total_idf=0.0)
+    assert [item.id for item in again] == [1, 2, 4, 3]
+    moved = question + FEEDBACK_WEIGHT * (vectors[1] + vectors[2]) / 2
+    assert again[0].score == pytest.approx(float(vectors[1] @ moved / np.linalg.norm(moved)))
+    assert again[0].legs == fused[0].legs
+
+
+@given(vectors=VECTORS, lexical=LEG, weight=WEIGHT, seen=st.sets(st.integers(1, 8)))
+def test_a_second_look_keeps_the_candidates_and_an_order(
+    vectors: list[np.ndarray], lexical: dict[int, float], weight: float, seen: set[int]
+) -> None:
+    question = unit(1, 1)
+    known = dict(enumerate(vectors, 1))
+    dense = ranked({id_: float(vector @ question) for id_, vector in known.items()})
+    fused = fuse(dense, ranked(lexical), weight=weight, total_idf=1.0)
+    looked_at = {id_: known[id_] for id_ in seen & known.keys()}
+    again = refine(fused, question, looked_at, weight=weight, total_idf=1.0)
+    assert sorted(item.id for item in again) == sorted(item.id for item in fused)
+    scores = [item.score for item in again]
+    assert scores == sorted(scores, reverse=True)
+    assert looked_at or again == fused
+
+
+@given(first=st.floats(-1, 3), second=st.floats(-1, 3))
+def test_a_score_is_a_probability_that_grows_with_strength(first: float, second: float) -> None:
+    scores = probability(first), probability(second)
+    assert all(0.0 < score < 1.0 for score in scores)
+    assert (first <= second) or scores[0] >= scores[1]
+
+
+@given(known=UNIT, cosine=UNIT, lexical=UNIT, covered=UNIT, more=UNIT)
+def test_evidence_is_a_probability_that_grows_with_each_sign(
+    known: float, cosine: float, lexical: float, covered: float, more: float
+) -> None:
+    def found(cosine: float, lexical: float, covered: float) -> float:
+        return evidence(
+            known_share=known, cosine=cosine, lexical=lexical, covered=covered, weights=EVIDENCE
+        )
+
+    least = found(cosine, lexical, covered)
+    assert 0.0 < least < 1.0
+    assert least <= found(cosine + more, lexical, covered)
+    assert least <= found(cosine, lexical + more, covered)
+    assert least <= found(cosine, lexical, covered + more)
+
+
+def test_a_missing_rare_word_weighs_more_than_a_common_one() -> None:
+    terms = {"rare": 4.0, "common": 1.0}
+    assert covered_share(terms, {"common"}) == pytest.approx(1 / 17)
+    assert covered_share(terms, {"rare", "common", "more"}) == 1.0
+    assert covered_share({}, {"rare"}) == 0.0

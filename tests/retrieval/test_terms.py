@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from retrieval.terms import STOP_WORDS, _word_terms, analyse, analyse_query
+from retrieval.terms import EXACT, STOP_WORDS, _word_terms, analyse, analyse_query
 
 
 @pytest.mark.parametrize(
@@ -38,7 +38,37 @@ from retrieval.terms import STOP_WORDS, _word_terms, analyse, analyse_query
     ],
 )
 def test_terms(text: str, terms: list[str]) -> None:
+    assert [term for term in analyse(text) if not term.startswith(EXACT)] == terms
+
+
+@pytest.mark.parametrize(
+    ("text", "terms"),
+    [
+        ("The houses were running", ["hous", f"{EXACT}houses", "run", f"{EXACT}running"]),
+        (
+            "parseUrl",
+            ["parseurl", f"{EXACT}parseurl", "pars", f"{EXACT}parse", "url", f"{EXACT}url"],
+        ),
+        ("年假 the", ["年", "假", "年假"]),
+    ],
+)
+def test_each_stem_is_followed_by_the_word_itself(text: str, terms: list[str]) -> None:
     assert analyse(text) == terms
+
+
+@pytest.mark.parametrize(
+    ("traditional", "simplified"),
+    [
+        ("臺灣年假", "台湾年假"),
+        ("請問電腦的價格是多少", "请问电脑的价格是多少"),
+        ("カタ 한국", "カタ 한국"),
+    ],
+)
+def test_traditional_and_simplified_characters_are_the_same(
+    traditional: str, simplified: str
+) -> None:
+    assert analyse(traditional) == analyse(simplified)
+    assert analyse_query(traditional) == analyse_query(simplified)
 
 
 @pytest.mark.parametrize("word", sorted(STOP_WORDS))
@@ -59,7 +89,7 @@ def test_stop_words_are_no_terms(word: str) -> None:
     ],
 )
 def test_terms_of_questions(query: str, terms: list[str]) -> None:
-    assert analyse_query(query) == terms
+    assert [term for term in analyse_query(query) if not term.startswith(EXACT)] == terms
 
 
 @pytest.mark.parametrize(
