@@ -14,7 +14,7 @@ from qa.turn import Handler, Turn
 from retrieval.embedding import Embedder
 from retrieval.hits import Hit
 from retrieval.index import Index
-from retrieval.terms import CJK, analyse, analyse_query
+from retrieval.terms import CJK, analyse, analyse_query, stems
 
 NAME = "extractive"
 PASSAGES = 5  # the right passage is among the first five for .997 of the questions (FACTS)
@@ -87,7 +87,7 @@ def rank(question: str, hits: Sequence[Hit], index: Index, embedder: Embedder) -
     texts = [hit.text[start:end] for hit, start, end in spans]
     known = embedder.known_share(question) ** 2
     cosines = embedder.embed(texts) @ embedder.embed_query(question)
-    weights = index.term_weights(analyse_query(question))
+    weights = index.term_weights(stems(analyse_query(question)))
     bonus = NUMBER_BONUS if _ASKS_NUMBER.search(question) else 0.0
     candidates = [
         Candidate(

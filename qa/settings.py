@@ -97,7 +97,7 @@ class Settings(BaseSettings):
     top_k: int = Field(8, ge=1, le=100, description="passages that an answer may rest on")
     prompt_tokens: int = Field(3000, ge=100, description="budget for the sources in the prompt")
     min_score: float = Field(
-        0.22, ge=0, le=1, description="evidence below this: the documents do not answer"
+        0.2, ge=0, le=1, description="evidence below this: the documents do not answer"
     )
     plugins: Annotated[list[str], NoDecode] = Field(
         list(DEFAULT_PLUGINS),

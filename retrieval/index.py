@@ -54,7 +54,7 @@ from retrieval.points import (
 from retrieval.reranking import RERANKED, Reranker, rerank
 from retrieval.reuse import embed_unknown, known_vectors
 from retrieval.store import Payload, Point, Store, Where
-from retrieval.terms import EXACT, analyse_query
+from retrieval.terms import analyse_query, stems
 from retrieval.widening import around, section_around
 
 _ALL = ""  # key of the number of all passages; no term is empty
@@ -143,13 +143,13 @@ class Index:
                 fused = refine(fused, vector, vectors, weight=weight, total_idf=total)
             clock.lap("fuse")
             hits, outdated = self._current_hits(fused, max(wanted, EVIDENT))
-            stems = {term: w for term, w in weights.items() if not term.startswith(EXACT)}
+            meant = {term: weights[term] for term in stems(weights)}
             found = evidence(
                 known_share=known,
                 cosine=max(0.0, dense[0].score) if dense else 0.0,
                 lexical=lexical[0].score / total if lexical else 0.0,
                 covered=max(
-                    (covered_share(stems, set(indexed_terms(hit.chunk))) for hit in hits[:EVIDENT]),
+                    (covered_share(meant, set(indexed_terms(hit.chunk))) for hit in hits[:EVIDENT]),
                     default=0.0,
                 ),
                 weights=EVIDENCE,

@@ -19,7 +19,7 @@ from __future__ import annotations
 import re
 import threading
 import unicodedata
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from functools import cache, lru_cache
 from typing import Any
 
@@ -196,6 +196,11 @@ def analyse_query(text: str) -> list[str]:
     """Terms of a question, each once: those of `analyse` without Chinese question words."""
     terms = analyse(_QUESTION_WORDS.sub(" ", text)) or analyse(text)
     return list(dict.fromkeys(terms))
+
+
+def stems(terms: Iterable[str]) -> list[str]:
+    """`terms` less the exact forms that stand beside stems: what words mean, each said once."""
+    return [term for term in terms if not term.startswith(EXACT)]
 
 
 @lru_cache(maxsize=100_000)

@@ -13,7 +13,7 @@ from qa.plugins.require_evidence import refuse
 from qa.sentences import sentences
 from qa.turn import Citation, Handler, Plugin, Turn
 from retrieval.hits import Hit
-from retrieval.terms import analyse
+from retrieval.terms import analyse, stems
 
 FindDocument = Callable[[str], Document | None]
 _STATEMENT_END = re.compile(r"[。！？!?\n]|\.\s")
@@ -62,10 +62,10 @@ def _with_citations(turn: Turn, marks: MarkFilter) -> Turn:
 
 def cite(number: int, hit: Hit, statement: str) -> Citation:
     """The sentence of `hit` that shares most terms with `statement`, as a citation."""
-    wanted = set(analyse(statement))
+    wanted = set(stems(analyse(statement)))
 
     def shared(span: tuple[int, int]) -> float:
-        terms = set(analyse(hit.text[slice(*span)]))
+        terms = set(stems(analyse(hit.text[slice(*span)])))
         return float(len(terms & wanted) / (1 + len(terms)) ** 0.5)
 
     spans = sentences(hit.text) or [(0, len(hit.text))]

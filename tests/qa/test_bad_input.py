@@ -74,7 +74,6 @@ BAD_FILES = {
     "locked.pdf": (pdf([["Secret."]], encrypted=True), "password"),
     "broken.docx": (b"PK\x03\x04 broken", "damaged"),
     "cut.docx": (word_document()[:2000], "damaged"),
-    "page.docx": (b"just text", ""),
 }
 
 
@@ -89,7 +88,7 @@ def test_files_that_cannot_be_read(kbqa: Kbqa, docs: Path, base_folder: Path) ->
     for name, (_, word) in BAD_FILES.items():
         assert word in failures[name]
         assert "\n" not in failures[name]
-        assert f"failed: {name}: {failures[name]}\n" in done.err
+        assert f"failed: {name}: {failures[name]}" in done.err
     assert "Traceback" not in done.err
     still_answers(kbqa, base_folder)
 

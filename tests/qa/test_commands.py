@@ -106,7 +106,7 @@ def test_show_prints_what_was_extracted(kbqa: Kbqa, broken: Path) -> None:
     assert "900 degrees" not in page.out
     shown = kbqa("show", "furnace.pdf", "--kb", broken, "--json").json
     assert [item["number"] for item in shown["pages"]] == [1, 2]
-    assert shown["text"][shown["pages"][1]["start"] :].startswith("Alarms")
+    assert shown["text"][shown["pages"][1]["start"] :].startswith("# Alarms")
     is_one_clear_line(kbqa("show", "furnace.pdf", "--page", "9", "--kb", broken), 2, "pages 1 to 2")
     is_one_clear_line(kbqa("show", "broken.pdf", "--kb", broken), 2, "could not be read")
     is_one_clear_line(kbqa("show", "nope.pdf", "--kb", broken), 2, "no document 'nope.pdf'")

@@ -13,7 +13,7 @@ VALUES: dict[str, tuple[Any, str, str, Any]] = {
     "kb": ("from-flag", "from-env", '"from-file"', "default"),
     "model": ("ollama:a", "ollama:b", '"ollama:c"', "extractive"),
     "top_k": (3, "4", "5", 8),
-    "min_score": (0.1, "0.2", "0.3", 0.22),
+    "min_score": (0.1, "0.2", "0.3", 0.2),
     "qdrant_grpc": (True, "true", "true", False),
     "plugins": (["trace"], "retrieve,trace", '["trace", "retrieve"]', list(DEFAULT_PLUGINS)),
 }
