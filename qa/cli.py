@@ -27,6 +27,8 @@ from ingest.errors import (
 )
 from ingest.sync import SyncReport
 from qa.settings import Settings, load_settings, sources
+from retrieval.conditions import Condition
+from retrieval.filters import from_options
 
 FAILED, BAD_REQUEST, PARTLY_DONE, INTERRUPTED = 1, 2, 8, 130
 EXIT_CODES: dict[type[KbqaError], int] = {
@@ -67,7 +69,9 @@ EmbedderOption = Annotated[
 ]
 Filter = Annotated[
     list[str] | None,
-    typer.Option("--filter", help="FIELD=VALUE on uri, title, media_type, page, metadata.NAME."),
+    typer.Option(
+        "--filter", help="Such as 'path:handbook/** type:(pdf,docx) lang:zh date>=2024-01'."
+    ),
 ]
 
 
@@ -312,16 +316,8 @@ def _utf8(argument: str) -> str:
     return os.fsencode(argument).decode("utf-8", "replace")
 
 
-def _filters(options: list[str] | None) -> dict[str, Any] | None:
-    """`FIELD=VALUE` options; one field given twice takes either value."""
-    filters: dict[str, Any] = {}
-    for option in options or []:
-        name, equals, value = _utf8(option).partition("=")
-        if not equals or not name or not value:
-            raise BadRequest(f"--filter {option}: write FIELD=VALUE, for example uri=handbook.md")
-        parsed = int(value) if name == "page" and value.isdecimal() else value
-        filters.setdefault(name, []).append(parsed)
-    return filters or None
+def _filters(options: list[str] | None) -> Condition | None:
+    return from_options([_utf8(option) for option in options or []])
 
 
 def _shown(value: Any) -> Any:

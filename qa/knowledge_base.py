@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self
+from typing import Self
 
 from ingest import sync
 from ingest.chunking import split
@@ -33,6 +33,7 @@ from qa.plugins.trace import trace
 from qa.settings import Settings, environ, load_settings
 from qa.turn import Answer, Handler, Message, Plugin, Turn
 from retrieval.embedding import Embedder
+from retrieval.filters import Filters
 from retrieval.hits import Hit
 from retrieval.index import Explanation, Index
 
@@ -176,16 +177,13 @@ class KnowledgeBase:
 
     # --- ask ---
 
-    def search(
-        self, query: str, k: int = 10, filters: Mapping[str, Any] | None = None
-    ) -> list[Hit]:
-        """The `k` best passages. `filters`: uri, title, media_type, page or metadata.NAME -> value
-        (or list of values). Raises BadRequest for an empty query, a bad `k`, an unknown field."""
+    def search(self, query: str, k: int = 10, filters: Filters | None = None) -> list[Hit]:
+        """The `k` best passages. `filters`: a text such as `type:pdf date>=2024`, or uri, title,
+        media_type, page, metadata.NAME ... -> value or list of values; see `retrieval.filters`.
+        Raises BadRequest for an empty query or a bad `k`, FilterError for a bad filter."""
         return self._index.search(query, k, where=filters)
 
-    def explain(
-        self, query: str, k: int = 10, filters: Mapping[str, Any] | None = None
-    ) -> Explanation:
+    def explain(self, query: str, k: int = 10, filters: Filters | None = None) -> Explanation:
         """As `search`, with the weights and timings that led to the hits."""
         return self._index.explain(query, k, where=filters)
 
@@ -195,7 +193,7 @@ class KnowledgeBase:
         on_token: Callable[[str], None] | None = None,
         *,
         history: Sequence[Message] = (),
-        filters: Mapping[str, Any] | None = None,
+        filters: Filters | None = None,
     ) -> Answer:
         """Answer a question from the documents, with citations, or say that they do not answer it.
 

@@ -27,9 +27,21 @@ from filelock import FileLock, Timeout
 
 from ingest.errors import BadRequest, KbqaError, Locked, StorageError
 from retrieval.batching import batches
+from retrieval.conditions import And, Between, Compare, Match, Not, Or, Prefix, Where
 from retrieval.embedding import Vectors
 from retrieval.gate import Gate
-from retrieval.store import BM25_B, BM25_K, KEYWORD_FIELDS, TERMS, VECTOR, Point, Scored, Where
+from retrieval.store import (
+    BM25_B,
+    BM25_K,
+    DATE_FIELDS,
+    INTEGER_FIELDS,
+    KEYWORD_FIELDS,
+    PREFIX_FIELDS,
+    TERMS,
+    VECTOR,
+    Point,
+    Scored,
+)
 
 SCAN_PAGE = 1000
 # An unindexed segment rebuilds its text index at every load (90 ms per 1,000 chunks), an indexed
@@ -210,7 +222,9 @@ class EdgeStore:
             self._require_space()
             _create(shard, dimension)
         with _mapped(self._folder, loading=True):
-            return _load(shard)
+            engine = _load(shard)
+            _index_fields(engine)
+            return engine
 
     @contextlib.contextmanager
     def _engine(self) -> Iterator[Any]:
@@ -246,6 +260,40 @@ def _load(shard: Path) -> Any:
     return EdgeShard.load(str(shard))
 
 
+def _index_fields(engine: Any) -> None:
+    """Make the payload indexes that are not there yet: all, or those that came with a version."""
+    from qdrant_edge import (
+        DatetimeIndexParams,
+        IntegerIndexParams,
+        KeywordIndexParams,
+        Memory,
+        TextIndexParams,
+        TextScoringParams,
+        TokenizerType,
+        UpdateOperation,
+    )
+
+    wanted: dict[str, Any] = {
+        TERMS: TextIndexParams(
+            tokenizer=TokenizerType.Word,
+            lowercase=True,
+            scoring=TextScoringParams(),
+            memory=Memory.Cold,
+        )
+    }
+    for name in KEYWORD_FIELDS:
+        prefix = name in PREFIX_FIELDS
+        wanted[name] = KeywordIndexParams(memory=Memory.Cold, prefix=prefix)
+    for name in DATE_FIELDS:
+        wanted[name] = DatetimeIndexParams(memory=Memory.Cold)
+    for name in INTEGER_FIELDS:
+        wanted[name] = IntegerIndexParams(lookup=True, range=True, memory=Memory.Cold)
+    there = engine.info().payload_schema
+    for name, params in wanted.items():
+        if name not in there:
+            engine.update(UpdateOperation.create_field_index(name, params))
+
+
 def _create(shard: Path, dimension: int) -> None:
     """Make an empty shard beside its place and move it there, so that it is whole or not there."""
     from qdrant_edge import (
@@ -255,12 +303,7 @@ def _create(shard: Path, dimension: int) -> None:
         EdgeShard,
         EdgeVectorParams,
         HnswIndexConfig,
-        KeywordIndexParams,
         Memory,
-        TextIndexParams,
-        TextScoringParams,
-        TokenizerType,
-        UpdateOperation,
     )
 
     temporary = Path(tempfile.mkdtemp(prefix=".new-", dir=shard.parent))
@@ -273,18 +316,9 @@ def _create(shard: Path, dimension: int) -> None:
         ),
         hnsw_config=HnswIndexConfig(HNSW_M, HNSW_EF, FULL_SCAN_KB, memory=Memory.Cold),
     )
-    words = TextIndexParams(
-        tokenizer=TokenizerType.Word,
-        lowercase=True,
-        scoring=TextScoringParams(),
-        memory=Memory.Cold,
-    )
-    keyword = KeywordIndexParams(memory=Memory.Cold)
     with _mapped(shard.parent):
         engine = EdgeShard.create(str(temporary), config)
-        engine.update(UpdateOperation.create_field_index(TERMS, words))
-        for name in KEYWORD_FIELDS:
-            engine.update(UpdateOperation.create_field_index(name, keyword))
+        _index_fields(engine)
         engine.flush()
         engine.close()
     temporary.chmod(0o755)
@@ -339,20 +373,48 @@ def _ranked(points: Sequence[Any]) -> list[Scored]:
 def _filter(where: Where, unless: Where | None = None) -> Any:
     from qdrant_edge import Filter
 
-    must = [_condition(field, value) for field, value in where.items()]
-    must_not: Any = (
-        [Filter(must=[_condition(*item) for item in unless.items()])] if unless else None
+    must_not: Any = [_condition(unless)] if unless else None
+    return Filter(must=[_condition(where)], must_not=must_not)
+
+
+def _condition(where: Where) -> Any:
+    from qdrant_edge import (
+        FieldCondition,
+        Filter,
+        HasIdCondition,
+        MatchPrefix,
+        RangeDateTime,
+        RangeFloat,
     )
-    return Filter(must=must, must_not=must_not)
+
+    if isinstance(where, And):
+        return Filter(must=[_condition(part) for part in where.parts])
+    if isinstance(where, Or):
+        if not where.parts:  # no alternative holds; an empty list would be no condition
+            return HasIdCondition(set())
+        return Filter(should=[_condition(part) for part in where.parts])
+    if isinstance(where, Not):
+        return Filter(must_not=[_condition(where.part)])
+    if isinstance(where, Match):
+        return _match(where.key, where.values)
+    if isinstance(where, Prefix):
+        return FieldCondition(where.key, match=MatchPrefix(where.prefix))
+    if isinstance(where, Between):
+        kind = RangeDateTime if where.of_moments else RangeFloat
+        bounds: Any = {"gte": where.gte, "gt": where.gt, "lte": where.lte, "lt": where.lt}
+        return FieldCondition(where.key, range=kind(**bounds))
+    if isinstance(where, Compare):
+        raise BadRequest(f"the filter on {where.field} was not compiled: see retrieval.filters")
+    return Filter(must=[_match(field, value) for field, value in where.items()])
 
 
-def _condition(field: str, value: Any) -> Any:
+def _match(field: str, value: Any) -> Any:
     from qdrant_edge import FieldCondition, Filter, MatchAny, MatchValue, RangeFloat
 
     if isinstance(value, list | tuple | set | frozenset):
         if all(isinstance(item, str) for item in value):
             return FieldCondition(field, match=MatchAny(list(value)))
-        return Filter(should=[_condition(field, item) for item in value])
+        return Filter(should=[_match(field, item) for item in value])
     if isinstance(value, float):
         return FieldCondition(field, range=RangeFloat(gte=value, lte=value))
     if isinstance(value, bool):

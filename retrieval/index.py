@@ -11,15 +11,17 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
-from itertools import repeat
 from pathlib import PurePosixPath
 from typing import TypeVar
 
 from ingest.documents import Document, FileEntry, Page, Prepared, Record, Section
 from ingest.errors import BadRequest, StorageError
 from retrieval.embedding import Embedder
+from retrieval.facts import facts_of
+from retrieval.filters import Filters
 from retrieval.fusion import CANDIDATES, Fused, dense_weight, fuse, idf
 from retrieval.hits import Hit
+from retrieval.lookups import Lookups
 from retrieval.points import (
     CHUNK_FIELDS,
     JOURNAL_ID,
@@ -32,7 +34,7 @@ from retrieval.points import (
     row_id,
     row_point,
 )
-from retrieval.store import Payload, Point, Store, Where
+from retrieval.store import Payload, Point, Store
 from retrieval.terms import analyse_query
 
 _ALL = ""  # key of the number of all passages; no term is empty
@@ -40,9 +42,6 @@ SPARE = 10  # candidates beyond 2k, since in a replaced document each passage ma
 MAX_K = 1000
 ATTEMPTS = 3  # to read what a writer is replacing at the moment
 MAX_QUERY = 20_000  # characters; BM25 and the embedder see no use in more
-FILTERABLE = frozenset({"uri", "media_type", "title", "page"})
-
-
 Read = TypeVar("Read")
 
 
@@ -74,17 +73,21 @@ class Index:
         self._writing = threading.RLock()
         self._frequencies: dict[str, int] = {}  # passages that hold a term, since the last write
         self._version = 0  # counts documents' changes by this process
+        self._lookups = Lookups(store, lambda: self._version)
 
     # --- reading ---
 
-    def search(self, query: str, k: int = 10, *, where: Where | None = None) -> list[Hit]:
-        """The `k` best passages for `query`. Raises BadRequest for an empty query or a bad `k`."""
+    def search(self, query: str, k: int = 10, *, where: Filters | None = None) -> list[Hit]:
+        """The `k` best passages for `query`, of those that `where` admits.
+
+        Raises BadRequest for an empty query or a bad `k`, FilterError for a bad filter.
+        """
         return list(self.explain(query, k, where=where).hits)
 
-    def explain(self, query: str, k: int = 10, *, where: Where | None = None) -> Explanation:
+    def explain(self, query: str, k: int = 10, *, where: Filters | None = None) -> Explanation:
         """As `search`, with weights, terms and timings."""
         query = _checked(query, k)
-        condition = _condition(where)
+        condition = self._lookups.condition(where)
         clock = _Clock()
         vector = self._embedder.embed_query(query)
         known = self._embedder.known_share(query)
@@ -165,8 +168,9 @@ class Index:
         vectors = iter(self._embedder.embed(texts))
         with self._writing, self._journalled([item.document.uri for item in batch]):
             chunks = [
-                chunk_point(chunk, item.document, next(vectors))
+                chunk_point(chunk, item.document, next(vectors), facts)
                 for item in batch
+                for facts in [facts_of(item.document, item.entry)]
                 for chunk in item.chunks
             ]
             contents = [point for item in batch for point in content_points(item.document)]
@@ -270,7 +274,7 @@ class Index:
         title = PurePosixPath(entry.uri).stem if named_after_file else document.title
         renamed = replace(document, uri=entry.uri, title=title)
         with self._journalled([old, entry.uri]):
-            points = self._renamed_chunks(document, renamed)
+            points = self._renamed_chunks(document, renamed, facts_of(renamed, entry))
             self._store.write([*points, *content_points(renamed)])
             fresh = {
                 **row,
@@ -284,7 +288,7 @@ class Index:
             if old != entry.uri:
                 self._store.delete([row_id(old)])
 
-    def _renamed_chunks(self, document: Document, renamed: Document) -> list[Point]:
+    def _renamed_chunks(self, document: Document, renamed: Document, facts: Payload) -> list[Point]:
         """The chunks under the new name, with their vectors unless the title is another one."""
         where = {"kind": "chunk", "document_id": document.id}
         points = list(self._store.scan(where, vectors=True))
@@ -295,7 +299,10 @@ class Index:
             for point in points
         ]
         vectors = self._embedder.embed([chunk.embedded_text for chunk in chunks])
-        return [chunk_point(*pair) for pair in zip(chunks, repeat(renamed), vectors, strict=False)]
+        return [
+            chunk_point(chunk, renamed, vector, facts)
+            for chunk, vector in zip(chunks, vectors, strict=True)
+        ]
 
     def _journalled(self, uris: Sequence[str]) -> _Journal:
         return _Journal(self, self._store, list(uris))
@@ -348,16 +355,3 @@ def _checked(query: str, k: int) -> str:
         raise BadRequest(f"k is {k}: ask for 1 to {MAX_K} passages")
     # a command line whose bytes are no UTF-8 arrives with lone surrogates
     return query[:MAX_QUERY].encode("utf-8", "replace").decode()
-
-
-def _condition(where: Where | None) -> Where | None:
-    if not where:
-        return None
-    condition = {}
-    for name, value in where.items():
-        known = name in FILTERABLE or name.startswith("metadata.")
-        if not known:
-            names = ", ".join(sorted(FILTERABLE))
-            raise BadRequest(f"unknown filter field '{name}': use {names} or metadata.NAME")
-        condition[name] = value
-    return condition

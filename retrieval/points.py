@@ -15,7 +15,7 @@ from typing import Any
 
 from ingest.documents import Chunk, Document, FileEntry, Prepared
 from retrieval.embedding import Vectors
-from retrieval.store import Point, Store
+from retrieval.store import Payload, Point, Store
 from retrieval.terms import analyse
 
 FORMAT = 1
@@ -55,14 +55,18 @@ def content_id(document_id: str, number: int) -> int:
     return point_id("content", document_id, number)
 
 
-def chunk_point(chunk: Chunk, document: Document, vector: Vectors) -> Point:
-    """A chunk as the store keeps it: its fields, what it is filtered by, its terms, its vector."""
+def chunk_point(chunk: Chunk, document: Document, vector: Vectors, facts: Payload) -> Point:
+    """A chunk as the store keeps it: its fields, what it is filtered by, its terms, its vector.
+
+    `facts` are those of `retrieval.facts`.
+    """
     payload = {
         "kind": "chunk",
         **{name: getattr(chunk, name) for name in CHUNK_FIELDS},
         "heading": list(chunk.heading),
         "media_type": document.media_type,
         "metadata": dict(document.metadata),
+        **facts,
         "terms": " ".join(analyse(chunk.embedded_text)),
     }
     return Point(point_id("chunk", chunk.document_id, chunk.position), payload, vector)

@@ -68,7 +68,7 @@ class QdrantOverHttp:
 
     def _info(self, collection: str, body: Any) -> Any:
         schema = {
-            name: {"data_type": "text" if isinstance(given, dict) else given, "points": 0}
+            name: {"data_type": given["type"] if isinstance(given, dict) else given, "points": 0}
             for name, given in self.indexes.get(collection, {}).items()
         }
         return {**_plain(self._engine.get_collection(collection)), "payload_schema": schema}
@@ -83,7 +83,7 @@ class QdrantOverHttp:
     def _index(self, collection: str, body: Any) -> Any:
         field, schema = body["field_name"], body["field_schema"]
         self.indexes.setdefault(collection, {})[field] = schema
-        if isinstance(schema, dict):
+        if isinstance(schema, dict) and schema["type"] == "text":
             params = models.TextIndexParams(**schema)
             return self._engine.create_payload_index(collection, field, params)
         return _DONE

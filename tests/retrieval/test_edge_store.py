@@ -17,13 +17,13 @@ import pytest
 from ingest.errors import Locked
 from retrieval.edge_store import OPTIMIZE_FROM, EdgeStore
 from retrieval.store import Point
-from tests.contracts.store_contract import DIM, StoreContract, axis, chunk, uid
+from tests.contracts.store_contract import DIM, ConditionContract, axis, chunk, uid
 
 ROOT = Path(__file__).parents[2]
 NOBODY = 65534
 
 
-class TestEdgeStore(StoreContract):
+class TestEdgeStore(ConditionContract):
     def open_store(self, folder: Path, *, dimension: int | None = None) -> EdgeStore:
         return EdgeStore(folder, dimension=dimension, lock_timeout=0)
 

@@ -181,7 +181,7 @@ def test_filters_hold_for_both_legs(
 
 
 def test_an_unknown_filter_is_refused(index: Index) -> None:
-    with pytest.raises(BadRequest, match=r"'sha256': use media_type, .* or metadata\.NAME"):
+    with pytest.raises(BadRequest, match=r"'sha256': use date, .* or metadata\.NAME"):
         index.search("leave", where={"sha256": "x"})
 
 

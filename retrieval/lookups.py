@@ -1,0 +1,60 @@
+"""What a filter must look up in the base: the uris that fit a glob, the metadata there is."""
+
+from __future__ import annotations
+
+import re
+import time
+import unicodedata
+from collections.abc import Callable
+
+from retrieval.conditions import And, Condition, Match, Prefix
+from retrieval.filters import Filters, compiled
+from retrieval.store import Store
+
+LIFETIME = 5.0  # seconds after which documents of other writers are seen
+REMEMBERED = 16  # prefixes
+
+
+class Lookups:
+    """Filters into conditions, with the ledger at hand. Usable from several threads."""
+
+    def __init__(self, store: Store, version: Callable[[], int]) -> None:
+        """`version` changes when this process changes a document."""
+        self._store = store
+        self._version = version
+        self._uris: dict[str, tuple[int, float, list[str]]] = {}
+
+    def condition(self, filters: Filters | None) -> Condition | None:
+        """What a store takes for `filters`; None for no filter. Raises FilterError."""
+        if not filters and not isinstance(filters, str):
+            return None
+        return compiled(
+            filters, matching_uris=self._matching_uris, metadata_names=self._metadata_names
+        )
+
+    def _matching_uris(self, prefix: str, pattern: re.Pattern[str]) -> tuple[list[str], list[str]]:
+        fits: list[str] = []
+        others: list[str] = []
+        for uri in self._under(prefix):
+            fit = pattern.fullmatch(unicodedata.normalize("NFC", uri))
+            (fits if fit else others).append(uri)
+        return fits, others
+
+    def _under(self, prefix: str) -> list[str]:
+        """The uris that begin with `prefix`, from the ledger: a row per document, not per chunk."""
+        version, now = self._version(), time.monotonic()
+        known = self._uris.get(prefix)
+        if known and known[0] == version and now - known[1] < LIFETIME:
+            return known[2]
+        rows = Match("kind", ("document",))
+        where = And((rows, Prefix("uri", prefix))) if prefix else rows
+        uris = [point.payload["uri"] for point in self._store.scan(where, fields=["uri"])]
+        if len(self._uris) >= REMEMBERED:
+            self._uris.clear()
+        self._uris[prefix] = (version, now, uris)
+        return uris
+
+    def _metadata_names(self) -> set[str]:
+        """The names of all metadata: one point per document is read, for a message."""
+        contents = self._store.scan({"kind": "content"}, fields=["metadata"])
+        return {name for point in contents for name in point.payload.get("metadata", ())}
