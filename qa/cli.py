@@ -26,6 +26,7 @@ from ingest.errors import (
     Unreachable,
 )
 from ingest.sync import SyncReport
+from qa.commands_reembed import reembed
 from qa.settings import Settings, load_settings, sources
 from retrieval.conditions import Condition
 from retrieval.filters import from_options
@@ -212,6 +213,9 @@ def config(kb: Kb = None, json_: Json = False) -> None:
         return
     for name, row in rows.items():
         print(f"{name} = {row['value']}  ({row['source']})\n    {row['description']}")
+
+
+app.command()(reembed)
 
 
 @app.callback(invoke_without_command=True)

@@ -23,7 +23,7 @@ from qa.chain import build_chain, call_model
 from qa.extractive import NAME as EXTRACTIVE
 from qa.extractive import answer_extractively
 from qa.models import ChatModel, open_model
-from qa.opening import Opened, open_base
+from qa.opening import Opened, discard, open_base, reembed, rollback
 from qa.plugins.build_prompt import build_prompt
 from qa.plugins.cite_sources import cite_sources
 from qa.plugins.require_evidence import require_evidence
@@ -36,6 +36,7 @@ from retrieval.embedding import Embedder
 from retrieval.filters import Filters
 from retrieval.hits import Hit
 from retrieval.index import Explanation, Index
+from retrieval.reembedding import Building
 
 MAX_QUESTION = 20_000  # characters
 
@@ -73,7 +74,9 @@ class KnowledgeBase:
         self._settings = settings
         self._index = Index(opened.store, opened.embedder)
         self._ingesting = threading.Lock()
-        self._handler = self._build(model, plugins)
+        self._parts = (model, plugins)
+        self._replaced: list[Opened] = []  # versions that a reader may still be in
+        self._handler = self._build(*self._parts)
 
     @classmethod
     def open(
@@ -219,6 +222,40 @@ class KnowledgeBase:
             timings=turn.timings,
         )
 
+    # --- change the model ---
+
+    def reembed(
+        self,
+        embedder: str | Embedder,
+        *,
+        on_progress: Callable[[Building], None] | None = None,
+    ) -> None:
+        """Embed all passages with another embedder, and use that from then on.
+
+        Until it is done the base answers as before; if it is killed, the next call goes on. The
+        version before is kept for `rollback`, until the next call or `discard_versions`. Raises
+        BadRequest if the base has that embedder already.
+        """
+        with self._ingesting:
+            self._let_go_of_replaced()
+            self._index.recover()
+            self._adopt(reembed(self._opened, embedder, self._settings, on_progress))
+
+    def rollback(self) -> None:
+        """Go back to the version from before `reembed`, without what was ingested since.
+
+        Raises BadRequest if there is none.
+        """
+        with self._ingesting:
+            self._let_go_of_replaced()
+            self._adopt(rollback(self._opened, self._settings))
+
+    def discard_versions(self) -> bool:
+        """Remove what `rollback` would go back to; whether there was any."""
+        with self._ingesting:
+            self._let_go_of_replaced()
+            return discard(self._opened)
+
     # --- look ---
 
     def document(self, uri: str) -> Document:
@@ -240,6 +277,7 @@ class KnowledgeBase:
 
     def close(self) -> None:
         """Flush and release, but for an embedder that was given. Closing twice does no harm."""
+        self._let_go_of_replaced()
         self._opened.store.close()
         if not self._opened.lent:
             self._embedder.close()
@@ -256,6 +294,20 @@ class KnowledgeBase:
         self.close()
 
     # --- inside ---
+
+    def _adopt(self, opened: Opened) -> None:
+        """Answer from another version; who is in the old one stays there until done."""
+        self._replaced.append(self._opened)
+        self._opened, self._embedder = opened, opened.embedder
+        self._index = Index(opened.store, opened.embedder)
+        self._handler = self._build(*self._parts)
+
+    def _let_go_of_replaced(self) -> None:
+        while self._replaced:
+            replaced = self._replaced.pop()
+            replaced.store.close()
+            if not replaced.lent:
+                replaced.embedder.close()
 
     def _prepare(self, entries: Iterable[FileEntry]) -> Iterator[Prepared | Failure]:
         return prepare(entries, self._split)

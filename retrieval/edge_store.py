@@ -4,7 +4,7 @@ The only file that knows qdrant_edge's API.
 
     FOLDER/lock         held while a process has the base open
     FOLDER/holder.json  who that is, for the message to the one who comes second
-    FOLDER/shard/       the engine's own files
+    FOLDER/shard/       the engine's own files; see `retrieval.versions` for others beside it
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ from ingest.errors import BadRequest, KbqaError, Locked, StorageError
 from retrieval.batching import batches
 from retrieval.conditions import And, Between, Compare, Match, Not, Or, Prefix, Where
 from retrieval.embedding import Vectors
-from retrieval.gate import Gate
+from retrieval.gate import Gate, Shared
 from retrieval.store import (
     BM25_B,
     BM25_K,
@@ -42,15 +42,16 @@ from retrieval.store import (
     Point,
     Scored,
 )
+from retrieval.versions import Pointer, read_pointer, shard_folder, tags_in, write_pointer
 
 SCAN_PAGE = 1000
 # An unindexed segment rebuilds its text index at every load (90 ms per 1,000 chunks), an indexed
 # one does not; indexing costs .35 ms a chunk.
 OPTIMIZE_FROM = 3000
 OPTIMIZE_AMIDST = 8000  # while more is being written: bounds the memory of the unindexed segment
-# A segment is built in memory: 13,000 vectors of 384 floats. Larger ones search faster (40,000
-# chunks: one segment .4 ms, six 1.4 ms) and make the memory of an ingest grow with the base.
-MAX_SEGMENT_KB = 20_000
+# A segment is built in memory, and a search asks each: an eighth of the base keeps their number the
+# same at any size. The floor is 13,000 vectors of 384 floats.
+SEGMENTS, MAX_SEGMENT_KB = 8, 20_000
 HNSW_M, HNSW_EF, FULL_SCAN_KB = 16, 100, 10_000  # the engine's defaults
 INDEXING_THRESHOLD_KB = 1000  # the engine's own unit and trigger; 650 vectors of 384 floats
 # The engine maps its files into memory, and writing to a map on a full disk ends the process. So
@@ -61,6 +62,9 @@ FREE_BYTES = 96 * 1024 * 1024
 class EdgeStore:
     """An embedded knowledge base. One process at a time; any number of threads."""
 
+    exclusive = True
+    """Whether this is the only process that has the base open."""
+
     def __init__(self, folder: Path, *, dimension: int | None = None, lock_timeout: float) -> None:
         """Open the base in `folder`, or create it for vectors of `dimension`.
 
@@ -70,22 +74,24 @@ class EdgeStore:
         self._folder = folder
         self._shard: Any = None
         self._gate = Gate()
-        self._written = 0  # vectors since the last time the index was built
+        self._written = 0  # vectors that are not indexed
         try:
             folder.mkdir(parents=True, exist_ok=True)
-            self._lock = _acquire(folder, lock_timeout)
+            self._lock = _acquire(folder, lock_timeout)  # held by all versions that are open
         except OSError as exc:
             raise StorageError(f"cannot open {folder}: {exc.strerror or exc}") from exc
         try:
+            self._pointer = read_pointer(folder)
+            self.tag = self._pointer.current
             self._shard = self._open(dimension)
         except BaseException:
-            self._lock.release()
+            self._lock.let_go()
             raise
 
     @staticmethod
     def exists(folder: Path) -> bool:
         """Whether there is a base in `folder`."""
-        return (folder / "shard").is_dir()
+        return shard_folder(folder, read_pointer(folder).current).is_dir()
 
     def write(self, points: Sequence[Point]) -> None:
         """Insert points or replace those of the same id."""
@@ -184,20 +190,14 @@ class EdgeStore:
         The engine keeps what it has freed; it is closed and opened again to give it back, for which
         readers wait a few tenths of a second.
         """
-        with self._engine() as shard:
-            info = shard.info()
-        enough = OPTIMIZE_AMIDST if more_to_come else OPTIMIZE_FROM
-        # the engine counts replaced and deleted vectors among those that are indexed
-        if max(self._written, info.points_count - info.indexed_vectors_count) < enough:
+        if self._written < (OPTIMIZE_AMIDST if more_to_come else OPTIMIZE_FROM):
             return
         self._require_space()
+        self._reopen()  # with the size of segments that the base has grown into
         with self._engine() as shard:
             shard.optimize()
         self._written = 0
-        with self._gate.alone(), _mapped(self._folder, loading=True):
-            self._shard.flush()
-            self._shard.close()
-            self._shard = _load(self._folder / "shard")
+        self._reopen()
 
     def close(self) -> None:
         """Flush and release the folder. Closing twice does no harm."""
@@ -210,12 +210,50 @@ class EdgeStore:
                 shard.flush()
                 shard.close()
         finally:
-            with contextlib.suppress(OSError):
-                (self._folder / "holder.json").unlink()
-            self._lock.release()
+            self._lock.let_go()
+
+    # --- versions, see `retrieval.reembedding` ---
+
+    @property
+    def previous(self) -> str | None:
+        """Tag of the version that counted before this one; None if it is gone."""
+        previous = read_pointer(self._folder).previous
+        return previous if previous in self.tags else None
+
+    @property
+    def tags(self) -> list[str]:
+        """All versions, finished or not."""
+        return tags_in(self._folder)
+
+    def beside(self, tag: str, dimension: int | None = None) -> EdgeStore:
+        """Another version of this base; made for vectors of `dimension` if it is not there.
+
+        Both hold the base; each is closed by itself.
+        """
+        other = EdgeStore.__new__(EdgeStore)
+        other._folder, other._pointer, other.tag = self._folder, self._pointer, tag
+        other._gate, other._written, other._shard = Gate(), 0, None
+        other._lock = self._lock.hold()
+        try:
+            other._shard = other._open(dimension)
+        except BaseException:
+            other._lock.let_go()
+            raise
+        return other
+
+    def switch(self, tag: str) -> None:
+        """Let the version `tag` be the one that is opened from now on, in one step."""
+        self._pointer = Pointer(tag, read_pointer(self._folder).current)
+        write_pointer(self._folder, self._pointer)
+
+    def drop(self, tag: str) -> None:
+        """Remove a version, which must not be the one that counts, nor open."""
+        shutil.rmtree(shard_folder(self._folder, tag))
+
+    # --- inside ---
 
     def _open(self, dimension: int | None) -> Any:
-        shard = self._folder / "shard"
+        shard = shard_folder(self._folder, self.tag)
         if not shard.is_dir():
             if dimension is None:
                 raise StorageError(f"there is no knowledge base in {self._folder}")
@@ -224,7 +262,23 @@ class EdgeStore:
         with _mapped(self._folder, loading=True):
             engine = _load(shard)
             _index_fields(engine)
-            return engine
+        self._written = self._unindexed(engine)
+        return engine
+
+    @staticmethod
+    def _unindexed(engine: Any) -> int:
+        """Vectors without an index when a base is opened; rows and texts have none to index."""
+        from qdrant_edge import CountRequest
+
+        chunks = engine.count(CountRequest(filter=_filter({"kind": "chunk"}), exact=False))
+        return max(0, int(chunks) - int(engine.info().indexed_vectors_count))
+
+    def _reopen(self) -> None:
+        vectors = self.count({"kind": "chunk"})
+        with self._gate.alone(), _mapped(self._folder, loading=True):
+            self._shard.flush()
+            self._shard.close()
+            self._shard = _load(shard_folder(self._folder, self.tag), vectors)
 
     @contextlib.contextmanager
     def _engine(self) -> Iterator[Any]:
@@ -254,10 +308,31 @@ class EdgeStore:
             )
 
 
-def _load(shard: Path) -> Any:
-    from qdrant_edge import EdgeShard
+def _load(shard: Path, vectors: int = 0) -> Any:
+    """Open a shard; for `vectors` of them, if given, instead of as many as it had."""
+    from qdrant_edge import EdgeConfig, EdgeShard
 
-    return EdgeShard.load(str(shard))
+    if not vectors:
+        return EdgeShard.load(str(shard))
+    dimension = _dimension(shard)
+    optimizers = _optimizers(vectors * dimension * 4 // 1024)
+    return EdgeShard.load(str(shard), EdgeConfig(optimizers=optimizers))
+
+
+def _dimension(shard: Path) -> int:
+    said = json.loads((shard / "edge_config.json").read_text("utf-8"))
+    return int(said["vectors"][VECTOR]["size"])
+
+
+def _optimizers(kilobytes: int) -> Any:
+    """When the engine indexes and merges, for a base whose vectors measure `kilobytes`."""
+    from qdrant_edge import EdgeOptimizersConfig
+
+    return EdgeOptimizersConfig(
+        default_segment_number=SEGMENTS,
+        indexing_threshold=INDEXING_THRESHOLD_KB,
+        max_segment_size=max(MAX_SEGMENT_KB, kilobytes // SEGMENTS),
+    )
 
 
 def _index_fields(engine: Any) -> None:
@@ -299,7 +374,6 @@ def _create(shard: Path, dimension: int) -> None:
     from qdrant_edge import (
         Distance,
         EdgeConfig,
-        EdgeOptimizersConfig,
         EdgeShard,
         EdgeVectorParams,
         HnswIndexConfig,
@@ -311,9 +385,7 @@ def _create(shard: Path, dimension: int) -> None:
         vectors={
             VECTOR: EdgeVectorParams(size=dimension, distance=Distance.Dot, memory=Memory.Cold)
         },
-        optimizers=EdgeOptimizersConfig(
-            indexing_threshold=INDEXING_THRESHOLD_KB, max_segment_size=MAX_SEGMENT_KB
-        ),
+        optimizers=_optimizers(0),
         hnsw_config=HnswIndexConfig(HNSW_M, HNSW_EF, FULL_SCAN_KB, memory=Memory.Cold),
     )
     with _mapped(shard.parent):
@@ -325,7 +397,7 @@ def _create(shard: Path, dimension: int) -> None:
     os.rename(temporary, shard)
 
 
-def _acquire(folder: Path, timeout: float) -> FileLock:
+def _acquire(folder: Path, timeout: float) -> Shared:
     lock = FileLock(folder / "lock", timeout=timeout, thread_local=False)
     try:
         lock.acquire()
@@ -335,7 +407,13 @@ def _acquire(folder: Path, timeout: float) -> FileLock:
     holder = {"pid": os.getpid(), "command": command, "since": time.strftime("%H:%M:%S")}
     with contextlib.suppress(OSError):  # it only serves a message
         (folder / "holder.json").write_text(json.dumps(holder), "utf-8")
-    return lock
+
+    def release() -> None:
+        with contextlib.suppress(OSError):
+            (folder / "holder.json").unlink()
+        lock.release()
+
+    return Shared(release)
 
 
 def _holder(folder: Path) -> str:

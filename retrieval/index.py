@@ -6,10 +6,10 @@ moment at which a document changes, for readers in any thread and after a crash.
 
 from __future__ import annotations
 
-import json
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, fields, replace
 from pathlib import PurePosixPath
 from typing import TypeVar
@@ -21,10 +21,10 @@ from retrieval.facts import facts_of
 from retrieval.filters import Filters
 from retrieval.fusion import CANDIDATES, Fused, dense_weight, fuse, idf
 from retrieval.hits import Hit
+from retrieval.journal import Journal
 from retrieval.lookups import Lookups
 from retrieval.points import (
     CHUNK_FIELDS,
-    JOURNAL_ID,
     chunk_of,
     chunk_point,
     content_id,
@@ -73,6 +73,7 @@ class Index:
         self._writing = threading.RLock()
         self._frequencies: dict[str, int] = {}  # passages that hold a term, since the last write
         self._version = 0  # counts documents' changes by this process
+        self._journal = Journal(store)
         self._lookups = Lookups(store, lambda: self._version)
 
     # --- reading ---
@@ -166,7 +167,8 @@ class Index:
         batch = list({item.document.uri: item for item in batch}.values())
         texts = [chunk.embedded_text for item in batch for chunk in item.chunks]
         vectors = iter(self._embedder.embed(texts))
-        with self._writing, self._journalled([item.document.uri for item in batch]):
+        uris = [item.document.uri for item in batch]
+        with self._writing, self._journalled(uris, [item.document.id for item in batch]):
             chunks = [
                 chunk_point(chunk, item.document, next(vectors), facts)
                 for item in batch
@@ -177,6 +179,7 @@ class Index:
             self._store.write([*chunks, *contents])
             self._version += 1  # before the rows: who searches from here on finds the new chunks
             self._store.write([row_point(item) for item in batch])
+            self._journal.restore([*chunks, *contents])
             self._frequencies = {}
             self._store.optimize(more_to_come=True)
 
@@ -208,8 +211,7 @@ class Index:
     def recover(self) -> None:
         """Finish what an interrupted write left. To be called before writing."""
         with self._writing:
-            for point in list(self._store.scan({"kind": "journal"})):
-                self._sweep(json.loads(point.payload["uris"]))
+            self._journal.recover()
 
     def optimize(self) -> None:
         """Build the index over what has been written, where that is worth it."""
@@ -273,7 +275,7 @@ class Index:
         named_after_file = document.title == PurePosixPath(old).stem
         title = PurePosixPath(entry.uri).stem if named_after_file else document.title
         renamed = replace(document, uri=entry.uri, title=title)
-        with self._journalled([old, entry.uri]):
+        with self._journalled([old, entry.uri], [renamed.id]):
             points = self._renamed_chunks(document, renamed, facts_of(renamed, entry))
             self._store.write([*points, *content_points(renamed)])
             fresh = {
@@ -304,34 +306,12 @@ class Index:
             for chunk, vector in zip(chunks, vectors, strict=True)
         ]
 
-    def _journalled(self, uris: Sequence[str]) -> _Journal:
-        return _Journal(self, self._store, list(uris))
-
-    def _sweep(self, uris: Sequence[str]) -> None:
-        """Drop every version of `uris` that the ledger does not name, and the journal."""
-        rows = self._store.read([row_id(uri) for uri in uris], fields=["document_id"])
-        current = [point.payload["document_id"] for point in rows.values()]
-        self._store.delete_where(
-            {"kind": ["chunk", "content"], "uri": list(uris)},
-            unless={"document_id": current} if current else None,
-        )
-        self._store.delete([JOURNAL_ID])
-
-
-class _Journal:
-    """Remembers in the store what is being written, and sweeps up when it is."""
-
-    def __init__(self, index: Index, store: Store, uris: list[str]) -> None:
-        self._index, self._store, self._uris = index, store, uris
-
-    def __enter__(self) -> None:
-        self._index.recover()
-        payload = {"kind": "journal", "uris": json.dumps(self._uris)}
-        self._store.write([Point(JOURNAL_ID, payload)])
-
-    def __exit__(self, kind: object, exc: object, traceback: object) -> None:
-        if kind is None:
-            self._index._sweep(self._uris)
+    @contextmanager
+    def _journalled(self, uris: Sequence[str], documents: Sequence[str] = ()) -> Iterator[None]:
+        """Remembers in the store what is being written, and sweeps up when it is."""
+        self._journal.begin(uris, documents)
+        yield
+        self._journal.finish(uris)
 
 
 class _Clock:

@@ -27,11 +27,16 @@ CHUNK_FIELDS = (
 
 @dataclass(frozen=True, slots=True)
 class Base:
-    """What a knowledge base remembers of itself."""
+    """What a knowledge base remembers of itself.
+
+    `fingerprint` tells the model behind the embedder's name, see `retrieval.reembedding`; "" in
+    bases from before there was one.
+    """
 
     embedder: str
     dimension: int
     format: int = FORMAT
+    fingerprint: str = ""
 
 
 def point_id(*parts: object) -> int:
@@ -143,7 +148,8 @@ def read_base(store: Store) -> Base | None:
     if point is None:
         return None
     payload = point.payload
-    return Base(payload["embedder"], payload["dimension"], payload["format"])
+    said = (payload["embedder"], payload["dimension"], payload["format"])
+    return Base(*said, payload.get("fingerprint", ""))
 
 
 def write_base(store: Store, base: Base) -> None:

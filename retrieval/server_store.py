@@ -30,6 +30,7 @@ from qdrant_client.http.exceptions import UnexpectedResponse
 from ingest.errors import BadRequest, NotAuthorised, StorageError
 from retrieval.batching import batches
 from retrieval.embedding import Vectors
+from retrieval.gate import Shared
 from retrieval.server_errors import KEY_VARIABLE, grpc_code, mapped
 from retrieval.server_scope import SCOPE_FIELD, Scope
 from retrieval.store import (
@@ -112,7 +113,8 @@ class ServerStore:
         self._name = _checked(name)
         self._url = _url(client)
         self._local = _is_local(client)
-        self._lent = False  # whether the client is another's
+        self._connection = Shared(client.close)  # held by all versions that are open
+        self._closed = False
         self._pool = ThreadPoolExecutor(COUNT_THREADS, "kbqa-count")  # threads start when used
         try:
             with mapped(self._url):
@@ -226,25 +228,35 @@ class ServerStore:
 
     def close(self) -> None:
         """Close the connection. Closing twice does no harm."""
-        self._pool.shutdown()
-        if not self._lent:
-            self._client.close()
+        if not self._closed:
+            self._closed = True
+            self._pool.shutdown()
+            self._connection.let_go()
 
     # --- versions, see `retrieval.reembedding` ---
 
     @property
+    def tags(self) -> list[str]:
+        """All versions, finished or not."""
+        with mapped(self._url):
+            return list((_entry(self._client, self._name) or self._entry).versions)
+
+    @property
     def previous(self) -> str | None:
-        """Tag of the version that counted before this one."""
-        return self._entry.previous
+        """Tag of the version that counted before this one; None if it is gone."""
+        with mapped(self._url):
+            entry = _entry(self._client, self._name) or self._entry
+        return entry.previous if entry.previous in entry.versions else None
 
     def beside(self, tag: str, dimension: int | None = None) -> ServerStore:
         """Another version of this base; made for vectors of `dimension` if it is not there.
 
-        It uses this store's connection, and must be closed before it.
+        Both hold the connection; each is closed by itself.
         """
         other = ServerStore.__new__(ServerStore)
         other._client, other._name, other._url = self._client, self._name, self._url
-        other._local, other._lent = self._local, True
+        other._local, other._closed = self._local, False
+        other._connection = self._connection.hold()
         other._pool = ThreadPoolExecutor(COUNT_THREADS, "kbqa-count")
         try:
             with mapped(self._url):
@@ -282,6 +294,7 @@ class ServerStore:
     def _open(self, dimension: int | None, tag: str | None = None) -> None:
         entry = _entry(self._client, self._name)
         version = entry.current if entry and tag is None else tag or ""
+        self.tag = version
         known = entry is not None and version in entry.versions
         if not known and dimension is None:
             raise StorageError(f"there is no knowledge base {self._name} at {self._url}")

