@@ -16,6 +16,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator, Sequence
+from functools import partial
 from itertools import cycle, islice
 from pathlib import Path
 from typing import Any
@@ -54,8 +55,8 @@ def main() -> None:
     arguments.add_argument("--stage", choices=["build", "search"], help=argparse.SUPPRESS)
     given = arguments.parse_args()
     if given.stage:
-        stage = _build if given.stage == "build" else _search
-        print(json.dumps(stage(given.keep, given.folder, given.chunks[0], given.queries)))
+        run = _build if given.stage == "build" else _search
+        print(json.dumps(run(given.keep, given.folder, given.chunks[0], given.queries)))
         return
     rows = []
     for chunks in given.chunks:
@@ -119,9 +120,10 @@ def _search(place: Path, folder: Path, count: int, queries: int) -> dict[str, An
         asked = list(zip(vectors, (" ".join(analyse_query(q)) for q in questions), strict=True))
         for vector, terms in asked:  # warm: the files are mapped into memory
             store.search(vector, terms, limit=CANDIDATES)
-        both = [timed(lambda v=v, t=t: store.search(v, t, limit=CANDIDATES))[0] for v, t in asked]
-        dense = [timed(lambda v=v: store.search(v, "", limit=CANDIDATES))[0] for v, _ in asked]
-        words = [timed(lambda t=t: store.search(None, t, limit=CANDIDATES))[0] for _, t in asked]
+        search = partial(store.search, limit=CANDIDATES)
+        both = [timed(partial(search, vector, terms))[0] for vector, terms in asked]
+        dense = [timed(partial(search, vector, ""))[0] for vector, _ in asked]
+        words = [timed(partial(search, None, terms))[0] for _, terms in asked]
         memory = _memory()
         recall = _recall(store, vectors[:50])
         replacing = [_replace_one(base, synthetic, texts, number) for number in range(10)]
@@ -164,13 +166,13 @@ def _replace_one(
     index = base._index
     index._embedder = embedder
     document = next(_numbered(texts, number))
-    seconds, _ = timed(lambda: (index.replace([document]), index.optimize()))
+    seconds, _ = timed(partial(index.replace, [document]))
     index._embedder = base._embedder
     return seconds
 
 
 def _numbered(texts: Sequence[str], number: int) -> Iterator[Prepared]:
-    documents = _documents(texts[number:] + texts[:number], 20 * (number + 1))
+    documents = _documents([*texts[number:], *texts[:number]], 20 * (number + 1))
     return islice(documents, number, None)
 
 

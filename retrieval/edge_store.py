@@ -309,14 +309,12 @@ class EdgeStore:
 
 
 def _load(shard: Path, vectors: int = 0) -> Any:
-    """Open a shard; for `vectors` of them, if given, instead of as many as it had."""
-    from qdrant_edge import EdgeConfig, EdgeShard
+    """Open a shard; with segments for so many vectors, if given, instead of as it was."""
+    from qdrant_edge import EdgeShard
 
     if not vectors:
         return EdgeShard.load(str(shard))
-    dimension = _dimension(shard)
-    optimizers = _optimizers(vectors * dimension * 4 // 1024)
-    return EdgeShard.load(str(shard), EdgeConfig(optimizers=optimizers))
+    return EdgeShard.load(str(shard), _config(_dimension(shard), vectors))
 
 
 def _dimension(shard: Path) -> int:
@@ -324,14 +322,28 @@ def _dimension(shard: Path) -> int:
     return int(said["vectors"][VECTOR]["size"])
 
 
-def _optimizers(kilobytes: int) -> Any:
-    """When the engine indexes and merges, for a base whose vectors measure `kilobytes`."""
-    from qdrant_edge import EdgeOptimizersConfig
+def _config(dimension: int, vectors: int) -> Any:
+    """How the engine keeps, indexes and merges a base of so many vectors."""
+    from qdrant_edge import (
+        Distance,
+        EdgeConfig,
+        EdgeOptimizersConfig,
+        EdgeVectorParams,
+        HnswIndexConfig,
+        Memory,
+    )
 
-    return EdgeOptimizersConfig(
-        default_segment_number=SEGMENTS,
-        indexing_threshold=INDEXING_THRESHOLD_KB,
-        max_segment_size=max(MAX_SEGMENT_KB, kilobytes // SEGMENTS),
+    kilobytes = vectors * dimension * 4 // 1024
+    return EdgeConfig(
+        vectors={
+            VECTOR: EdgeVectorParams(size=dimension, distance=Distance.Dot, memory=Memory.Cold)
+        },
+        optimizers=EdgeOptimizersConfig(
+            default_segment_number=SEGMENTS,
+            indexing_threshold=INDEXING_THRESHOLD_KB,
+            max_segment_size=max(MAX_SEGMENT_KB, kilobytes // SEGMENTS),
+        ),
+        hnsw_config=HnswIndexConfig(HNSW_M, HNSW_EF, FULL_SCAN_KB, memory=Memory.Cold),
     )
 
 
@@ -371,25 +383,11 @@ def _index_fields(engine: Any) -> None:
 
 def _create(shard: Path, dimension: int) -> None:
     """Make an empty shard beside its place and move it there, so that it is whole or not there."""
-    from qdrant_edge import (
-        Distance,
-        EdgeConfig,
-        EdgeShard,
-        EdgeVectorParams,
-        HnswIndexConfig,
-        Memory,
-    )
+    from qdrant_edge import EdgeShard
 
     temporary = Path(tempfile.mkdtemp(prefix=".new-", dir=shard.parent))
-    config = EdgeConfig(
-        vectors={
-            VECTOR: EdgeVectorParams(size=dimension, distance=Distance.Dot, memory=Memory.Cold)
-        },
-        optimizers=_optimizers(0),
-        hnsw_config=HnswIndexConfig(HNSW_M, HNSW_EF, FULL_SCAN_KB, memory=Memory.Cold),
-    )
     with _mapped(shard.parent):
-        engine = EdgeShard.create(str(temporary), config)
+        engine = EdgeShard.create(str(temporary), _config(dimension, 0))
         _index_fields(engine)
         engine.flush()
         engine.close()

@@ -2,7 +2,8 @@
 
 language  ISO 639-1 codes, one or (where both fill a fifth of the text) two; the metadata's if set
 tags      of the metadata's tags, keywords and categories; in lower case
-date      of the metadata; else when the file was last modified; a moment in UTC
+date      of the metadata, a moment in UTC; that of its file is in the ledger, where it may change
+          without new passages, and `retrieval.filters` asks for it there
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 from typing import Any
 
-from ingest.documents import Document, FileEntry
+from ingest.documents import Document
 
 SAMPLE = 20_000  # characters; more does not change the answer
 SECOND = 0.2  # share from which a second script counts: a Chinese text full of English names has .1
@@ -48,10 +49,10 @@ _WORDS = {
 _KNOWN_WORDS = {code: frozenset(words.split()) for code, words in _WORDS.items()}
 
 
-def facts_of(document: Document, entry: FileEntry | None = None) -> dict[str, Any]:
+def facts_of(document: Document) -> dict[str, Any]:
     """The payload fields of every chunk of a document; a fact that is not known is left out."""
     metadata = document.metadata
-    date = date_of(metadata, entry)
+    date = date_of(metadata)
     return {
         "language": languages_of(document.text, metadata),
         "tags": tags_of(metadata),
@@ -90,15 +91,18 @@ def tags_of(metadata: Mapping[str, Any]) -> list[str]:
     return [tag for tag in found if tag]
 
 
-def date_of(metadata: Mapping[str, Any], entry: FileEntry | None = None) -> str | None:
+def date_of(metadata: Mapping[str, Any]) -> str | None:
     """The moment as RFC 3339 has it; None if nothing says it."""
     for name in DATE_FIELDS:
         moment = _moment(str(metadata.get(name) or ""))
         if moment is not None:
             return _written(moment)
-    if entry is not None:
-        return _written(datetime.fromtimestamp(entry.mtime_ns // 10**9, UTC))
     return None
+
+
+def modified(mtime_ns: int) -> str:
+    """A file's time in the same form; "" for 0, which is no file."""
+    return (_written(datetime.fromtimestamp(mtime_ns // 10**9, UTC)) or "") if mtime_ns else ""
 
 
 def _latin(words: list[str]) -> str:

@@ -32,6 +32,8 @@ from retrieval.conditions import And, Between, Compare, Condition, Match, Not, O
 Filters = str | Mapping[str, Any] | Condition
 MatchingUris = Callable[[str, re.Pattern[str]], tuple[list[str], list[str]]]
 """(prefix, pattern) -> the uris with that prefix that fit the pattern, and those that do not."""
+ModifiedUris = Callable[[Between], tuple[list[str], list[str]]]
+"""(a range of moments) -> the uris whose files were modified in it, and the others."""
 
 FIELDS = {
     "path": "uri",
@@ -58,6 +60,7 @@ _NUMBER = re.compile(r"[+-]?\d+(\.\d+)?\Z")
 _ENDS = set("()（）")
 MAX_FILTER = 20_000  # characters
 MAX_DEPTH = 50
+_FIRST = "0001-01-01T00:00:00Z"
 
 
 class FilterError(BadRequest):
@@ -329,21 +332,24 @@ def compiled(
     filters: Filters,
     *,
     matching_uris: MatchingUris,
+    modified_uris: ModifiedUris = lambda _: ([], []),
     metadata_names: Callable[[], Iterable[str]] = tuple,
 ) -> Condition:
     """The conditions on the payload that a filter means.
 
-    `matching_uris` looks through the ledger for globs that no prefix says. `metadata_names` is
-    asked for the message only, when a field is unknown. Raises FilterError.
+    `matching_uris` looks through the ledger for globs that no prefix says, `modified_uris` for the
+    dates of files. `metadata_names` is asked for the message only, when a field is unknown. Raises
+    FilterError.
     """
     text = filters if isinstance(filters, str) else ""
-    return _Compiler(text, matching_uris, metadata_names).of(tree_of(filters))
+    return _Compiler(text, matching_uris, modified_uris, metadata_names).of(tree_of(filters))
 
 
 @dataclass(frozen=True, slots=True)
 class _Compiler:
     text: str
     matching_uris: MatchingUris
+    modified_uris: ModifiedUris
     metadata_names: Callable[[], Iterable[str]]
 
     def of(self, node: Condition) -> Condition:
@@ -366,7 +372,8 @@ class _Compiler:
         if node.field == "path":
             return Or(tuple(self._path(str(value)) for value, _ in pairs))
         if key == "date":
-            return Or(tuple(_within(key, *self._period(node, str(value))) for value, _ in pairs))
+            periods = [self._period(node, str(value)) for value, _ in pairs]
+            return Or(tuple(self._dated(Between(key, gte=a, lt=b)) for a, b in periods))
         if key == "media_type":
             return Or(tuple(self._media_type(node, str(value)) for value, _ in pairs))
         if key == "page":
@@ -401,12 +408,22 @@ class _Compiler:
             start, end = self._period(node, value)
             # after 2024 begins where 2024 ends; up to 2024 includes all of it
             bound = end if node.operator in (">", "<=") else start
-            return Between(key, **{"gte" if node.operator in (">", ">=") else "lt": bound})
+            between = Between(key, **{"gte" if node.operator in (">", ">=") else "lt": bound})
+            return self._dated(between) if key == "date" else between
         try:
             number = float(value)
         except ValueError:
             raise self._fault(node, f"'{value}' is no number") from None
         return Between(key, **{_BOUND[node.operator]: number})
+
+    def _dated(self, between: Between) -> Condition:
+        """The date that a document says, or that of its file: the ledger knows that one, so that a
+        file that is only touched needs no new passages."""
+        fits, others = self.modified_uris(between)
+        if not fits:
+            return between
+        undated = Not(Between("date", gte=_FIRST))
+        return Or((between, And((undated, _among(fits, others)))))
 
     def _period(self, node: Compare, value: str) -> tuple[str, str]:
         """First moment of a year, month or day, and of the one after it."""
@@ -470,9 +487,8 @@ class _Compiler:
         anywhere = "/" not in pattern
         fits, others = self.matching_uris("" if anywhere else literal, glob(pattern))
         prefix = () if anywhere or not literal else (Prefix("uri", literal),)
-        if len(others) < len(fits):  # the shorter list is the cheaper condition
-            return And((*prefix, Not(Match("uri", tuple(others)))))
-        return Match("uri", tuple(fits))
+        among = _among(fits, others)
+        return among if isinstance(among, Match) else And((*prefix, among))
 
     def _fault(self, node: Compare, reason: str) -> FilterError:
         return FilterError(reason, self.text, node.position if self.text else -1)
@@ -555,8 +571,11 @@ def _folded(key: str, value: str) -> str:
     return re.split(r"[-_]", value)[0] if key == "language" else value
 
 
-def _within(key: str, start: str, end: str) -> Between:
-    return Between(key, gte=start, lt=end)
+def _among(fits: Sequence[str], others: Sequence[str]) -> Condition:
+    """One of `fits`, or none of `others`: the shorter list is the cheaper condition."""
+    if len(others) < len(fits):
+        return Not(Match("uri", tuple(others)))
+    return Match("uri", tuple(fits))
 
 
 def _period(year: int | None, month: int | None, day: int | None) -> tuple[str, str]:

@@ -172,7 +172,7 @@ class Index:
             chunks = [
                 chunk_point(chunk, item.document, next(vectors), facts)
                 for item in batch
-                for facts in [facts_of(item.document, item.entry)]
+                for facts in [facts_of(item.document)]
                 for chunk in item.chunks
             ]
             contents = [point for item in batch for point in content_points(item.document)]
@@ -276,7 +276,7 @@ class Index:
         title = PurePosixPath(entry.uri).stem if named_after_file else document.title
         renamed = replace(document, uri=entry.uri, title=title)
         with self._journalled([old, entry.uri], [renamed.id]):
-            points = self._renamed_chunks(document, renamed, facts_of(renamed, entry))
+            points = self._renamed_chunks(document, renamed, facts_of(renamed))
             self._store.write([*points, *content_points(renamed)])
             fresh = {
                 **row,

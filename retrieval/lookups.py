@@ -7,7 +7,8 @@ import time
 import unicodedata
 from collections.abc import Callable
 
-from retrieval.conditions import And, Condition, Match, Prefix
+from retrieval.conditions import And, Between, Condition, Match, Prefix
+from retrieval.facts import modified
 from retrieval.filters import Filters, compiled
 from retrieval.store import Store
 
@@ -22,33 +23,52 @@ class Lookups:
         """`version` changes when this process changes a document."""
         self._store = store
         self._version = version
-        self._uris: dict[str, tuple[int, float, list[str]]] = {}
+        self._uris: dict[str, tuple[int, float, list[tuple[str, str]]]] = {}
 
     def condition(self, filters: Filters | None) -> Condition | None:
         """What a store takes for `filters`; None for no filter. Raises FilterError."""
         if not filters and not isinstance(filters, str):
             return None
         return compiled(
-            filters, matching_uris=self._matching_uris, metadata_names=self._metadata_names
+            filters,
+            matching_uris=self._matching_uris,
+            modified_uris=self._modified_uris,
+            metadata_names=self._metadata_names,
         )
 
     def _matching_uris(self, prefix: str, pattern: re.Pattern[str]) -> tuple[list[str], list[str]]:
         fits: list[str] = []
         others: list[str] = []
-        for uri in self._under(prefix):
+        for uri, _ in self._under(prefix):
             fit = pattern.fullmatch(unicodedata.normalize("NFC", uri))
             (fits if fit else others).append(uri)
         return fits, others
 
-    def _under(self, prefix: str) -> list[str]:
-        """The uris that begin with `prefix`, from the ledger: a row per document, not per chunk."""
+    def _modified_uris(self, between: Between) -> tuple[list[str], list[str]]:
+        fits: list[str] = []
+        others: list[str] = []
+        for uri, moment in self._under(""):
+            early = between.gte is not None and moment < str(between.gte)
+            late = between.lt is not None and moment >= str(between.lt)
+            (others if early or late or not moment else fits).append(uri)
+        return fits, others
+
+    def _under(self, prefix: str) -> list[tuple[str, str]]:
+        """The uris that begin with `prefix` and when their files were modified, "" without a file.
+
+        From the ledger, which has a row per document, not per chunk.
+        """
         version, now = self._version(), time.monotonic()
         known = self._uris.get(prefix)
         if known and known[0] == version and now - known[1] < LIFETIME:
             return known[2]
         rows = Match("kind", ("document",))
         where = And((rows, Prefix("uri", prefix))) if prefix else rows
-        uris = [point.payload["uri"] for point in self._store.scan(where, fields=["uri"])]
+        rows_found = self._store.scan(where, fields=["uri", "mtime_ns"])
+        uris = [
+            (point.payload["uri"], modified(point.payload.get("mtime_ns", 0)))
+            for point in rows_found
+        ]
         if len(self._uris) >= REMEMBERED:
             self._uris.clear()
         self._uris[prefix] = (version, now, uris)

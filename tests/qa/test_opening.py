@@ -78,7 +78,7 @@ def test_an_unknown_embedder_is_told_and_leaves_nothing(tmp_path: Path) -> None:
 def test_a_base_of_a_newer_format_is_refused(base_folder: Path, open_library: OpenLibrary) -> None:
     store = EdgeStore(base_folder, lock_timeout=1)
     base = read_base(store)
-    assert base == Base("minilm", 384, FORMAT)
+    assert base == Base("minilm", 384, FORMAT, base.fingerprint if base else "")
     write_base(store, Base("minilm", 384, FORMAT + 1))
     store.close()
     with pytest.raises(BadRequest, match=rf"newer kbqa \(format {FORMAT + 1}, .*upgrade kbqa"):

@@ -3,16 +3,22 @@ from __future__ import annotations
 import contextlib
 import pickle
 import re
+from datetime import UTC, datetime
+from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ingest.documents import Document, FileEntry
+from ingest.documents import Document, FileEntry, Prepared
 from ingest.errors import BadRequest
 from retrieval.conditions import And, Between, Compare, Condition, Match, Not, Or, Prefix
-from retrieval.facts import date_of, facts_of, languages_of, tags_of
+from retrieval.edge_store import EdgeStore
+from retrieval.facts import date_of, facts_of, languages_of, modified, tags_of
 from retrieval.filters import FilterError, compiled, from_options, glob, parse
+from retrieval.index import Index
+from tests.fakes import HashEmbedder
+from tests.retrieval.knowledge import prepared
 
 URIS = ["handbook/leave.md", "handbook/it/vpn.md", "handbook/it/plan.pdf", "产品/手册.md", "a.md"]
 PDF = Match("media_type", ("application/pdf",))
@@ -221,18 +227,49 @@ def test_languages(text: str, languages: list[str]) -> None:
 
 
 def test_facts() -> None:
-    entry = FileEntry("a.md", "/a.md", "/", 1, 1_700_000_000 * 10**9, 0)
     document = Document("a.md", "0", "年假", metadata={"tags": "[HR, Leave]", "date": "2024/3/1"})
-    assert facts_of(document, entry) == {
+    assert facts_of(document) == {
         "language": ["zh"],
         "tags": ["hr", "leave"],
         "date": "2024-03-01T00:00:00Z",
     }
     assert facts_of(Document("a.md", "0", "", metadata={"lang": "zh-CN"}))["language"] == ["zh"]
     assert "date" not in facts_of(Document("a.md", "0", ""))
-    assert date_of({}, entry) == "2023-11-14T22:13:20Z"
+    assert date_of({}) is None
+    assert modified(1_700_000_000 * 10**9) == "2023-11-14T22:13:20Z"
+    assert modified(0) == ""
     assert date_of({"date": "2024年5月6日"}) == "2024-05-06T00:00:00Z"
     assert date_of({"date": "2024-05-06T08:00:00+08:00"}) == "2024-05-06T00:00:00Z"
     assert date_of({"date": "soon", "created": "2020-01-02"}) == "2020-01-02T00:00:00Z"
     assert date_of({"date": "0001-01-01T00:00:00+08:00"}) is None
     assert tags_of({"tags": ["A", "b"], "keywords": "b; 财务、报销"}) == ["a", "b", "财务", "报销"]
+
+
+def test_the_date_of_a_file_counts_where_the_document_says_none(tmp_path: Path) -> None:
+    store = EdgeStore(tmp_path / "base", dimension=32, lock_timeout=0)
+    index = Index(store, HashEmbedder())
+    for uri, year, metadata in [
+        ("old.txt", 2020, {}),
+        ("new.txt", 2024, {}),
+        ("said.txt", 2024, {"date": "2020-05-06"}),
+        ("none.txt", None, {}),
+    ]:
+        item = prepared(uri, "lamp", metadata=metadata)
+        if year:
+            seconds = int(datetime(year, 3, 1, tzinfo=UTC).timestamp())
+            entry = FileEntry(uri, f"/{uri}", "/", 4, seconds * 10**9, 0)
+            item = Prepared(item.document, item.chunks, entry)
+        index.replace([item])
+
+    def found(where: str) -> set[str]:
+        return {hit.uri for hit in index.search("lamp", where=where)}
+
+    assert found("date:2020") == {"old.txt", "said.txt"}
+    assert found("date>=2024-03") == {"new.txt"}
+    assert found("date<2030") == {"old.txt", "new.txt", "said.txt"}
+    assert found("-date:2020") == {"new.txt", "none.txt"}
+    assert found("path:*.txt -path:n*") == {"old.txt", "said.txt"}
+    index.touch([FileEntry("old.txt", "/old.txt", "/", 4, 1_800_000_000 * 10**9, 0)])
+    with pytest.raises(FilterError, match=r"unknown filter field 'dat'.*metadata there is date"):
+        index.search("lamp", where="dat:2020")
+    store.close()
