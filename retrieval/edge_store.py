@@ -42,7 +42,15 @@ from retrieval.store import (
     Point,
     Scored,
 )
-from retrieval.versions import Pointer, read_pointer, shard_folder, tags_in, write_pointer
+from retrieval.versions import (
+    Pointer,
+    note_closed,
+    read_pointer,
+    shard_folder,
+    tags_in,
+    take_closed,
+    write_pointer,
+)
 
 SCAN_PAGE = 1000
 # An unindexed segment rebuilds its text index at every load (90 ms per 1,000 chunks), an indexed
@@ -208,7 +216,10 @@ class EdgeStore:
         try:
             with _mapped(self._folder):
                 shard.flush()
+                points = _points(shard)
                 shard.close()
+            with contextlib.suppress(OSError):
+                note_closed(self._folder, self.tag, points)
         finally:
             self._lock.let_go()
 
@@ -262,6 +273,15 @@ class EdgeStore:
         with _mapped(self._folder, loading=True):
             engine = _load(shard)
             _index_fields(engine)
+            there = _points(engine)
+        expected = take_closed(self._folder, self.tag)
+        if expected is not None and there < expected:  # the engine does not notice a cut file
+            engine.close()
+            raise StorageError(
+                f"the knowledge base in {self._folder} is damaged: {expected - there} of "
+                f"{expected} points are missing; restore it from a backup, or delete the folder "
+                "and ingest again"
+            )
         self._written = self._unindexed(engine)
         return engine
 
@@ -306,6 +326,12 @@ class EdgeStore:
                 f"the disk that holds {self._folder} is nearly full: {free // 2**20} MB free, "
                 f"{FREE_BYTES // 2**20} MB needed; nothing is lost, free space and run it again"
             )
+
+
+def _points(engine: Any) -> int:
+    from qdrant_edge import CountRequest, Filter
+
+    return int(engine.count(CountRequest(filter=Filter(), exact=True)))
 
 
 def _load(shard: Path, vectors: int = 0) -> Any:
