@@ -20,6 +20,8 @@ from ingest.errors import (
     TimedOut,
     Unreachable,
 )
+from retrieval.conditions import Condition
+from retrieval.filters import from_options
 
 FAILED, BAD_REQUEST, PARTLY_DONE, INTERRUPTED = 1, 2, 8, 130
 EXIT_CODES: dict[type[KbqaError], int] = {
@@ -60,7 +62,9 @@ EmbedderOption = Annotated[
 ]
 Filter = Annotated[
     list[str] | None,
-    typer.Option("--filter", help="FIELD=VALUE on uri, title, media_type, page, metadata.NAME."),
+    typer.Option(
+        "--filter", help="Such as 'path:handbook/** type:(pdf,docx) lang:zh date>=2024-01'."
+    ),
 ]
 
 
@@ -80,6 +84,11 @@ def text_of(argument: str) -> str:
 def utf8(argument: str) -> str:
     """What an argument says in UTF-8, whatever the locale."""
     return os.fsencode(argument).decode("utf-8", "replace")
+
+
+def condition_of(options: list[str] | None) -> Condition | None:
+    """What all `--filter` options together ask for."""
+    return from_options([utf8(option) for option in options or []])
 
 
 def print_json(value: Any, *, flush: bool = False) -> None:

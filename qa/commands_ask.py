@@ -5,12 +5,11 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
-from ingest.errors import BadRequest
-from qa.command import Filter, Json, Kb, Quiet, app, print_json, text_of, utf8
+from qa.command import Filter, Json, Kb, Quiet, app, condition_of, print_json, text_of
 from qa.settings import load_settings
 
 
@@ -28,7 +27,7 @@ def search(
     from qa.rendering import explanation_json, hit_json, show_explanation, show_hits
 
     with KnowledgeBase.open(settings=load_settings(kb=kb), create=False) as base:
-        found = base.explain(text_of(query), k, filters=_filters(filters))
+        found = base.explain(text_of(query), k, filters=condition_of(filters))
     if json_:
         hits = {"hits": [hit_json(rank, hit) for rank, hit in enumerate(found.hits, 1)]}
         print_json({**hits, **(explanation_json(found) if explain else {})})
@@ -65,7 +64,7 @@ def ask(
     settings = load_settings(kb=kb, model=model, base_url=base_url)
     on_token = _token_printer(json_, stream)
     with KnowledgeBase.open(settings=settings, create=False) as base:
-        answer = base.ask(text_of(question), on_token, filters=_filters(filters))
+        answer = base.ask(text_of(question), on_token, filters=condition_of(filters))
     if json_:
         event = {"event": "answer"} if on_token else {}
         print_json({**event, **answer_json(answer)})
@@ -87,15 +86,3 @@ def _token_printer(json_: bool, stream: bool | None) -> Callable[[str], None] | 
     if json_:
         return lambda token: print_json({"event": "token", "text": token}, flush=True)
     return lambda token: print(token, end="", flush=True)
-
-
-def _filters(options: list[str] | None) -> dict[str, Any] | None:
-    """`FIELD=VALUE` options; one field given twice takes either value."""
-    filters: dict[str, Any] = {}
-    for option in options or []:
-        name, equals, value = utf8(option).partition("=")
-        if not equals or not name or not value:
-            raise BadRequest(f"--filter {option}: write FIELD=VALUE, for example uri=handbook.md")
-        parsed = int(value) if name == "page" and value.isdecimal() else value
-        filters.setdefault(name, []).append(parsed)
-    return filters or None

@@ -29,7 +29,7 @@ from qa.chain import build_chain, call_model
 from qa.extractive import NAME as EXTRACTIVE
 from qa.extractive import answer_extractively
 from qa.models import ChatModel, open_model
-from qa.opening import Opened, open_base
+from qa.opening import Opened, discard, open_base, reembed, rollback
 from qa.overview import Finding, Status, findings, status_of
 from qa.plugins.build_prompt import build_prompt
 from qa.plugins.cite_sources import cite_sources
@@ -40,11 +40,14 @@ from qa.plugins.trace import trace
 from qa.settings import Settings, environ, load_settings
 from qa.turn import Answer, Handler, Message, Plugin, Turn
 from retrieval.embedding import Embedder
+from retrieval.filters import Filters
 from retrieval.hits import Hit
-from retrieval.index import Explanation, Index
+from retrieval.index import Index
 from retrieval.inspecting import copies_in
 from retrieval.points import FORMAT, write_base
+from retrieval.reembedding import Building
 from retrieval.reranking import Reranker, open_reranker
+from retrieval.searching import Explanation
 
 MAX_QUESTION = 20_000  # characters
 
@@ -73,7 +76,9 @@ class KnowledgeBase:
         self._reranker = _reranker(settings)
         self._index = Index(opened.store, opened.embedder, reranker=self._reranker)
         self._ingesting = threading.Lock()
-        self._handler = self._build(model, plugins)
+        self._parts = (model, plugins)
+        self._replaced: list[Opened] = []  # versions that a reader may still be in
+        self._handler = self._build(*self._parts)
 
     @classmethod
     def open(
@@ -207,16 +212,13 @@ class KnowledgeBase:
 
     # --- ask ---
 
-    def search(
-        self, query: str, k: int = 10, filters: Mapping[str, Any] | None = None
-    ) -> list[Hit]:
-        """The `k` best passages. `filters`: uri, title, media_type, page or metadata.NAME -> value
-        (or list of values). Raises BadRequest for an empty query, a bad `k`, an unknown field."""
+    def search(self, query: str, k: int = 10, filters: Filters | None = None) -> list[Hit]:
+        """The `k` best passages. `filters`: a text such as `type:pdf date>=2024`, or uri, title,
+        media_type, page, metadata.NAME ... -> value or list of values; see `retrieval.filters`.
+        Raises BadRequest for an empty query or a bad `k`, FilterError for a bad filter."""
         return self._index.search(query, k, where=filters)
 
-    def explain(
-        self, query: str, k: int = 10, filters: Mapping[str, Any] | None = None
-    ) -> Explanation:
+    def explain(self, query: str, k: int = 10, filters: Filters | None = None) -> Explanation:
         """As `search`, with the weights and timings that led to the hits."""
         return self._index.explain(query, k, where=filters)
 
@@ -226,7 +228,7 @@ class KnowledgeBase:
         on_token: Callable[[str], None] | None = None,
         *,
         history: Sequence[Message] = (),
-        filters: Mapping[str, Any] | None = None,
+        filters: Filters | None = None,
     ) -> Answer:
         """Answer a question from the documents, with citations, or say that they do not answer it.
 
@@ -251,6 +253,40 @@ class KnowledgeBase:
             usage=turn.usage,
             timings=turn.timings,
         )
+
+    # --- change the model ---
+
+    def reembed(
+        self,
+        embedder: str | Embedder,
+        *,
+        on_progress: Callable[[Building], None] | None = None,
+    ) -> None:
+        """Embed all passages with another embedder, and use that from then on.
+
+        Until it is done the base answers as before; if it is killed, the next call goes on. The
+        version before is kept for `rollback`, until the next call or `discard_versions`. Raises
+        BadRequest if the base has that embedder already.
+        """
+        with self._ingesting:
+            self._let_go_of_replaced()
+            self._index.recover()
+            self._adopt(reembed(self._opened, embedder, self._settings, on_progress))
+
+    def rollback(self) -> None:
+        """Go back to the version from before `reembed`, without what was ingested since.
+
+        Raises BadRequest if there is none.
+        """
+        with self._ingesting:
+            self._let_go_of_replaced()
+            self._adopt(rollback(self._opened, self._settings))
+
+    def discard_versions(self) -> bool:
+        """Remove what `rollback` would go back to; whether there was any."""
+        with self._ingesting:
+            self._let_go_of_replaced()
+            return discard(self._opened)
 
     # --- look ---
 
@@ -287,6 +323,7 @@ class KnowledgeBase:
 
     def close(self) -> None:
         """Flush and release, but for an embedder that was given. Closing twice does no harm."""
+        self._let_go_of_replaced()
         self._opened.store.close()
         if not self._lent:
             self._embedder.close()
@@ -305,6 +342,20 @@ class KnowledgeBase:
         self.close()
 
     # --- inside ---
+
+    def _adopt(self, opened: Opened) -> None:
+        """Answer from another version; who is in the old one stays there until done."""
+        self._replaced.append(replace(self._opened, lent=self._lent))
+        self._opened, self._embedder, self._lent = opened, opened.embedder, opened.lent
+        self._index = Index(opened.store, opened.embedder, reranker=self._reranker)
+        self._handler = self._build(*self._parts)
+
+    def _let_go_of_replaced(self) -> None:
+        while self._replaced:
+            replaced = self._replaced.pop()
+            replaced.store.close()
+            if not replaced.lent:
+                replaced.embedder.close()
 
     def _ledger(self) -> dict[str, Record]:
         return {record.uri: record for record in self._index.documents()}

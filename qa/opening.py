@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property, partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Protocol, cast
 from urllib.parse import urlsplit
 
-from ingest.errors import BadRequest
+from ingest.errors import BadRequest, StorageError
 from qa.models import PRESETS
 from qa.settings import ENV_PREFIX, Settings, environ, is_url, kb_folder
 from retrieval.edge_store import EdgeStore
 from retrieval.embedding import DEFAULT_EMBEDDER, Embedder, LazyEmbedder, open_embedder
 from retrieval.points import FORMAT, Base, read_base, write_base
+from retrieval.reembedding import Building, Fingerprint, Versions, build, tidy
 from retrieval.store import Store
 
 if TYPE_CHECKING:
@@ -74,10 +76,11 @@ def open_base(
         base = read_base(store)
         if base is None:
             embedder = embedder or _embedder(DEFAULT_EMBEDDER, settings)
-            base = Base(embedder.name, embedder.dimension)
+            tag = Fingerprint.of(embedder).tag
+            base = Base(embedder.name, embedder.dimension, fingerprint=tag)
             write_base(store, base)
         _check(base, embedder, place.location)
-        opened = embedder or _embedder(base.embedder, settings)
+        opened = _verified(embedder or base.embedder, base, settings, place.location)
         lent = wanted is not None and not isinstance(wanted, str)
         return Opened(store, base, opened, place.location, lent)
     except BaseException:
@@ -103,8 +106,95 @@ def _check(base: Base, embedder: Embedder | None, location: str) -> None:
     if embedder is not None and embedder.name != base.embedder:
         raise BadRequest(
             f"{location} was built with the embedder '{base.embedder}' ({base.dimension} "
-            f"dimensions), not '{embedder.name}': leave --embedder out, or ingest into another "
-            "base with --kb NAME"
+            f"dimensions), not '{embedder.name}': leave --embedder out, run `kbqa reembed "
+            f"--embedder {embedder.name}`, or ingest into another base with --kb NAME"
+        )
+
+
+def reembed(
+    opened: Opened,
+    wanted: str | Embedder,
+    settings: Settings,
+    on_progress: Callable[[Building], None] | None = None,
+) -> Opened:
+    """The base with its passages embedded by another embedder, which counts from here on.
+
+    `opened` stays open, for those who still read from it, and must be closed after what is
+    returned. Raises BadRequest if the base has that embedder already.
+    """
+    old, embedder = _versions(opened), _embedder(wanted, settings)
+    fingerprint = Fingerprint.of(embedder)
+    known = opened.base.fingerprint
+    if known == fingerprint.tag or (not known and embedder.name == opened.base.embedder):
+        raise BadRequest(f"{opened.location} has the embedder '{embedder.name}' already")
+    tidy(old, keep=fingerprint.tag)
+    new = old.beside(fingerprint.tag, fingerprint.dimension)
+    try:
+        build(old, new, embedder, on_progress=on_progress)
+        old.switch(new.tag)
+    except BaseException:
+        new.close()
+        raise
+    base = Base(embedder.name, embedder.dimension, fingerprint=fingerprint.tag)
+    return Opened(new, base, embedder, opened.location, not isinstance(wanted, str))
+
+
+def rollback(opened: Opened, settings: Settings) -> Opened:
+    """The version from before the last `reembed`, which counts from here on.
+
+    What was ingested since then is not in it, and comes with the next ingest. Raises BadRequest if
+    there is none.
+    """
+    store = _versions(opened)
+    if store.previous is None:
+        raise BadRequest(f"{opened.location} has no earlier version to go back to")
+    earlier = store.beside(store.previous)
+    try:
+        base = read_base(earlier)
+        if base is None:
+            raise StorageError(f"the earlier version of {opened.location} was never finished")
+        store.switch(earlier.tag)
+    except BaseException:
+        earlier.close()
+        raise
+    embedder = _verified(base.embedder, base, settings, opened.location)
+    return Opened(earlier, base, embedder, opened.location)
+
+
+def discard(opened: Opened) -> bool:
+    """Remove all versions but the one that counts; whether there were any."""
+    store = _versions(opened)
+    found = len(store.tags) > 1
+    tidy(store, keep=store.tag)
+    return found
+
+
+def _versions(opened: Opened) -> Versions:
+    assert isinstance(opened.store, EdgeStore) or hasattr(opened.store, "beside")
+    return cast("Versions", opened.store)
+
+
+def _verified(wanted: str | Embedder, base: Base, settings: Settings, location: str) -> Embedder:
+    """The embedder of a base, which tells at its first use if the model behind it has changed."""
+    if not isinstance(wanted, str):
+        if not isinstance(wanted, LazyEmbedder):
+            _require_fingerprint(wanted, base, location)
+            return wanted
+        wanted = wanted.name
+
+    def open_() -> Embedder:
+        embedder = _open_embedder(base.embedder, settings)
+        _require_fingerprint(embedder, base, location)
+        return embedder
+
+    return LazyEmbedder(wanted, open_)
+
+
+def _require_fingerprint(embedder: Embedder, base: Base, location: str) -> None:
+    if base.fingerprint and Fingerprint.of(embedder).tag != base.fingerprint:
+        raise BadRequest(
+            f"the model behind '{base.embedder}' is not the one that {location} was built with "
+            "(other weights or prompts): put the old one back, or run `kbqa reembed`"
         )
 
 

@@ -13,7 +13,8 @@ from ingest.documents import Record
 from ingest.loaders.media_types import BY_SUFFIX
 from ingest.quality import complaints, cure, is_poor
 from qa.opening import Opened
-from retrieval.inspecting import copies_in, is_interrupted, miscounted, pages_in
+from retrieval.inspecting import copies_in, miscounted, pages_in
+from retrieval.journal import is_interrupted
 from retrieval.store import Store
 
 _KINDS = {media_type: suffix[1:] for suffix, media_type in reversed(BY_SUFFIX.items())}

@@ -11,7 +11,7 @@ from ingest.documents import Document, Record
 from ingest.errors import BadRequest
 from qa.turn import Answer, Citation
 from retrieval.hits import Hit
-from retrieval.index import Explanation
+from retrieval.searching import Explanation
 
 PREVIEW = 300  # characters of a passage that a person is shown
 NEAREST = 3

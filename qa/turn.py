@@ -10,8 +10,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Literal
 
+from retrieval.filters import Filters
 from retrieval.hits import Hit
 
 
@@ -53,7 +54,7 @@ class Turn:
     history: tuple[Message, ...] = ()
     images: tuple[str, ...] = ()
     query: str = ""
-    filters: Mapping[str, Any] | None = None
+    filters: Filters | None = None
     hits: tuple[Hit, ...] = ()
     prompt: tuple[Message, ...] = ()
     text: str = ""

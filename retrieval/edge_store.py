@@ -4,7 +4,7 @@ The only file that knows qdrant_edge's API.
 
     FOLDER/lock         held while a process has the base open
     FOLDER/holder.json  who that is, for the message to the one who comes second
-    FOLDER/shard/       the engine's own files
+    FOLDER/shard/       the engine's own files; see `retrieval.versions` for others beside it
 """
 
 from __future__ import annotations
@@ -27,18 +27,39 @@ from filelock import FileLock, Timeout
 
 from ingest.errors import BadRequest, KbqaError, Locked, StorageError
 from retrieval.batching import batches
+from retrieval.conditions import And, Between, Compare, Match, Not, Or, Prefix, Where
 from retrieval.embedding import Vectors
-from retrieval.gate import Gate
-from retrieval.store import BM25_B, BM25_K, KEYWORD_FIELDS, TERMS, VECTOR, Point, Scored, Where
+from retrieval.gate import Gate, Shared
+from retrieval.store import (
+    BM25_B,
+    BM25_K,
+    DATE_FIELDS,
+    INTEGER_FIELDS,
+    KEYWORD_FIELDS,
+    PREFIX_FIELDS,
+    TERMS,
+    VECTOR,
+    Point,
+    Scored,
+)
+from retrieval.versions import (
+    Pointer,
+    note_closed,
+    read_pointer,
+    shard_folder,
+    tags_in,
+    take_closed,
+    write_pointer,
+)
 
 SCAN_PAGE = 1000
 # An unindexed segment rebuilds its text index at every load (90 ms per 1,000 chunks), an indexed
 # one does not; indexing costs .35 ms a chunk.
 OPTIMIZE_FROM = 3000
 OPTIMIZE_AMIDST = 8000  # while more is being written: bounds the memory of the unindexed segment
-# A segment is built in memory: 13,000 vectors of 384 floats. Larger ones search faster (40,000
-# chunks: one segment .4 ms, six 1.4 ms) and make the memory of an ingest grow with the base.
-MAX_SEGMENT_KB = 20_000
+# A segment is built in memory, and a search asks each: an eighth of the base keeps their number the
+# same at any size. The floor is 13,000 vectors of 384 floats.
+SEGMENTS, MAX_SEGMENT_KB = 8, 20_000
 HNSW_M, HNSW_EF, FULL_SCAN_KB = 16, 100, 10_000  # the engine's defaults
 INDEXING_THRESHOLD_KB = 1000  # the engine's own unit and trigger; 650 vectors of 384 floats
 # The engine maps its files into memory, and writing to a map on a full disk ends the process. So
@@ -49,6 +70,9 @@ FREE_BYTES = 96 * 1024 * 1024
 class EdgeStore:
     """An embedded knowledge base. One process at a time; any number of threads."""
 
+    exclusive = True
+    """Whether this is the only process that has the base open."""
+
     def __init__(self, folder: Path, *, dimension: int | None = None, lock_timeout: float) -> None:
         """Open the base in `folder`, or create it for vectors of `dimension`.
 
@@ -58,22 +82,24 @@ class EdgeStore:
         self._folder = folder
         self._shard: Any = None
         self._gate = Gate()
-        self._written = 0  # vectors since the last time the index was built
+        self._written = 0  # vectors that are not indexed
         try:
             folder.mkdir(parents=True, exist_ok=True)
-            self._lock = _acquire(folder, lock_timeout)
+            self._lock = _acquire(folder, lock_timeout)  # held by all versions that are open
         except OSError as exc:
             raise StorageError(f"cannot open {folder}: {exc.strerror or exc}") from exc
         try:
+            self._pointer = read_pointer(folder)
+            self.tag = self._pointer.current
             self._shard = self._open(dimension)
         except BaseException:
-            self._lock.release()
+            self._lock.let_go()
             raise
 
     @staticmethod
     def exists(folder: Path) -> bool:
         """Whether there is a base in `folder`."""
-        return (folder / "shard").is_dir()
+        return shard_folder(folder, read_pointer(folder).current).is_dir()
 
     def write(self, points: Sequence[Point]) -> None:
         """Insert points or replace those of the same id."""
@@ -172,21 +198,14 @@ class EdgeStore:
         The engine keeps what it has freed; it is closed and opened again to give it back, for which
         readers wait a few tenths of a second.
         """
-        with self._engine() as shard:
-            info = shard.info()
-        enough = OPTIMIZE_AMIDST if more_to_come else OPTIMIZE_FROM
-        # the engine counts replaced and deleted vectors among those that are indexed, and rows and
-        # texts, which have none, among the points
-        if max(self._written, self.count({"kind": "chunk"}) - info.indexed_vectors_count) < enough:
+        if self._written < (OPTIMIZE_AMIDST if more_to_come else OPTIMIZE_FROM):
             return
         self._require_space()
+        self._reopen()  # with the size of segments that the base has grown into
         with self._engine() as shard:
             shard.optimize()
         self._written = 0
-        with self._gate.alone(), _mapped(self._folder, loading=True):
-            self._shard.flush()
-            self._shard.close()
-            self._shard = _load(self._folder / "shard")
+        self._reopen()
 
     def close(self) -> None:
         """Flush and release the folder. Closing twice does no harm."""
@@ -197,21 +216,89 @@ class EdgeStore:
         try:
             with _mapped(self._folder):
                 shard.flush()
+                points = _points(shard)
                 shard.close()
-        finally:
             with contextlib.suppress(OSError):
-                (self._folder / "holder.json").unlink()
-            self._lock.release()
+                note_closed(self._folder, self.tag, points)
+        finally:
+            self._lock.let_go()
+
+    # --- versions, see `retrieval.reembedding` ---
+
+    @property
+    def previous(self) -> str | None:
+        """Tag of the version that counted before this one; None if it is gone."""
+        previous = read_pointer(self._folder).previous
+        return previous if previous in self.tags else None
+
+    @property
+    def tags(self) -> list[str]:
+        """All versions, finished or not."""
+        return tags_in(self._folder)
+
+    def beside(self, tag: str, dimension: int | None = None) -> EdgeStore:
+        """Another version of this base; made for vectors of `dimension` if it is not there.
+
+        Both hold the base; each is closed by itself.
+        """
+        other = EdgeStore.__new__(EdgeStore)
+        other._folder, other._pointer, other.tag = self._folder, self._pointer, tag
+        other._gate, other._written, other._shard = Gate(), 0, None
+        other._lock = self._lock.hold()
+        try:
+            other._shard = other._open(dimension)
+        except BaseException:
+            other._lock.let_go()
+            raise
+        return other
+
+    def switch(self, tag: str) -> None:
+        """Let the version `tag` be the one that is opened from now on, in one step."""
+        self._pointer = Pointer(tag, read_pointer(self._folder).current)
+        write_pointer(self._folder, self._pointer)
+
+    def drop(self, tag: str) -> None:
+        """Remove a version, which must not be the one that counts, nor open."""
+        shutil.rmtree(shard_folder(self._folder, tag))
+
+    # --- inside ---
 
     def _open(self, dimension: int | None) -> Any:
-        shard = self._folder / "shard"
+        shard = shard_folder(self._folder, self.tag)
         if not shard.is_dir():
             if dimension is None:
                 raise StorageError(f"there is no knowledge base in {self._folder}")
             self._require_space()
             _create(shard, dimension)
         with _mapped(self._folder, loading=True):
-            return _load(shard)
+            engine = _load(shard)
+            _index_fields(engine)
+            there = _points(engine)
+        expected = take_closed(self._folder, self.tag)
+        if expected is not None and there < expected:  # the engine does not notice a cut file
+            engine.close()
+            raise StorageError(
+                f"the knowledge base in {self._folder} is damaged: {expected - there} of "
+                f"{expected} points are missing; restore it from a backup, or delete the folder "
+                "and ingest again"
+            )
+        self._written = self._unindexed(engine)
+        return engine
+
+    @staticmethod
+    def _unindexed(engine: Any) -> int:
+        """Vectors without an index when a base is opened; rows and texts have none to index."""
+        from qdrant_edge import CountRequest
+
+        chunks = engine.count(CountRequest(filter=_filter({"kind": "chunk"}), exact=False))
+        return max(0, int(chunks) - int(engine.info().indexed_vectors_count))
+
+    def _reopen(self) -> None:
+        vectors = self.count({"kind": "chunk"})
+        with self._gate.alone(), _mapped(self._folder, loading=True):
+            self._shard.flush()
+            self._shard.close()
+            self._shard = _load(shard_folder(self._folder, self.tag), vectors)
 
     @contextlib.contextmanager
     def _engine(self) -> Iterator[Any]:
@@ -241,21 +328,56 @@ class EdgeStore:
             )
 
 
-def _load(shard: Path) -> Any:
+def _points(engine: Any) -> int:
+    from qdrant_edge import CountRequest, Filter
+
+    return int(engine.count(CountRequest(filter=Filter(), exact=True)))
+
+
+def _load(shard: Path, vectors: int = 0) -> Any:
+    """Open a shard; with segments for so many vectors, if given, instead of as it was."""
     from qdrant_edge import EdgeShard
 
-    return EdgeShard.load(str(shard))
+    if not vectors:
+        return EdgeShard.load(str(shard))
+    return EdgeShard.load(str(shard), _config(_dimension(shard), vectors))
 
 
-def _create(shard: Path, dimension: int) -> None:
-    """Make an empty shard beside its place and move it there, so that it is whole or not there."""
+def _dimension(shard: Path) -> int:
+    said = json.loads((shard / "edge_config.json").read_text("utf-8"))
+    return int(said["vectors"][VECTOR]["size"])
+
+
+def _config(dimension: int, vectors: int) -> Any:
+    """How the engine keeps, indexes and merges a base of so many vectors."""
     from qdrant_edge import (
         Distance,
         EdgeConfig,
         EdgeOptimizersConfig,
-        EdgeShard,
         EdgeVectorParams,
         HnswIndexConfig,
+        Memory,
+    )
+
+    kilobytes = vectors * dimension * 4 // 1024
+    return EdgeConfig(
+        vectors={
+            VECTOR: EdgeVectorParams(size=dimension, distance=Distance.Dot, memory=Memory.Cold)
+        },
+        optimizers=EdgeOptimizersConfig(
+            default_segment_number=SEGMENTS,
+            indexing_threshold=INDEXING_THRESHOLD_KB,
+            max_segment_size=max(MAX_SEGMENT_KB, kilobytes // SEGMENTS),
+        ),
+        hnsw_config=HnswIndexConfig(HNSW_M, HNSW_EF, FULL_SCAN_KB, memory=Memory.Cold),
+    )
+
+
+def _index_fields(engine: Any) -> None:
+    """Make the payload indexes that are not there yet: all, or those that came with a version."""
+    from qdrant_edge import (
+        DatetimeIndexParams,
+        IntegerIndexParams,
         KeywordIndexParams,
         Memory,
         TextIndexParams,
@@ -264,35 +386,42 @@ def _create(shard: Path, dimension: int) -> None:
         UpdateOperation,
     )
 
+    wanted: dict[str, Any] = {
+        TERMS: TextIndexParams(
+            tokenizer=TokenizerType.Word,
+            lowercase=True,
+            scoring=TextScoringParams(),
+            memory=Memory.Cold,
+        )
+    }
+    for name in KEYWORD_FIELDS:
+        prefix = name in PREFIX_FIELDS
+        wanted[name] = KeywordIndexParams(memory=Memory.Cold, prefix=prefix)
+    for name in DATE_FIELDS:
+        wanted[name] = DatetimeIndexParams(memory=Memory.Cold)
+    for name in INTEGER_FIELDS:
+        wanted[name] = IntegerIndexParams(lookup=True, range=True, memory=Memory.Cold)
+    there = engine.info().payload_schema
+    for name, params in wanted.items():
+        if name not in there:
+            engine.update(UpdateOperation.create_field_index(name, params))
+
+
+def _create(shard: Path, dimension: int) -> None:
+    """Make an empty shard beside its place and move it there, so that it is whole or not there."""
+    from qdrant_edge import EdgeShard
+
     temporary = Path(tempfile.mkdtemp(prefix=".new-", dir=shard.parent))
-    config = EdgeConfig(
-        vectors={
-            VECTOR: EdgeVectorParams(size=dimension, distance=Distance.Dot, memory=Memory.Cold)
-        },
-        optimizers=EdgeOptimizersConfig(
-            indexing_threshold=INDEXING_THRESHOLD_KB, max_segment_size=MAX_SEGMENT_KB
-        ),
-        hnsw_config=HnswIndexConfig(HNSW_M, HNSW_EF, FULL_SCAN_KB, memory=Memory.Cold),
-    )
-    words = TextIndexParams(
-        tokenizer=TokenizerType.Word,
-        lowercase=True,
-        scoring=TextScoringParams(),
-        memory=Memory.Cold,
-    )
-    keyword = KeywordIndexParams(memory=Memory.Cold)
     with _mapped(shard.parent):
-        engine = EdgeShard.create(str(temporary), config)
-        engine.update(UpdateOperation.create_field_index(TERMS, words))
-        for name in KEYWORD_FIELDS:
-            engine.update(UpdateOperation.create_field_index(name, keyword))
+        engine = EdgeShard.create(str(temporary), _config(dimension, 0))
+        _index_fields(engine)
         engine.flush()
         engine.close()
     temporary.chmod(0o755)
     os.rename(temporary, shard)
 
 
-def _acquire(folder: Path, timeout: float) -> FileLock:
+def _acquire(folder: Path, timeout: float) -> Shared:
     lock = FileLock(folder / "lock", timeout=timeout, thread_local=False)
     try:
         lock.acquire()
@@ -302,7 +431,13 @@ def _acquire(folder: Path, timeout: float) -> FileLock:
     holder = {"pid": os.getpid(), "command": command, "since": time.strftime("%H:%M:%S")}
     with contextlib.suppress(OSError):  # it only serves a message
         (folder / "holder.json").write_text(json.dumps(holder), "utf-8")
-    return lock
+
+    def release() -> None:
+        with contextlib.suppress(OSError):
+            (folder / "holder.json").unlink()
+        lock.release()
+
+    return Shared(release)
 
 
 def _holder(folder: Path) -> str:
@@ -340,20 +475,48 @@ def _ranked(points: Sequence[Any]) -> list[Scored]:
 def _filter(where: Where, unless: Where | None = None) -> Any:
     from qdrant_edge import Filter
 
-    must = [_condition(field, value) for field, value in where.items()]
-    must_not: Any = (
-        [Filter(must=[_condition(*item) for item in unless.items()])] if unless else None
+    must_not: Any = [_condition(unless)] if unless else None
+    return Filter(must=[_condition(where)], must_not=must_not)
+
+
+def _condition(where: Where) -> Any:
+    from qdrant_edge import (
+        FieldCondition,
+        Filter,
+        HasIdCondition,
+        MatchPrefix,
+        RangeDateTime,
+        RangeFloat,
     )
-    return Filter(must=must, must_not=must_not)
+
+    if isinstance(where, And):
+        return Filter(must=[_condition(part) for part in where.parts])
+    if isinstance(where, Or):
+        if not where.parts:  # no alternative holds; an empty list would be no condition
+            return HasIdCondition(set())
+        return Filter(should=[_condition(part) for part in where.parts])
+    if isinstance(where, Not):
+        return Filter(must_not=[_condition(where.part)])
+    if isinstance(where, Match):
+        return _match(where.key, where.values)
+    if isinstance(where, Prefix):
+        return FieldCondition(where.key, match=MatchPrefix(where.prefix))
+    if isinstance(where, Between):
+        kind = RangeDateTime if where.of_moments else RangeFloat
+        bounds: Any = {"gte": where.gte, "gt": where.gt, "lte": where.lte, "lt": where.lt}
+        return FieldCondition(where.key, range=kind(**bounds))
+    if isinstance(where, Compare):
+        raise BadRequest(f"the filter on {where.field} was not compiled: see retrieval.filters")
+    return Filter(must=[_match(field, value) for field, value in where.items()])
 
 
-def _condition(field: str, value: Any) -> Any:
+def _match(field: str, value: Any) -> Any:
     from qdrant_edge import FieldCondition, Filter, MatchAny, MatchValue, RangeFloat
 
     if isinstance(value, list | tuple | set | frozenset):
         if all(isinstance(item, str) for item in value):
             return FieldCondition(field, match=MatchAny(list(value)))
-        return Filter(should=[_condition(field, item) for item in value])
+        return Filter(should=[_match(field, item) for item in value])
     if isinstance(value, float):
         return FieldCondition(field, range=RangeFloat(gte=value, lte=value))
     if isinstance(value, bool):

@@ -123,6 +123,16 @@ class LazyEmbedder:
         """Tokens that one text may measure."""
         return self._embedder.max_tokens
 
+    @property
+    def revision(self) -> str:
+        """Hash or commit of the weights, "" if the embedder has none; for the fingerprint."""
+        return str(getattr(self._embedder, "revision", ""))
+
+    @property
+    def prompts(self) -> str:
+        """What the model puts before texts; for the fingerprint."""
+        return str(getattr(self._embedder, "prompts", ""))
+
     def embed(self, texts: Sequence[str]) -> Vectors:
         """As `Embedder.embed`."""
         return self._embedder.embed(texts)

@@ -1,10 +1,11 @@
-"""`Gate`: many may pass at once, or one alone."""
+"""`Gate`: many may pass at once, or one alone. `Shared`: the last to leave turns off the light."""
 
 from __future__ import annotations
 
 import contextlib
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from typing import Self
 
 
 class Gate:
@@ -48,3 +49,27 @@ class Gate:
             with self._changed:
                 self._waiting = 0
                 self._changed.notify_all()
+
+
+class Shared:
+    """Something that several hold, released when the last of them lets go."""
+
+    def __init__(self, release: Callable[[], None]) -> None:
+        """Held once, by the one who makes it."""
+        self._release = release
+        self._holders = 1
+        self._changing = threading.Lock()
+
+    def hold(self) -> Self:
+        """One more holds it."""
+        with self._changing:
+            self._holders += 1
+        return self
+
+    def let_go(self) -> None:
+        """One less holds it."""
+        with self._changing:
+            self._holders -= 1
+            last = self._holders == 0
+        if last:
+            self._release()

@@ -6,43 +6,29 @@ moment at which a document changes, for readers in any thread and after a crash.
 
 from __future__ import annotations
 
-import json
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import PurePosixPath
 from typing import TypeVar
 
 from ingest.documents import Chunk, Document, FileEntry, Prepared, Record
-from ingest.errors import BadRequest, StorageError
-from retrieval.copies import fold
+from ingest.errors import StorageError
 from retrieval.embedding import Embedder
-from retrieval.fusion import (
-    CANDIDATES,
-    EVIDENCE,
-    NEGLIGIBLE,
-    REFINED,
-    Fused,
-    covered_share,
-    dense_weight,
-    evidence,
-    fuse,
-    idf,
-    probability,
-    refine,
-)
+from retrieval.facts import facts_of
+from retrieval.filters import Filters
+from retrieval.fusion import idf
 from retrieval.hits import Hit
+from retrieval.journal import Journal
+from retrieval.lookups import Lookups
 from retrieval.points import (
-    CHUNK_FIELDS,
-    JOURNAL_ID,
-    chunk_of,
     chunk_point,
     content_id,
     content_points,
     document_of,
     file_fields,
-    indexed_terms,
     ledger,
     noted_row,
     packed,
@@ -51,39 +37,16 @@ from retrieval.points import (
     row_point,
     unpacked,
 )
-from retrieval.reranking import RERANKED, Reranker, rerank
+from retrieval.reranking import Reranker
 from retrieval.reuse import embed_unknown, known_vectors
-from retrieval.store import Payload, Point, Store, Where
-from retrieval.terms import analyse_query, stems
+from retrieval.searching import Explanation, asked, checked, found, reranked
+from retrieval.store import Payload, Point, Store
 from retrieval.widening import around, section_around
 
 _ALL = ""  # key of the number of all passages; no term is empty
-EVIDENT = 3  # hits whose words count as evidence
-SPARE = 10  # candidates beyond 2k, since in a replaced document each passage may be there twice
-MAX_K = 1000
 ATTEMPTS = 3  # to read what a writer is replacing at the moment
-MAX_QUERY = 20_000  # characters; BM25 and the embedder see no use in more
-FILTERABLE = frozenset({"uri", "media_type", "title", "page"})
-
 
 Read = TypeVar("Read")
-
-
-@dataclass(frozen=True, slots=True)
-class Explanation:
-    """A search with its reasons: `weight` of the dense leg, `terms` with their idf, `timings` in s.
-
-    `evidence` is the probability that the base answers the question, 0..1; it does not depend on
-    `k`. `cut` says how many candidates are not among the hits, and why.
-    """
-
-    hits: tuple[Hit, ...]
-    weight: float
-    known_share: float
-    terms: Mapping[str, float]
-    timings: Mapping[str, float]
-    evidence: float = 0.0
-    cut: Mapping[str, int] = field(default_factory=dict)
 
 
 class Index:
@@ -105,77 +68,25 @@ class Index:
         self._writing = threading.RLock()
         self._frequencies: dict[str, int] = {}  # passages that hold a term, since the last write
         self._version = 0  # counts documents' changes by this process
+        self._journal = Journal(store)
+        self._lookups = Lookups(store, lambda: self._version)
 
     # --- reading ---
 
-    def search(self, query: str, k: int = 10, *, where: Where | None = None) -> list[Hit]:
-        """The `k` best passages for `query`. Raises BadRequest for an empty query or a bad `k`."""
+    def search(self, query: str, k: int = 10, *, where: Filters | None = None) -> list[Hit]:
+        """The `k` best passages for `query`, of those that `where` admits.
+
+        Raises BadRequest for an empty query or a bad `k`, FilterError for a bad filter.
+        """
         return list(self.explain(query, k, where=where).hits)
 
-    def explain(self, query: str, k: int = 10, *, where: Where | None = None) -> Explanation:
+    def explain(self, query: str, k: int = 10, *, where: Filters | None = None) -> Explanation:
         """As `search`, with weights, terms and timings."""
-        query = _checked(query, k)
-        condition = _condition(where)
-        clock = _Clock()
-        vector = self._embedder.embed_query(query)
-        known = self._embedder.known_share(query)
-        clock.lap("embed")
-        terms = analyse_query(query)
-        limit = max(CANDIDATES, 2 * k)
-        weight = dense_weight(known)
-        wanted = max(k, RERANKED) if self._reranker else k
-
-        def attempt() -> Explanation:
-            dense, lexical = self._store.search(
-                vector, " ".join(terms), limit=limit, where=condition
-            )
-            clock.lap("search")
-            weights = self.term_weights(terms)
-            total = sum(weights.values())
-            fused = fuse(dense, lexical, weight=weight, total_idf=total)
-            if weight > NEGLIGIBLE:
-                first = [item.id for item in fused[:REFINED]]
-                vectors = {
-                    id_: point.vector
-                    for id_, point in self._store.read(first, fields=["uri"], vectors=True).items()
-                    if point.vector is not None
-                }
-                fused = refine(fused, vector, vectors, weight=weight, total_idf=total)
-            clock.lap("fuse")
-            hits, outdated = self._current_hits(fused, max(wanted, EVIDENT))
-            meant = {term: weights[term] for term in stems(weights)}
-            found = evidence(
-                known_share=known,
-                cosine=max(0.0, dense[0].score) if dense else 0.0,
-                lexical=lexical[0].score / total if lexical else 0.0,
-                covered=max(
-                    (covered_share(meant, set(indexed_terms(hit.chunk))) for hit in hits[:EVIDENT]),
-                    default=0.0,
-                ),
-                weights=EVIDENCE,
-            )
-            clock.lap("read")
-            cut = {
-                "older version": outdated,
-                "beyond k": len(fused) - outdated - len(hits[:wanted]),
-            }
-            return Explanation(
-                tuple(hits[:wanted]),
-                weight if total > 0 else 1.0,
-                known,
-                weights,
-                clock.laps,
-                found if hits else 0.0,
-                {reason: count for reason, count in cut.items() if count > 0},
-            )
-
-        found = self._undisturbed(attempt)
-        if self._reranker is None:
-            return found
-        hits = rerank(self._reranker, query, found.hits, k)
-        clock.lap("rerank")
-        beyond = found.cut.get("beyond k", 0) + len(found.hits) - len(hits)
-        return replace(found, hits=tuple(hits), cut={**found.cut, "beyond k": beyond})
+        query = checked(query, k)
+        condition = self._lookups.condition(where)
+        question = asked(query, k, condition, self._embedder, reranks=self._reranker is not None)
+        first = self._undisturbed(lambda: found(question, self._store, self.term_weights))
+        return first if self._reranker is None else reranked(question, first, self._reranker)
 
     def term_weights(self, terms: Sequence[str]) -> dict[str, float]:
         """Weight of each term over the passages of this base, see `retrieval.fusion.idf`."""
@@ -230,10 +141,12 @@ class Index:
         texts = [chunk.embedded_text for item in batch for chunk in item.chunks]
         known = known_vectors(self._store, [item.document.uri for item in batch])
         vectors = iter(embed_unknown(self._embedder, texts, known))
-        with self._writing, self._journalled([item.document.uri for item in batch]):
+        uris = [item.document.uri for item in batch]
+        with self._writing, self._journalled(uris, [item.document.id for item in batch]):
             chunks = [
-                chunk_point(chunk, item.document, next(vectors))
+                chunk_point(chunk, item.document, next(vectors), facts)
                 for item in batch
+                for facts in [facts_of(item.document)]
                 for chunk in item.chunks
             ]
             contents = [point for item in batch for point in content_points(item.document)]
@@ -241,6 +154,7 @@ class Index:
             self._version += 1  # before the rows: who searches from here on finds the new chunks
             now = self._clock()
             self._store.write([row_point(item, now) for item in batch])
+            self._journal.restore([*chunks, *contents])
             self._frequencies = {}
             self._store.optimize(more_to_come=True)
 
@@ -288,8 +202,7 @@ class Index:
     def recover(self) -> None:
         """Finish what an interrupted write left. To be called before writing."""
         with self._writing:
-            for point in self._store.read([JOURNAL_ID]).values():
-                self._sweep(json.loads(point.payload["uris"]))
+            self._journal.recover()
 
     def optimize(self) -> None:
         """Build the index over what has been written, where that is worth it."""
@@ -311,30 +224,6 @@ class Index:
                 return found
         with self._writing:
             return attempt()
-
-    def _current_hits(self, fused: Sequence[Fused], k: int) -> tuple[list[Hit], int]:
-        """The first `k` candidates whose version is the one in the ledger, and how many were of
-        another."""
-        hits: list[Hit] = []
-        outdated = 0
-        current: dict[str, str] = {}  # asked once for each uri: an answer is of one version
-        for candidates in (fused[:k], fused[k : 2 * k + SPARE]):
-            points = self._store.read([item.id for item in candidates], fields=CHUNK_FIELDS)
-            uris = {point.payload["uri"] for point in points.values()} - current.keys()
-            rows = self._store.read([row_id(uri) for uri in uris], fields=["document_id"])
-            for uri in uris:
-                row = rows.get(row_id(uri))
-                current[uri] = row.payload["document_id"] if row else ""
-            for item in candidates:
-                point = points.get(item.id)
-                if point and point.payload["document_id"] == current[point.payload["uri"]]:
-                    hits.append(Hit(chunk_of(point), probability(item.score), item.legs))
-                else:
-                    outdated += 1
-            hits = fold(hits)
-            if len(hits) >= k:  # else some were copies, or of a version that is going
-                break
-        return hits[:k], outdated
 
     def _row_and_parts(self, uri: str) -> tuple[Payload | None, list[Payload]]:
         """The ledger row of a document and the parts of its text; no parts if one is missing."""
@@ -359,33 +248,28 @@ class Index:
         if row.get("container"):  # its file has moved, and with that what it holds
             fresh["container"] = entry.uri.removesuffix(old[len(row["container"]) :])
         document = self.document(old) if row["document_id"] else None
-        with self._journalled([old, entry.uri]):
-            if document is not None:
-                named_after_file = document.title == PurePosixPath(old).stem
-                title = PurePosixPath(entry.uri).stem if named_after_file else document.title
-                renamed = replace(document, uri=entry.uri, title=title)
+        renamed = None if document is None else _renamed(document, entry.uri)
+        with self._journalled([old, entry.uri], [renamed.id] if renamed else []):
+            points: list[Point] = []
+            if renamed is not None:
                 where = {"kind": "chunk", "document_id": row["document_id"]}
-                points = self._store.scan(where, vectors=True)
-                chunks = [renamed_chunk(point, renamed) for point in points]
-                self._store.write([*chunks, *content_points(renamed)])
-                fresh |= {"document_id": renamed.id, "title": title}
+                chunks = self._store.scan(where, vectors=True)
+                points = [renamed_chunk(point, renamed) for point in chunks]
+                points += content_points(renamed)
+                fresh |= {"document_id": renamed.id, "title": renamed.title}
+            self._store.write(points)
             self._version += 1
             self._store.write([Point(row_id(entry.uri), packed(fresh))])
+            self._journal.restore(points)
             if old != entry.uri:
                 self._store.delete([row_id(old)])
 
-    def _journalled(self, uris: Sequence[str]) -> _Journal:
-        return _Journal(self, self._store, list(uris))
-
-    def _sweep(self, uris: Sequence[str]) -> None:
-        """Drop every version of `uris` that the ledger does not name, and the journal."""
-        rows = self._store.read([row_id(uri) for uri in uris], fields=["document_id"])
-        current = [point.payload["document_id"] for point in rows.values()]
-        self._store.delete_where(
-            {"kind": ["chunk", "content"], "uri": list(uris)},
-            unless={"document_id": current} if current else None,
-        )
-        self._store.delete([JOURNAL_ID])
+    @contextmanager
+    def _journalled(self, uris: Sequence[str], documents: Sequence[str] = ()) -> Iterator[None]:
+        """Remembers in the store what is being written, and sweeps up when it is."""
+        self._journal.begin(uris, documents)
+        yield
+        self._journal.finish(uris)
 
 
 def _at(row: Payload, entry: FileEntry) -> Payload:
@@ -393,53 +277,8 @@ def _at(row: Payload, entry: FileEntry) -> Payload:
     return {**row, **file_fields(entry, member=bool(row.get("container")))}
 
 
-class _Journal:
-    """Remembers in the store what is being written, and sweeps up when it is."""
-
-    def __init__(self, index: Index, store: Store, uris: list[str]) -> None:
-        self._index, self._store, self._uris = index, store, uris
-
-    def __enter__(self) -> None:
-        self._index.recover()
-        payload = {"kind": "journal", "uris": json.dumps(self._uris)}
-        self._store.write([Point(JOURNAL_ID, payload)])
-
-    def __exit__(self, kind: object, exc: object, traceback: object) -> None:
-        if kind is None:
-            self._index._sweep(self._uris)
-
-
-class _Clock:
-    """Seconds between laps."""
-
-    def __init__(self) -> None:
-        self.laps: dict[str, float] = {}
-        self._last = time.perf_counter()
-
-    def lap(self, name: str) -> None:
-        now = time.perf_counter()
-        self.laps[name] = self.laps.get(name, 0.0) + now - self._last
-        self._last = now
-
-
-def _checked(query: str, k: int) -> str:
-    query = query.strip()
-    if not query:
-        raise BadRequest("the question is empty")
-    if not 1 <= k <= MAX_K:
-        raise BadRequest(f"k is {k}: ask for 1 to {MAX_K} passages")
-    # a command line whose bytes are no UTF-8 arrives with lone surrogates
-    return query[:MAX_QUERY].encode("utf-8", "replace").decode()
-
-
-def _condition(where: Where | None) -> Where | None:
-    if not where:
-        return None
-    condition = {}
-    for name, value in where.items():
-        known = name in FILTERABLE or name.startswith("metadata.")
-        if not known:
-            names = ", ".join(sorted(FILTERABLE))
-            raise BadRequest(f"unknown filter field '{name}': use {names} or metadata.NAME")
-        condition[name] = value
-    return condition
+def _renamed(document: Document, uri: str) -> Document:
+    named_after_file = document.title == PurePosixPath(document.uri).stem
+    return replace(
+        document, uri=uri, title=PurePosixPath(uri).stem if named_after_file else document.title
+    )

@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Iterator
 
 from ingest.documents import Page
-from retrieval.points import JOURNAL_ID, content_id, pages_of, row_id
+from retrieval.points import content_id, pages_of, row_id
 from retrieval.sketches import copies
 from retrieval.store import Store
 
@@ -28,11 +28,6 @@ def miscounted(store: Store) -> Iterator[tuple[str, int, int]]:
             yield row.payload["uri"], promised, there
     for version, there in found.items():
         yield version.rpartition("@")[0], 0, there
-
-
-def is_interrupted(store: Store) -> bool:
-    """Whether an ingest was killed while it wrote; the next one finishes it."""
-    return bool(store.read([JOURNAL_ID]))
 
 
 def pages_in(store: Store, uri: str) -> tuple[Page, ...]:

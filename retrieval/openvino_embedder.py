@@ -11,7 +11,7 @@ import numpy as np
 
 from ingest.errors import NotConfigured
 from retrieval.embedding import DEFAULT_EMBEDDER, Vectors
-from retrieval.minilm import HIDDEN, ensure_graph, package_folder
+from retrieval.minilm import HIDDEN, WEIGHTS_SHA256, ensure_graph, package_folder
 from retrieval.word_starts import WordStarts
 
 MAX_TOKENS = 256  # max_seq_length of the model's sentence-transformers configuration
@@ -25,6 +25,7 @@ class OpenVinoEmbedder:
     name = DEFAULT_EMBEDDER
     dimension = HIDDEN
     max_tokens = MAX_TOKENS
+    revision = WEIGHTS_SHA256
 
     def __init__(self, cache_dir: Path) -> None:
         try:

@@ -17,6 +17,7 @@ from dataclasses import asdict, dataclass, fields, replace
 from typing import Any
 
 from ingest.documents import Chunk, Document, FileEntry, Mark, Page, Prepared, Record, Section
+from retrieval.conditions import And, Match, Prefix
 from retrieval.embedding import Vectors
 from retrieval.sketches import sketch
 from retrieval.store import Payload, Point, Store
@@ -29,17 +30,23 @@ CHUNK_FIELDS = (
     "document_id", "uri", "title", "start", "end", "text", "heading", "page", "position",
     "line", "cells", "context", "omitted",
 )  # fmt: skip
+ROWS = ("document", "file")  # kinds of the ledger's rows
 _RECORD = tuple(field.name for field in fields(Record))
 _APART = ("uri", "chunks")  # also fields of their own, to be read without the rest
 
 
 @dataclass(frozen=True, slots=True)
 class Base:
-    """What a knowledge base remembers of itself."""
+    """What a knowledge base remembers of itself.
+
+    `fingerprint` tells the model behind the embedder's name, see `retrieval.reembedding`; "" in
+    bases from before there was one.
+    """
 
     embedder: str
     dimension: int
     format: int = FORMAT
+    fingerprint: str = ""
 
 
 def point_id(*parts: object) -> int:
@@ -68,8 +75,11 @@ def chunk_id(document_id: str, position: int) -> int:
     return point_id("chunk", document_id, position)
 
 
-def chunk_point(chunk: Chunk, document: Document, vector: Vectors) -> Point:
-    """A chunk as the store keeps it: its fields, what it is filtered by, its terms, its vector."""
+def chunk_point(chunk: Chunk, document: Document, vector: Vectors, facts: Payload) -> Point:
+    """A chunk as the store keeps it: its fields, what it is filtered by, its terms, its vector.
+
+    `facts` are those of `retrieval.facts`.
+    """
     payload = {
         "kind": "chunk",
         **{name: getattr(chunk, name) for name in CHUNK_FIELDS},
@@ -77,6 +87,7 @@ def chunk_point(chunk: Chunk, document: Document, vector: Vectors) -> Point:
         "omitted": [list(span) for span in chunk.omitted],
         "media_type": document.media_type,
         "metadata": dict(document.metadata),
+        **facts,
         "terms": " ".join(indexed_terms(chunk)),
     }
     return Point(chunk_id(chunk.document_id, chunk.position), payload, vector)
@@ -182,9 +193,11 @@ def unpacked(payload: Payload) -> dict[str, Any]:
     return {**payload, **json.loads(payload.get("record", "{}"))}
 
 
-def ledger(store: Store) -> Iterator[Record]:
-    """Every row, of documents and of files."""
-    points = list(store.scan({"kind": ["document", "file"]}, fields=["record"]))
+def ledger(store: Store, prefix: str = "") -> Iterator[Record]:
+    """Every row, of documents and of files, whose uri begins with `prefix`."""
+    rows_of = Match("kind", ROWS)
+    where = And((rows_of, Prefix("uri", prefix))) if prefix else rows_of
+    points = list(store.scan(where, fields=["record"]))
     rows = [point.payload["record"] for point in points if "record" in point.payload]
     for row in json.loads(f"[{','.join(rows)}]"):  # all at once: half the time
         yield Record(**row)
@@ -262,7 +275,8 @@ def read_base(store: Store) -> Base | None:
     if point is None:
         return None
     payload = point.payload
-    return Base(payload["embedder"], payload["dimension"], payload["format"])
+    said = (payload["embedder"], payload["dimension"], payload["format"])
+    return Base(*said, payload.get("fingerprint", ""))
 
 
 def write_base(store: Store, base: Base) -> None:

@@ -5,6 +5,8 @@ Importing it takes seconds and hundreds of MB, so that only `open_embedder("st:.
 
 from __future__ import annotations
 
+import hashlib
+import json
 import logging
 import threading
 from collections.abc import Sequence
@@ -28,6 +30,8 @@ class SentenceTransformersEmbedder:
         self._lock = threading.Lock()  # tokenizer and model keep state while they encode
         self.dimension = int(self._model.get_embedding_dimension())
         self.max_tokens = int(self._model.max_seq_length or MAX_TOKENS)
+        self.revision = _revision(self._model)
+        self.prompts = json.dumps(self._model.prompts, sort_keys=True)
         self._tokenizer: Any = self._model.tokenizer
         if not getattr(self._tokenizer, "is_fast", False):
             raise BadRequest(f"{model} has no fast tokenizer: its chunks cannot be measured")
@@ -70,6 +74,15 @@ class SentenceTransformersEmbedder:
             vectors = encode(text, normalize_embeddings=True, show_progress_bar=False)
         found: Vectors = np.asarray(vectors, np.float32)
         return found
+
+
+def _revision(model: Any) -> str:
+    """A hash that tells weights apart: the names, shapes and first numbers of all tensors."""
+    digest = hashlib.sha256()
+    for name, tensor in sorted(model.state_dict().items()):
+        first = tensor.detach().flatten()[:64].float().cpu().numpy()
+        digest.update(f"{name}{tuple(tensor.shape)}".encode() + first.tobytes())
+    return digest.hexdigest()
 
 
 def _load(model: str) -> Any:

@@ -1,50 +1,59 @@
-"""`Store` on a Qdrant server or cluster: one collection per knowledge base, named `kbqa-NAME`.
+"""`Store` on a Qdrant server or cluster: all bases whose vectors are as long share a collection.
 
-The only file that knows qdrant_client's API; importing it costs .9 s, so nothing imports this file
-unless a base lies on a server. Payload, vectors and indexes are those of `retrieval.edge_store`:
-the terms are analysed by us, and the engine's Word tokenizer only cuts them at blanks.
+The only file, with its two neighbours `server_scope` and `server_errors`, that knows
+qdrant_client's API; importing it costs .9 s, so nothing imports it unless a base lies on a server.
+Payload, vectors and indexes are those of `retrieval.edge_store`: the terms are analysed by us, and
+the engine's Word tokenizer only cuts them at blanks.
+
+    kbqa_catalogue   one point per base: which version of it counts, and where its versions lie
+    kbqa_384         the points of all bases with vectors of 384 numbers, told apart by `kb`
+    kbqa-NAME        a base of its own, as versions of kbqa before 0.3 made them: still opened
+
+BM25 on a server weighs terms by the whole collection; `term_counts` counts within the base.
 """
 
 from __future__ import annotations
 
-import contextlib
-import json
 import math
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field, replace
 from typing import Any
 from urllib.parse import urlsplit
 
 import grpc  # type: ignore[import-untyped, unused-ignore]
-import httpx
 import numpy as np
 from qdrant_client import QdrantClient, models
-from qdrant_client.common.client_exceptions import QdrantException, ResourceExhaustedResponse
-from qdrant_client.http.exceptions import (
-    ApiException,
-    ResponseHandlingException,
-    UnexpectedResponse,
-)
+from qdrant_client.http.exceptions import UnexpectedResponse
 
-from ingest.errors import (
-    BadRequest,
-    KbqaError,
-    NotAuthorised,
-    RateLimited,
-    StorageError,
-    TimedOut,
-    Unreachable,
-)
+from ingest.errors import BadRequest, NotAuthorised, StorageError
 from retrieval.batching import batches
 from retrieval.embedding import Vectors
-from retrieval.store import BM25_B, BM25_K, KEYWORD_FIELDS, TERMS, VECTOR, Point, Scored, Where
+from retrieval.gate import Shared
+from retrieval.server_errors import KEY_VARIABLE, grpc_code, mapped
+from retrieval.server_scope import SCOPE_FIELD, Scope
+from retrieval.store import (
+    BM25_B,
+    BM25_K,
+    DATE_FIELDS,
+    INTEGER_FIELDS,
+    KEYWORD_FIELDS,
+    PREFIX_FIELDS,
+    TERMS,
+    VECTOR,
+    Point,
+    Scored,
+    Where,
+)
 
 PORT = 6333  # of the HTTP API, where the URL names none; gRPC listens on the next one
-COLLECTION_PREFIX = "kbqa-"
+CATALOGUE = "kbqa_catalogue"
+SHARED_PREFIX, OWN_PREFIX = "kbqa_", "kbqa-"  # no name of a base makes one out of the other
 SCAN_PAGE = 1000
 COUNT_THREADS = 8  # a question has some 10 terms, each a request of its own
-KEY_VARIABLE = "KBQA_QDRANT_API_KEY"
+# No graph over all bases, one within each: a search must not wade through others' points.
+HNSW = models.HnswConfigDiff(m=0, payload_m=16)
 _NAME = re.compile(r"[\w.-]{1,200}\Z", re.ASCII)  # the server allows 255 characters
 
 
@@ -75,8 +84,23 @@ def connect(url: str, *, api_key: str | None, grpc: bool, timeout: float) -> Qdr
     )
 
 
+@dataclass(frozen=True, slots=True)
+class _Entry:
+    """A base in the catalogue: tag of a version -> its collection and scope (None: all of it)."""
+
+    name: str
+    current: str = ""
+    previous: str | None = None
+    versions: Mapping[str, tuple[str, str | None]] = field(default_factory=dict)
+
+
 class ServerStore:
     """A knowledge base on a server. Any number of processes and threads; closes its client."""
+
+    exclusive = False
+    """Whether this is the only process that has the base open."""
+
+    _entry: _Entry
 
     def __init__(self, client: QdrantClient, name: str, *, dimension: int | None = None) -> None:
         """Open the base `name`, or create it for vectors of `dimension`.
@@ -86,12 +110,14 @@ class ServerStore:
         `dimension` is None.
         """
         self._client = client
-        self._collection = _collection(name)
+        self._name = _checked(name)
         self._url = _url(client)
         self._local = _is_local(client)
+        self._connection = Shared(client.close)  # held by all versions that are open
+        self._closed = False
         self._pool = ThreadPoolExecutor(COUNT_THREADS, "kbqa-count")  # threads start when used
         try:
-            with _mapped(self._url):
+            with mapped(self._url):
                 self._open(dimension)
         except BaseException:
             self.close()
@@ -100,15 +126,14 @@ class ServerStore:
     @staticmethod
     def exists(client: QdrantClient, name: str) -> bool:
         """Whether there is a base `name` on the server."""
-        collection = _collection(name)
-        with _mapped(_url(client)):
-            return client.collection_exists(collection)
+        with mapped(_url(client)):
+            return _entry(client, _checked(name)) is not None
 
     def write(self, points: Sequence[Point]) -> None:
         """Insert points or replace those of the same id."""
         for batch in batches(points):
-            with _mapped(self._url):
-                structs = [_to_engine(point) for point in batch]
+            with mapped(self._url):
+                structs = [self._to_engine(point) for point in batch]
                 self._client.upsert(self._collection, structs, wait=True)
 
     def read(
@@ -119,22 +144,27 @@ class ServerStore:
         payload = True if fields is None else list(fields)
         for first in range(0, len(ids), SCAN_PAGE):
             page = list(ids[first : first + SCAN_PAGE])
-            with _mapped(self._url):
-                records = self._client.retrieve(
-                    self._collection, page, with_payload=payload, with_vectors=vectors
+            with mapped(self._url):
+                # not `retrieve`, which takes no filter and so no scope
+                records, _ = self._client.scroll(
+                    self._collection,
+                    self._scope.of_ids(page),
+                    limit=len(page),
+                    with_payload=payload,
+                    with_vectors=vectors,
                 )
-            found.update((point.id, point) for point in map(_from_engine, records))
+            found.update((point.id, point) for point in map(self._from_engine, records))
         return found
 
     def scan(
         self, where: Where, *, fields: Sequence[str] | None = None, vectors: bool = False
     ) -> Iterator[Point]:
         """Every point that matches."""
-        condition = _filter(where)
+        condition = self._scope.filter(where)
         payload = True if fields is None else list(fields)
         offset = None
         while True:
-            with _mapped(self._url):
+            with mapped(self._url):
                 records, offset = self._client.scroll(
                     self._collection,
                     condition,
@@ -143,18 +173,18 @@ class ServerStore:
                     with_payload=payload,
                     with_vectors=vectors,
                 )
-            yield from map(_from_engine, records)
+            yield from map(self._from_engine, records)
             if offset is None:
                 return
 
     def delete(self, ids: Sequence[int]) -> None:
         """Remove points by id; ids that do not exist are ignored."""
         if ids:
-            self._delete(models.PointIdsList(points=list(ids)))
+            self._delete(self._scope.of_ids(ids))
 
     def delete_where(self, where: Where, *, unless: Where | None = None) -> None:
         """Remove the points that match `where` and do not match `unless`."""
-        self._delete(models.FilterSelector(filter=_filter(where, unless)))
+        self._delete(self._scope.filter(where, unless))
 
     def search(
         self, vector: Vectors | None, terms: str, *, limit: int, where: Where | None = None
@@ -169,31 +199,26 @@ class ServerStore:
             queries.append((_text_query(terms), TERMS))
         if not queries:
             return [], []
-        condition = _filter(where) if where else None
+        condition = self._scope.filter(where)
         requests = [
             models.QueryRequest(
                 query=query, using=using, filter=condition, limit=limit, with_payload=False
             )
             for query, using in queries
         ]
-        with _mapped(self._url):
+        with mapped(self._url):
             found = self._client.query_batch_points(self._collection, requests)
-        legs = [_ranked(response.points) for response in found]
+        legs = [self._ranked(response.points) for response in found]
         dense = legs.pop(0) if vector is not None else []
         return dense, legs.pop(0) if legs else []
 
     def count(self, where: Where) -> int:
         """Number of points that match, exact."""
-        return self._count(_filter(where))
+        return self._count(self._scope.filter(where))
 
     def term_counts(self, terms: Sequence[str]) -> list[int]:
-        """In how many points each term occurs, exact."""
-        filters = [
-            models.Filter(
-                must=[models.FieldCondition(key=TERMS, match=models.MatchText(text=term))]
-            )
-            for term in terms
-        ]
+        """In how many points of this base each term occurs, exact."""
+        filters = [self._scope.of_term(term) for term in terms]
         if self._local or len(filters) < 2:
             return list(map(self._count, filters))
         return list(self._pool.map(self._count, filters))
@@ -203,41 +228,143 @@ class ServerStore:
 
     def close(self) -> None:
         """Close the connection. Closing twice does no harm."""
-        self._pool.shutdown()
-        self._client.close()
+        if not self._closed:
+            self._closed = True
+            self._pool.shutdown()
+            self._connection.let_go()
 
-    def _open(self, dimension: int | None) -> None:
+    # --- versions, see `retrieval.reembedding` ---
+
+    @property
+    def tags(self) -> list[str]:
+        """All versions, finished or not."""
+        with mapped(self._url):
+            return list((_entry(self._client, self._name) or self._entry).versions)
+
+    @property
+    def previous(self) -> str | None:
+        """Tag of the version that counted before this one; None if it is gone."""
+        with mapped(self._url):
+            entry = _entry(self._client, self._name) or self._entry
+        return entry.previous if entry.previous in entry.versions else None
+
+    def beside(self, tag: str, dimension: int | None = None) -> ServerStore:
+        """Another version of this base; made for vectors of `dimension` if it is not there.
+
+        Both hold the connection; each is closed by itself.
+        """
+        other = ServerStore.__new__(ServerStore)
+        other._client, other._name, other._url = self._client, self._name, self._url
+        other._local, other._closed = self._local, False
+        other._connection = self._connection.hold()
+        other._pool = ThreadPoolExecutor(COUNT_THREADS, "kbqa-count")
+        try:
+            with mapped(self._url):
+                other._open(dimension, tag)
+        except BaseException:
+            other.close()
+            raise
+        return other
+
+    def switch(self, tag: str) -> None:
+        """Let the version `tag` be the one that is opened from now on, in one request."""
+        with mapped(self._url):
+            entry = _entry(self._client, self._name) or self._entry
+            fresh = replace(entry, current=tag, previous=entry.current)
+            self._entry = self._remember(fresh)
+
+    def drop(self, tag: str) -> None:
+        """Remove a version, which must not be the one that counts."""
+        with mapped(self._url):
+            entry = _entry(self._client, self._name) or self._entry
+            if tag not in entry.versions:
+                return
+            collection, scope = entry.versions[tag]
+            if scope is None:
+                self._client.delete_collection(collection)
+            else:
+                selector = models.FilterSelector(filter=Scope(scope).filter())
+                self._client.delete(collection, selector, wait=True)
+            versions = {name: where for name, where in entry.versions.items() if name != tag}
+            previous = None if entry.previous == tag else entry.previous
+            self._entry = self._remember(replace(entry, previous=previous, versions=versions))
+
+    # --- inside ---
+
+    def _open(self, dimension: int | None, tag: str | None = None) -> None:
+        entry = _entry(self._client, self._name)
+        version = entry.current if entry and tag is None else tag or ""
+        self.tag = version
+        known = entry is not None and version in entry.versions
+        if not known and dimension is None:
+            raise StorageError(f"there is no knowledge base {self._name} at {self._url}")
+        if known:
+            assert entry is not None
+            self._collection, scope = entry.versions[version]
+        else:
+            self._collection = f"{SHARED_PREFIX}{dimension}"
+            scope = f"{self._name}@{version}" if version else self._name
+        self._scope = Scope(scope)
+        self._require_collection(dimension)
+        if not known:
+            entry = entry or _Entry(self._name)
+            versions = {**entry.versions, version: (self._collection, scope)}
+            entry = self._remember(replace(entry, versions=versions))
+        assert entry is not None
+        self._entry = entry
+
+    def _remember(self, entry: _Entry) -> _Entry:
+        """Write to the catalogue; the one write that decides what counts."""
+        if not self._client.collection_exists(CATALOGUE):
+            self._create(CATALOGUE, {})
+        payload = {
+            "name": entry.name,
+            "current": entry.current,
+            "previous": entry.previous,
+            "versions": {tag: list(where) for tag, where in entry.versions.items()},
+        }
+        point = models.PointStruct(id=_catalogue_id(entry.name), vector={}, payload=payload)
+        self._client.upsert(CATALOGUE, [point], wait=True)
+        return entry
+
+    def _require_collection(self, dimension: int | None) -> None:
+        """See that the collection is there, is ours, and has its indexes."""
         created = False
         if not self._client.collection_exists(self._collection):
             if dimension is None:
-                raise StorageError(f"there is no collection {self._collection} at {self._url}")
-            created = self._create(dimension)
+                raise StorageError(
+                    f"the collection {self._collection} at {self._url} is gone, and with it the "
+                    f"knowledge base {self._name}: restore it, or ingest into another name"
+                )
+            vectors = models.VectorParams(size=dimension, distance=models.Distance.DOT)
+            created = self._create(self._collection, {VECTOR: vectors})
         info = self._client.get_collection(self._collection)
-        vectors = info.config.params.vectors
-        if not isinstance(vectors, dict) or VECTOR not in vectors:
+        found = info.config.params.vectors
+        if not isinstance(found, dict) or VECTOR not in found:
             raise BadRequest(
                 f"the collection {self._collection} at {self._url} was not made by kbqa; choose "
                 "another name"
             )
-        for field, schema in _INDEXES.items():
-            if self._local and field != TERMS:
+        for name, schema in _INDEXES.items():
+            if self._local and name != TERMS:
                 continue  # that engine has no such indexes, and warns
-            if field not in info.payload_schema:
-                self._client.create_payload_index(self._collection, field, schema, wait=True)
+            if name not in info.payload_schema:
+                self._client.create_payload_index(self._collection, name, schema, wait=True)
         if created:
             self._require_text_index()
 
-    def _create(self, dimension: int) -> bool:
-        """Make the collection; False if another process was faster."""
+    def _create(self, collection: str, vectors: dict[str, models.VectorParams]) -> bool:
+        """Make a collection; False if another process was faster."""
         try:
             self._client.create_collection(
-                self._collection,
-                {VECTOR: models.VectorParams(size=dimension, distance=models.Distance.DOT)},
+                collection,
+                vectors,
+                hnsw_config=HNSW if vectors else None,
                 # managed servers refuse filters on fields without an index, such as metadata.*
                 strict_mode_config=models.StrictModeConfig(enabled=False),
             )
-        except (UnexpectedResponse, grpc.RpcError):
-            if not self._client.collection_exists(self._collection):
+        except (UnexpectedResponse, grpc.RpcError, ValueError):
+            if not self._client.collection_exists(collection):
                 raise
             return False
         return True
@@ -246,12 +373,16 @@ class ServerStore:
         """Refuse a server that is too old to rank by BM25, and leave nothing behind there."""
         try:
             self._client.query_points(
-                self._collection, query=_text_query("probe"), using=TERMS, limit=1
+                self._collection,
+                query=_text_query("probe"),
+                using=TERMS,
+                query_filter=self._scope.filter(),
+                limit=1,
             )
         except (UnexpectedResponse, grpc.RpcError) as exc:
             if isinstance(exc, UnexpectedResponse) and exc.status_code not in (400, 422):
                 raise
-            if isinstance(exc, grpc.RpcError) and _code(exc) != "INVALID_ARGUMENT":
+            if isinstance(exc, grpc.RpcError) and grpc_code(exc) != "INVALID_ARGUMENT":
                 raise
             version = self._client.info().version
             self._client.delete_collection(self._collection)
@@ -261,31 +392,76 @@ class ServerStore:
             ) from exc
 
     def _count(self, condition: models.Filter) -> int:
-        with _mapped(self._url):
+        with mapped(self._url):
             return self._client.count(self._collection, condition, exact=True).count
 
-    def _delete(self, selector: models.PointIdsList | models.FilterSelector) -> None:
-        with _mapped(self._url):
+    def _delete(self, condition: models.Filter) -> None:
+        with mapped(self._url):
+            selector = models.FilterSelector(filter=condition)
             self._client.delete(self._collection, selector, wait=True)
 
+    def _ranked(self, points: Sequence[models.ScoredPoint]) -> list[Scored]:
+        scored = [Scored(self._scope.id(int(point.id)), point.score) for point in points]
+        return sorted(scored, key=lambda item: (-item.score, item.id))
 
-_INDEXES: dict[str, models.TextIndexParams | models.PayloadSchemaType] = {
+    def _to_engine(self, point: Point) -> models.PointStruct:
+        vector: Any = {} if point.vector is None else {VECTOR: point.vector.tolist()}
+        payload = self._scope.payload(point.payload)
+        return models.PointStruct(id=self._scope.id(point.id), vector=vector, payload=payload)
+
+    def _from_engine(self, record: models.Record) -> Point:
+        vector = record.vector.get(VECTOR) if isinstance(record.vector, dict) else None
+        array = None if vector is None else np.asarray(vector, np.float32)
+        payload = self._scope.bare(record.payload or {})
+        return Point(self._scope.id(int(record.id)), payload, array)
+
+
+def _keyword(*, tenant: bool = False, prefix: bool = False) -> models.KeywordIndexParams:
+    return models.KeywordIndexParams(
+        type=models.KeywordIndexType.KEYWORD,
+        is_tenant=tenant or None,
+        prefix=prefix or None,
+        enable_hnsw=tenant,  # a graph per base, not one per media type over all bases
+    )
+
+
+_INDEXES: dict[str, Any] = {
+    SCOPE_FIELD: _keyword(tenant=True),
     TERMS: models.TextIndexParams(
         type=models.TextIndexType.TEXT,
         tokenizer=models.TokenizerType.WORD,
         lowercase=True,
         scoring=models.TextScoringParams(type=models.TextScoringType.BM25),
     ),
-    **dict.fromkeys(KEYWORD_FIELDS, models.PayloadSchemaType.KEYWORD),
+    **{name: _keyword(prefix=name in PREFIX_FIELDS) for name in KEYWORD_FIELDS},
+    **dict.fromkeys(DATE_FIELDS, models.PayloadSchemaType.DATETIME),
+    **dict.fromkeys(INTEGER_FIELDS, models.PayloadSchemaType.INTEGER),
 }
 
 
-def _collection(name: str) -> str:
+def _entry(client: QdrantClient, name: str) -> _Entry | None:
+    """What the catalogue says of a base; None if there is none, with or without catalogue."""
+    if client.collection_exists(CATALOGUE):
+        found = client.retrieve(CATALOGUE, [_catalogue_id(name)], with_payload=True)
+        if found and found[0].payload:
+            said = found[0].payload
+            versions = {tag: (where[0], where[1]) for tag, where in said["versions"].items()}
+            return _Entry(name, said["current"], said["previous"], versions)
+    if client.collection_exists(OWN_PREFIX + name):
+        return _Entry(name, versions={"": (OWN_PREFIX + name, None)})
+    return None
+
+
+def _catalogue_id(name: str) -> int:
+    return Scope(f"catalogue/{name}").id(0)
+
+
+def _checked(name: str) -> str:
     if not _NAME.match(name):
         raise BadRequest(
             f"'{name}' is no name for a knowledge base on a server: letters, digits, - _ . only"
         )
-    return COLLECTION_PREFIX + name
+    return name
 
 
 def _url(client: QdrantClient) -> str:
@@ -301,145 +477,3 @@ def _is_local(client: QdrantClient) -> bool:
 def _text_query(terms: str) -> models.TextQuery:
     scoring = models.Bm25Scoring(bm25=models.Bm25Params(k=BM25_K, b=BM25_B))
     return models.TextQuery(text=models.TextQueryInput(query=terms, scoring=scoring))
-
-
-def _ranked(points: Sequence[models.ScoredPoint]) -> list[Scored]:
-    scored = [Scored(int(point.id), point.score) for point in points]
-    return sorted(scored, key=lambda item: (-item.score, item.id))
-
-
-def _to_engine(point: Point) -> models.PointStruct:
-    vector: Any = {} if point.vector is None else {VECTOR: point.vector.tolist()}
-    return models.PointStruct(id=point.id, vector=vector, payload=dict(point.payload))
-
-
-def _from_engine(record: models.Record) -> Point:
-    vector = record.vector.get(VECTOR) if isinstance(record.vector, dict) else None
-    array = None if vector is None else np.asarray(vector, np.float32)
-    return Point(int(record.id), record.payload or {}, array)
-
-
-def _filter(where: Where, unless: Where | None = None) -> models.Filter:
-    must: list[Any] = [_condition(field, value) for field, value in where.items()]
-    if not unless:
-        return models.Filter(must=must)
-    exception = models.Filter(must=[_condition(*item) for item in unless.items()])
-    return models.Filter(must=must, must_not=[exception])
-
-
-def _condition(field: str, value: Any) -> models.FieldCondition | models.Filter:
-    if isinstance(value, list | tuple | set | frozenset):
-        if all(isinstance(item, str) for item in value):
-            return models.FieldCondition(key=field, match=models.MatchAny(any=list(value)))
-        return models.Filter(should=[_condition(field, item) for item in value])
-    if isinstance(value, float):
-        return models.FieldCondition(key=field, range=models.Range(gte=value, lte=value))
-    if not isinstance(value, str | int) or (isinstance(value, int) and abs(value) >= 2**63):
-        raise BadRequest(
-            f"cannot filter {field} by {value!r}: use a text, a number, a bool or a list of them"
-        )
-    return models.FieldCondition(key=field, match=models.MatchValue(value=value))
-
-
-@contextlib.contextmanager
-def _mapped(url: str) -> Iterator[None]:
-    """Turn the client's exceptions into ours, in one line that names the server."""
-    try:
-        yield
-    except ResponseHandlingException as exc:
-        raise _of_transport(exc.source, url) from exc
-    except UnexpectedResponse as exc:
-        raise _of_status(exc.status_code or 0, exc.content, url) from exc
-    except ResourceExhaustedResponse as exc:
-        raise RateLimited(
-            f"Qdrant at {url} asks to slow down: wait {exc.retry_after_s} s and run it again"
-        ) from exc
-    except grpc.RpcError as exc:
-        raise _of_grpc(_code(exc), _details(exc), url) from exc
-    except (ApiException, QdrantException, RuntimeError) as exc:
-        raise StorageError(f"Qdrant at {url}: {_line(str(exc))}") from exc
-    except json.JSONDecodeError as exc:  # the client lets it through
-        raise _no_qdrant(url) from exc
-    except (ValueError, TypeError) as exc:  # before anything is sent
-        raise BadRequest(f"this cannot be stored at {url}: {_line(str(exc))}") from exc
-
-
-def _of_transport(source: BaseException, url: str) -> KbqaError:
-    if isinstance(source, httpx.TimeoutException):
-        return _timed_out(url)
-    if isinstance(source, httpx.TransportError):
-        if "ssl" in str(source).lower():
-            return Unreachable(
-                f"{url}: no secure connection ({_line(str(source))}); is it https, and is its "
-                "certificate valid?"
-            )
-        return _unreachable(url, str(source))
-    return _no_qdrant(url)  # the reply was not what Qdrant's would be
-
-
-def _of_status(status: int, content: bytes, url: str) -> KbqaError:
-    if status in (401, 403):
-        return _refused(url)
-    if status == 408:
-        return _timed_out(url)
-    if status in (502, 503, 504):
-        return _unreachable(url, f"status {status}")
-    message = _message(content)
-    if message is None and status < 500:
-        return _no_qdrant(url, f"status {status}")
-    return StorageError(f"Qdrant at {url} answered with status {status}: {_line(message or '')}")
-
-
-def _of_grpc(code: str, details: str, url: str) -> KbqaError:
-    if code in ("UNAUTHENTICATED", "PERMISSION_DENIED"):
-        return _refused(url)
-    if code == "DEADLINE_EXCEEDED":
-        return _timed_out(url)
-    if code == "UNAVAILABLE":
-        return _unreachable(url, f"by gRPC, {details}")
-    if code == "UNIMPLEMENTED" or "http2 header with status" in details:
-        return _no_qdrant(url, f"gRPC {code}")
-    return StorageError(f"Qdrant at {url} answered with {code}: {_line(details)}")
-
-
-def _code(exc: grpc.RpcError) -> str:
-    code = getattr(exc, "code", None)
-    return str(code().name) if callable(code) else "UNKNOWN"
-
-
-def _details(exc: grpc.RpcError) -> str:
-    details = getattr(exc, "details", None)
-    return str(details() if callable(details) else exc)
-
-
-def _refused(url: str) -> NotAuthorised:
-    return NotAuthorised(f"Qdrant at {url} refused the API key: set {KEY_VARIABLE} to its key")
-
-
-def _timed_out(url: str) -> TimedOut:
-    return TimedOut(f"Qdrant at {url} did not answer in time; is it busy, or is timeout too short?")
-
-
-def _unreachable(url: str, why: str) -> Unreachable:
-    return Unreachable(
-        f"cannot reach Qdrant at {url} ({_line(why)}); start it with "
-        "`docker compose up -d qdrant`, or correct the URL"
-    )
-
-
-def _no_qdrant(url: str, why: str = "") -> BadRequest:
-    reason = f" ({why})" if why else ""
-    return BadRequest(f"what answers at {url} is no Qdrant server{reason}; correct the URL")
-
-
-def _message(content: bytes) -> str | None:
-    """What Qdrant says of an error; None if the reply is not Qdrant's."""
-    try:
-        reply = json.loads(content)
-        return str(reply["status"]["error"])
-    except (ValueError, KeyError, TypeError):
-        return None
-
-
-def _line(text: str) -> str:
-    return re.sub(r"\s+", " ", text).strip()[:200] or "no reason given"

@@ -1,8 +1,9 @@
 """The vector store behind a knowledge base: the `Store` protocol and the schema of its points.
 
 A store holds points: an id, a payload and, for chunks, a vector. Every store indexes the payload
-field `terms` for BM25 (words between blanks, see `retrieval.terms`) and the fields of
-`KEYWORD_FIELDS` for exact matches. What the points mean is the business of `retrieval.index`.
+field `terms` for BM25 (words between blanks, see `retrieval.terms`), the fields of `KEYWORD_FIELDS`
+for exact matches (those of `PREFIX_FIELDS` for their beginnings too), `DATE_FIELDS` and
+`INTEGER_FIELDS` for ranges. What the points mean is the business of `retrieval.index`.
 """
 
 from __future__ import annotations
@@ -11,16 +12,20 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple, Protocol
 
+from retrieval.conditions import Where
 from retrieval.embedding import Vectors
 
 VECTOR = "dense"
 TERMS = "terms"
-KEYWORD_FIELDS = ("kind", "uri", "document_id", "media_type")
+KEYWORD_FIELDS = ("kind", "uri", "document_id", "media_type", "language", "tags")
+PREFIX_FIELDS = ("uri", "media_type")
+DATE_FIELDS = ("date",)
+INTEGER_FIELDS = ("page",)
 BM25_K, BM25_B = 1.2, 0.75  # Robertson and Zaragoza 2009; beats .9/.4 on nearly every set
 
 Payload = Mapping[str, Any]
-Where = Mapping[str, Any]
-"""Field -> value that a point must have, or a list of which it must have one. All must hold."""
+
+__all__ = ["Payload", "Point", "Scored", "Store", "Where"]
 
 
 @dataclass(frozen=True, slots=True)

@@ -27,7 +27,8 @@ ENVIRONMENT = {
     "ingest/workers.py": "hands its workers an environment without keys and settings",
     "ingest/loaders/offline_unstructured.py": "sets the opt-outs that unstructured reads",
 }
-FROM_INGEST = {"ingest.documents", "ingest.errors"}  # all that retrieval may import of it
+# all that retrieval may import of it
+FROM_INGEST = {"ingest.documents", "ingest.errors", "ingest.loaders.media_types"}
 HEAVY = {
     "torch", "sentence_transformers", "transformers", "unstructured", "llama_index", "langchain",
     "langchain_core", "qdrant_client", "openai",

@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 
 from ingest.errors import BadRequest, KbqaError
+from retrieval.conditions import And, Between, Compare, Condition, Match, Not, Or, Prefix
 from retrieval.embedding import Vectors
 from retrieval.store import BM25_B, BM25_K, Point, Scored, Store
 from retrieval.terms import analyse, analyse_query
@@ -389,3 +390,71 @@ class StoreContract:
                 thread.join()
         assert errors == []
         assert store.count({"kind": "chunk"}) == 590
+
+
+CONDITIONS: list[tuple[Condition, set[int]]] = [
+    (And(()), {0, 1, 2, 3}),
+    (Or(()), set()),
+    (Not(Or(())), {0, 1, 2, 3}),
+    (Not(And(())), set()),
+    (Match("uri", ("a/x.md", "b.md")), {0, 3}),
+    (Match("uri", ()), set()),
+    (Prefix("uri", "a/"), {0, 1, 2}),
+    (Prefix("uri", "a/b/"), {1, 2}),
+    (Prefix("uri", ""), {0, 1, 2, 3}),
+    (Prefix("uri", "中"), set()),
+    (And((Prefix("uri", "a/"), Not(Prefix("uri", "a/b/")))), {0}),
+    (Or((Match("page", (0,)), Match("tags", ("red",)))), {0, 2}),
+    (Not(Match("tags", ("red",))), {1, 3}),
+    (Not(Match("missing", ("x",))), {0, 1, 2, 3}),
+    (Between("page", gte=1, lt=3), {1, 2}),
+    (Between("page", gt=1), {2, 3}),
+    (Between("page", lte=0), {0}),
+    (Between("date", gte="2024-02-01T00:00:00Z", lt="2024-04-01T00:00:00Z"), {1, 2}),
+    (Between("date", gt="2024-02-01T00:00:00Z"), {2, 3}),
+    (Between("metadata.year", gte=2001), {1, 3}),
+    (Between("metadata.since", lt="2024-03-01T00:00:00Z"), {0, 1}),
+    (Match("metadata.year", ("2000", 2000)), {0, 2}),
+    (Match("language", ("zh",)), {2, 3}),
+    (And((Match("language", ("zh",)), Match("language", ("en",)))), {2}),
+]
+
+
+class ConditionContract(StoreContract):
+    """What every store makes of `retrieval.conditions`."""
+
+    @pytest.fixture
+    def filled(self, store: Store) -> Store:
+        uris = ["a/x.md", "a/b/y.pdf", "a/b/中 文.md", "b.md"]
+        languages = [["en"], [], ["en", "zh"], ["zh"]]
+        store.write(
+            [
+                chunk(
+                    n,
+                    "tower",
+                    axis(1, n),
+                    uri=uris[n],
+                    page=n,
+                    date=f"2024-0{n + 1}-01T00:00:00Z",
+                    tags=[["red"], [], ["red", "blue"], ["blue"]][n],
+                    language=languages[n],
+                    metadata={"year": 2000 + n % 2, "since": f"2024-0{n + 1}-01"},
+                )
+                for n in range(4)
+            ]
+        )
+        return store
+
+    @pytest.mark.parametrize(("where", "numbers"), CONDITIONS)
+    def test_conditions(self, filled: Store, where: Condition, numbers: set[int]) -> None:
+        expected = {uid(number) for number in numbers}
+        assert {point.id for point in filled.scan(where)} == expected
+        assert filled.count(where) == len(expected)
+        for leg in filled.search(axis(1), "tower", limit=9, where=where):
+            assert set(ids(leg)) == expected
+        filled.delete_where(where, unless=Match("page", (0,)))
+        assert filled.count({}) == 4 - len(expected - {uid(0)})
+
+    def test_what_is_not_compiled_is_refused(self, store: Store) -> None:
+        with pytest.raises(BadRequest, match="not compiled"):
+            store.count(Compare("type", "=", ("pdf",)))

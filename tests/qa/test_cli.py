@@ -191,7 +191,10 @@ def test_filters(kbqa: Kbqa, base_folder: Path) -> None:
     assert {hit["uri"] for hit in found} == {"furnace.pdf"}
     for wrong in ("uri", "=x", "uri="):
         done = kbqa("search", "leave", "--kb", base_folder, "--filter", wrong)
-        is_one_clear_line(done, 2, "FIELD=VALUE")
+        is_one_clear_line(done, 2, "filter at character")
+    told = ("--filter", "path:*.txt type:txt", "--filter", "-page>1")
+    found = kbqa("search", "leave", *base, *told).json["hits"]
+    assert {hit["uri"] for hit in found} == {"notes.txt"}
 
 
 def test_a_refusal_is_exit_0_and_shows_the_nearest(kbqa: Kbqa, base_folder: Path) -> None:

@@ -15,6 +15,7 @@ from retrieval.edge_store import EdgeStore
 from retrieval.embedding import Embedder
 from retrieval.points import FORMAT, Base, read_base, write_base
 from tests.fakes import HashEmbedder
+from tests.qa.commands import environment
 from tests.qa.conftest import OpenLibrary
 
 HOLD = """
@@ -78,7 +79,7 @@ def test_an_unknown_embedder_is_told_and_leaves_nothing(tmp_path: Path) -> None:
 def test_a_base_of_a_newer_format_is_refused(base_folder: Path, open_library: OpenLibrary) -> None:
     store = EdgeStore(base_folder, lock_timeout=1)
     base = read_base(store)
-    assert base == Base("minilm", 384, FORMAT)
+    assert base == Base("minilm", 384, FORMAT, base.fingerprint if base else "")
     write_base(store, Base("minilm", 384, FORMAT + 1))
     store.close()
     with pytest.raises(BadRequest, match=rf"newer kbqa \(format {FORMAT + 1}, .*upgrade kbqa"):
@@ -90,7 +91,7 @@ def test_a_base_held_by_another_process_is_told_with_the_holder(
 ) -> None:
     command = [sys.executable, "-c", HOLD, str(base_folder)]
     with subprocess.Popen(
-        command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+        command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=environment()
     ) as holder:
         assert holder.stdout is not None
         assert holder.stdout.readline() == "open\n"

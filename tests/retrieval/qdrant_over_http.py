@@ -20,13 +20,17 @@ COLLECTION = r"/collections/(?P<collection>[^/]+)"
 
 
 class QdrantOverHttp:
-    """Listens on a free port from `with` to its end; `requests` is each (method, path)."""
+    """Listens on a free port from `with` to its end.
+
+    `requests` is each (method, path), `bodies` what came with them.
+    """
 
     def __init__(self, *, api_key: str | None = None, ranks: bool = True) -> None:
         """`ranks=False` is a server from before text queries."""
         self.api_key = api_key
         self.ranks = ranks
         self.requests: list[tuple[str, str]] = []
+        self.bodies: list[Any] = []
         self.indexes: dict[str, dict[str, Any]] = {}
         self._engine = QdrantClient(":memory:")
         self._lock = threading.Lock()  # the engine is not made for threads
@@ -57,6 +61,7 @@ class QdrantOverHttp:
         """The `result` of a request. Raises LookupError, ValueError as the engine does."""
         with self._lock:
             self.requests.append((method, path))
+            self.bodies.append(body)
             for wanted, pattern, handle in ROUTES:
                 match = re.fullmatch(pattern, path)
                 if wanted == method and match:
@@ -68,7 +73,7 @@ class QdrantOverHttp:
 
     def _info(self, collection: str, body: Any) -> Any:
         schema = {
-            name: {"data_type": "text" if isinstance(given, dict) else given, "points": 0}
+            name: {"data_type": given["type"] if isinstance(given, dict) else given, "points": 0}
             for name, given in self.indexes.get(collection, {}).items()
         }
         return {**_plain(self._engine.get_collection(collection)), "payload_schema": schema}
@@ -83,7 +88,7 @@ class QdrantOverHttp:
     def _index(self, collection: str, body: Any) -> Any:
         field, schema = body["field_name"], body["field_schema"]
         self.indexes.setdefault(collection, {})[field] = schema
-        if isinstance(schema, dict):
+        if isinstance(schema, dict) and schema["type"] == "text":
             params = models.TextIndexParams(**schema)
             return self._engine.create_payload_index(collection, field, params)
         return _DONE

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 import os
 import random
 import shutil
@@ -14,16 +15,16 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from ingest.errors import Locked
+from ingest.errors import Locked, StorageError
 from retrieval.edge_store import OPTIMIZE_FROM, EdgeStore
 from retrieval.store import Point
-from tests.contracts.store_contract import DIM, StoreContract, axis, chunk, uid
+from tests.contracts.store_contract import DIM, ConditionContract, axis, chunk, uid
 
 ROOT = Path(__file__).parents[2]
 NOBODY = 65534
 
 
-class TestEdgeStore(StoreContract):
+class TestEdgeStore(ConditionContract):
     def open_store(self, folder: Path, *, dimension: int | None = None) -> EdgeStore:
         return EdgeStore(folder, dimension=dimension, lock_timeout=0)
 
@@ -325,4 +326,40 @@ def test_a_full_disk_loses_nothing(
     store = EdgeStore(base, lock_timeout=1)
     assert len(store.read([uid(n) for n in range(acknowledged)], fields=[])) == acknowledged
     store.write([Point(uid(10**6), {"kind": "chunk"})])
+    store.close()
+
+
+def test_points_that_are_missing_are_noticed(base: Path) -> None:
+    noted = base / "closed.json"
+    assert json.loads(noted.read_text("utf-8")) == {"": 100}
+    noted.write_text(json.dumps({"": 103}), "utf-8")  # as if three had been lost since
+    with pytest.raises(StorageError, match=r"damaged: 3 of 103 points are missing; restore"):
+        EdgeStore(base, lock_timeout=0)
+    EdgeStore(base, lock_timeout=0).close()  # told once; what is left can be read
+    noted.write_text("garbage")
+    EdgeStore(base, lock_timeout=0).close()
+
+
+def test_what_was_replaced_is_not_missing(base: Path) -> None:
+    store = EdgeStore(base, lock_timeout=0)
+    store.write([chunk(number, "other", axis(1)) for number in range(50)])
+    store.delete([uid(99)])
+    store.close()
+    store = EdgeStore(base, lock_timeout=0)
+    assert store.count({}) == 99
+    store.close()
+
+
+def test_a_base_from_before_some_indexes_gets_them(tmp_path: Path) -> None:
+    from qdrant_edge import UpdateOperation
+
+    store = EdgeStore(tmp_path / "base", dimension=DIM, lock_timeout=0)
+    with store._engine() as shard:
+        shard.update(UpdateOperation.delete_field_index("language"))
+    store.write([chunk(1, "tower", axis(1), language=["zh"])])
+    store.close()
+    store = EdgeStore(tmp_path / "base", lock_timeout=0)
+    with store._engine() as shard:
+        assert "language" in shard.info().payload_schema
+    assert store.count({"language": "zh"}) == 1
     store.close()

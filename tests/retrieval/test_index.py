@@ -15,9 +15,10 @@ from ingest.documents import Document, FileEntry, Page, Prepared, Section
 from ingest.errors import BadRequest
 from retrieval.edge_store import EdgeStore
 from retrieval.fusion import probability
-from retrieval.index import MAX_K, Index
+from retrieval.index import Index
 from retrieval.openvino_embedder import OpenVinoEmbedder
 from retrieval.points import PART, Base, read_base, write_base
+from retrieval.searching import MAX_K
 from retrieval.terms import stems
 from tests.fakes import HashEmbedder
 from tests.retrieval.knowledge import Crash, CrashingStore, contents, open_index, prepared
@@ -186,7 +187,7 @@ def test_filters_hold_for_both_legs(
 
 
 def test_an_unknown_filter_is_refused(index: Index) -> None:
-    with pytest.raises(BadRequest, match=r"'sha256': use media_type, .* or metadata\.NAME"):
+    with pytest.raises(BadRequest, match=r"'sha256': use date, .* or metadata\.NAME"):
         index.search("leave", where={"sha256": "x"})
 
 

@@ -28,9 +28,9 @@ from ingest.errors import (
 )
 from retrieval.edge_store import EdgeStore
 from retrieval.server_store import ServerStore, connect
-from retrieval.store import KEYWORD_FIELDS, TERMS
+from retrieval.store import DATE_FIELDS, INTEGER_FIELDS, KEYWORD_FIELDS, TERMS
 from retrieval.terms import analyse_query
-from tests.contracts.store_contract import DIM, StoreContract, axis, chunk, ids
+from tests.contracts.store_contract import DIM, ConditionContract, axis, chunk, ids
 from tests.retrieval.qdrant_over_http import QdrantOverHttp
 from tests.scripted_server import Behaviour, ScriptedServer, hang, status, text
 
@@ -39,7 +39,7 @@ REAL = os.environ.get("KBQA_TEST_QDRANT_URL", "")
 REAL_KEY = os.environ.get("KBQA_QDRANT_API_KEY")
 
 
-class TestLocalEngine(StoreContract):
+class TestLocalEngine(ConditionContract):
     """qdrant-client's engine in Python, in a folder."""
 
     concurrent = False
@@ -49,7 +49,7 @@ class TestLocalEngine(StoreContract):
         return ServerStore(QdrantClient(path=str(folder)), "test", dimension=dimension)
 
 
-class TestOverHttp(StoreContract):
+class TestOverHttp(ConditionContract):
     """The same engine behind the REST API, so that every request is one."""
 
     @pytest.fixture(autouse=True)
@@ -65,7 +65,7 @@ class TestOverHttp(StoreContract):
 
 if REAL:  # two more runs of the suite; skipping each test by itself would fill the report
 
-    class TestRealServer(StoreContract):
+    class TestRealServer(ConditionContract):
         """A server; key in KBQA_QDRANT_API_KEY. Its collections begin with kbqa-test-."""
 
         grpc = False
@@ -151,27 +151,32 @@ def test_a_search_is_one_round_trip() -> None:
         server.requests.clear()
         store.search(axis(1), "tower", limit=5, where={"page": 1})
         store.close()
-    assert server.requests == [("POST", "/collections/kbqa-test/points/query/batch")]
+    assert server.requests == [("POST", "/collections/kbqa_8/points/query/batch")]
 
 
 def test_missing_indexes_are_made_at_the_next_opening() -> None:
     with QdrantOverHttp() as server:
         open_at(server).close()
-        indexes = server.indexes["kbqa-test"]
-        assert set(indexes) == {TERMS, *KEYWORD_FIELDS}
+        every = {TERMS, "kb", *KEYWORD_FIELDS, *DATE_FIELDS, *INTEGER_FIELDS}
+        indexes = server.indexes[f"kbqa_{DIM}"]
+        assert set(indexes) == every
         del indexes["uri"], indexes[TERMS]
         open_at(server, None).close()
-        assert set(indexes) == {TERMS, *KEYWORD_FIELDS}
+        assert set(indexes) == every
         server.requests.clear()
         open_at(server, None).close()
-        assert {method for method, _ in server.requests} == {"GET"}
+        assert {method for method, path in server.requests if "catalogue" not in path} == {"GET"}
+        assert [method for method, path in server.requests if "catalogue" in path] == [
+            "GET",
+            "POST",
+        ]
 
 
 def test_a_server_too_old_is_refused_and_left_clean() -> None:
     with QdrantOverHttp(ranks=False) as server:
         with pytest.raises(BadRequest, match=r"Qdrant 1\.12\.0 .* needs Qdrant 1\.20"):
             open_at(server)
-        assert server.requests[-1] == ("DELETE", "/collections/kbqa-test")
+        assert server.requests[-1] == ("DELETE", f"/collections/kbqa_{DIM}")
 
 
 def test_a_foreign_collection_is_left_alone() -> None:
@@ -206,14 +211,14 @@ def test_names(name: str) -> None:
 
 
 def test_the_key_travels_without_a_warning() -> None:
-    with ScriptedServer(then=text('{"result":{"exists":true}}')) as server:
+    with ScriptedServer(then=text('{"result":{"exists":false}}')) as server:
         with warnings.catch_warnings():
             warnings.simplefilter("error")
             client = connect(server.base_url, api_key=KEY, grpc=False, timeout=5)
-        assert ServerStore.exists(client, "test")
+        assert not ServerStore.exists(client, "test")
         client.close()
     assert server.requests[0].headers["api-key"] == KEY
-    assert server.requests[0].path == "/v1/collections/kbqa-test/exists"
+    assert server.requests[0].path == "/v1/collections/kbqa_catalogue/exists"
 
 
 # --- errors ---

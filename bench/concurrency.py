@@ -1,0 +1,53 @@
+"""Searches by 16 threads against one: throughput and errors.
+
+python -m bench.concurrency [--chunks N] [--seconds N] [--threads N]
+"""
+
+from __future__ import annotations
+
+import time
+from concurrent.futures import ThreadPoolExecutor
+from itertools import cycle
+from pathlib import Path
+
+from bench.common import parser, report, temporary_base
+from bench.query import _fill, _questions
+from qa import KnowledgeBase
+
+
+def main() -> None:
+    """Fill a base, search it from one thread and from many, and print."""
+    arguments = parser(__doc__)
+    arguments.add_argument("--chunks", type=int, default=10_000)
+    arguments.add_argument("--seconds", type=float, default=10)
+    arguments.add_argument("--threads", type=int, default=16)
+    arguments.add_argument("--folder", type=Path, default=Path("sample_docs"))
+    given = arguments.parse_args()
+    with temporary_base() as base:
+        _fill(base, given.folder, given.chunks)
+        questions = _questions(given.folder)
+        _searches(base, questions, 1)  # warm
+        rows = []
+        for threads in (1, given.threads):
+            with ThreadPoolExecutor(threads) as pool:
+                each = [
+                    pool.submit(_searches, base, questions[number:], given.seconds)
+                    for number in range(threads)
+                ]
+                done = sum(future.result() for future in each)
+            rows.append({"threads": threads, "searches/s": round(done / given.seconds, 1)})
+    report("concurrency", rows, as_json=given.json)
+
+
+def _searches(base: KnowledgeBase, questions: list[str], seconds: float) -> int:
+    """Searches done in that time; an error ends the bench."""
+    end = time.monotonic() + seconds
+    for done, question in enumerate(cycle(questions), 1):
+        base.search(question)
+        if time.monotonic() > end:
+            return done
+    return 0
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,208 @@
+"""One search: both legs, fused, read, with the evidence for an answer, and ranked again.
+
+`retrieval.index` says what a base is and when it changes; here is what is asked of it.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+
+from ingest.errors import BadRequest
+from retrieval.conditions import Condition
+from retrieval.copies import fold
+from retrieval.embedding import Embedder, Vectors
+from retrieval.fusion import (
+    CANDIDATES,
+    EVIDENCE,
+    NEGLIGIBLE,
+    REFINED,
+    Fused,
+    covered_share,
+    dense_weight,
+    evidence,
+    fuse,
+    probability,
+    refine,
+)
+from retrieval.hits import Hit
+from retrieval.points import CHUNK_FIELDS, chunk_of, indexed_terms, row_id
+from retrieval.reranking import RERANKED, Reranker, rerank
+from retrieval.store import Scored, Store
+from retrieval.terms import analyse_query, stems
+
+EVIDENT = 3  # hits whose words count as evidence
+SPARE = 10  # candidates beyond 2k, since in a replaced document each passage may be there twice
+MAX_K = 1000
+MAX_QUERY = 20_000  # characters; BM25 and the embedder see no use in more
+
+
+@dataclass(frozen=True, slots=True)
+class Explanation:
+    """A search with its reasons: `weight` of the dense leg, `terms` with their idf, `timings` in s.
+
+    `evidence` is the probability that the base answers the question, 0..1; it does not depend on
+    `k`. `cut` says how many candidates are not among the hits, and why.
+    """
+
+    hits: tuple[Hit, ...]
+    weight: float
+    known_share: float
+    terms: Mapping[str, float]
+    timings: Mapping[str, float]
+    evidence: float = 0.0
+    cut: Mapping[str, int] = field(default_factory=dict)
+
+
+class Clock:
+    """Seconds between laps."""
+
+    def __init__(self) -> None:
+        self.laps: dict[str, float] = {}
+        self._last = time.perf_counter()
+
+    def lap(self, name: str) -> None:
+        """The time since the last lap goes to `name`."""
+        now = time.perf_counter()
+        self.laps[name] = self.laps.get(name, 0.0) + now - self._last
+        self._last = now
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """A query, ready to be looked for: `weight` is that of the dense leg, `wanted` how many hits
+    are read, of which a reranker picks."""
+
+    query: str
+    k: int
+    wanted: int
+    condition: Condition | None
+    vector: Vectors
+    known_share: float
+    terms: Sequence[str]
+    clock: Clock
+
+    @property
+    def weight(self) -> float:
+        """Of the dense leg."""
+        return dense_weight(self.known_share)
+
+
+def checked(query: str, k: int) -> str:
+    """The query as it is looked for. Raises BadRequest for an empty one or a bad `k`."""
+    query = query.strip()
+    if not query:
+        raise BadRequest("the question is empty")
+    if not 1 <= k <= MAX_K:
+        raise BadRequest(f"k is {k}: ask for 1 to {MAX_K} passages")
+    # a command line whose bytes are no UTF-8 arrives with lone surrogates
+    return query[:MAX_QUERY].encode("utf-8", "replace").decode()
+
+
+def asked(
+    query: str, k: int, condition: Condition | None, embedder: Embedder, *, reranks: bool
+) -> Asked:
+    """Embed and analyse a query that was `checked`."""
+    clock = Clock()
+    vector = embedder.embed_query(query)
+    known = embedder.known_share(query)
+    clock.lap("embed")
+    wanted = max(k, RERANKED) if reranks else k
+    return Asked(query, k, wanted, condition, vector, known, analyse_query(query), clock)
+
+
+def found(
+    asked: Asked, store: Store, term_weights: Callable[[Sequence[str]], dict[str, float]]
+) -> Explanation:
+    """What the store holds for it at this moment."""
+    limit = max(CANDIDATES, 2 * asked.k)
+    dense, lexical = store.search(
+        asked.vector, " ".join(asked.terms), limit=limit, where=asked.condition
+    )
+    asked.clock.lap("search")
+    weights = term_weights(asked.terms)
+    total = sum(weights.values())
+    fused = _fused(asked, store, dense, lexical, total)
+    asked.clock.lap("fuse")
+    hits, outdated = _current_hits(store, fused, max(asked.wanted, EVIDENT))
+    proof = _evidence(asked, dense, lexical, weights, hits) if hits else 0.0
+    hits = hits[: asked.wanted]
+    asked.clock.lap("read")
+    cut = {"older version": outdated, "beyond k": len(fused) - outdated - len(hits)}
+    return Explanation(
+        tuple(hits),
+        asked.weight if total > 0 else 1.0,
+        asked.known_share,
+        weights,
+        asked.clock.laps,
+        proof,
+        {reason: count for reason, count in cut.items() if count > 0},
+    )
+
+
+def reranked(asked: Asked, before: Explanation, reranker: Reranker) -> Explanation:
+    """The best `k` of what was found, in the order of the reranker."""
+    hits = rerank(reranker, asked.query, before.hits, asked.k)
+    asked.clock.lap("rerank")
+    beyond = before.cut.get("beyond k", 0) + len(before.hits) - len(hits)
+    return replace(before, hits=tuple(hits), cut={**before.cut, "beyond k": beyond})
+
+
+def _fused(
+    asked: Asked, store: Store, dense: Sequence[Scored], lexical: Sequence[Scored], total: float
+) -> list[Fused]:
+    """Both legs in one order, the first of them by all that their vectors say."""
+    fused = fuse(dense, lexical, weight=asked.weight, total_idf=total)
+    if asked.weight <= NEGLIGIBLE:
+        return fused
+    first = [item.id for item in fused[:REFINED]]
+    points = store.read(first, fields=["uri"], vectors=True)
+    vectors = {id_: point.vector for id_, point in points.items() if point.vector is not None}
+    return refine(fused, asked.vector, vectors, weight=asked.weight, total_idf=total)
+
+
+def _evidence(
+    asked: Asked,
+    dense: Sequence[Scored],
+    lexical: Sequence[Scored],
+    weights: Mapping[str, float],
+    hits: Sequence[Hit],
+) -> float:
+    total = sum(weights.values())
+    meant = {term: weights[term] for term in stems(weights)}
+    return evidence(
+        known_share=asked.known_share,
+        cosine=max(0.0, dense[0].score) if dense else 0.0,
+        lexical=lexical[0].score / total if lexical else 0.0,
+        covered=max(
+            (covered_share(meant, set(indexed_terms(hit.chunk))) for hit in hits[:EVIDENT]),
+            default=0.0,
+        ),
+        weights=EVIDENCE,
+    )
+
+
+def _current_hits(store: Store, fused: Sequence[Fused], k: int) -> tuple[list[Hit], int]:
+    """The first `k` candidates whose version is the one in the ledger, and how many were of
+    another."""
+    hits: list[Hit] = []
+    outdated = 0
+    current: dict[str, str] = {}  # asked once for each uri: an answer is of one version
+    for candidates in (fused[:k], fused[k : 2 * k + SPARE]):
+        points = store.read([item.id for item in candidates], fields=CHUNK_FIELDS)
+        uris = {point.payload["uri"] for point in points.values()} - current.keys()
+        rows = store.read([row_id(uri) for uri in uris], fields=["document_id"])
+        for uri in uris:
+            row = rows.get(row_id(uri))
+            current[uri] = row.payload["document_id"] if row else ""
+        for item in candidates:
+            point = points.get(item.id)
+            if point and point.payload["document_id"] == current[point.payload["uri"]]:
+                hits.append(Hit(chunk_of(point), probability(item.score), item.legs))
+            else:
+                outdated += 1
+        hits = fold(hits)
+        if len(hits) >= k:  # else some were copies, or of a version that is going
+            break
+    return hits[:k], outdated
