@@ -26,6 +26,7 @@ from ingest.errors import (
     Unreachable,
 )
 from ingest.sync import SyncReport
+from qa import commands_eval
 from qa.settings import Settings, load_settings, sources
 
 FAILED, BAD_REQUEST, PARTLY_DONE, INTERRUPTED = 1, 2, 8, 130
@@ -208,6 +209,9 @@ def config(kb: Kb = None, json_: Json = False) -> None:
         return
     for name, row in rows.items():
         print(f"{name} = {row['value']}  ({row['source']})\n    {row['description']}")
+
+
+commands_eval.register(app)
 
 
 @app.callback(invoke_without_command=True)
