@@ -90,7 +90,7 @@ def test_an_answer_without_a_place() -> None:
 
 
 def test_levels() -> None:
-    everything = {"answer": "oiled", "document": "b.md", "page": 1, "span": [0, 8]}
+    everything: dict[str, Any] = {"answer": "oiled", "document": "b.md", "page": 1, "span": [0, 8]}
     assert aim(**everything).level == "passage"
     assert aim("document", **everything).relevant == {"b.md": 1}
     assert aim("answer", **everything).relevant == {"answer": 1}
