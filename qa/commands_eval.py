@@ -1,0 +1,379 @@
+"""The command `kbqa eval`. What it measures is in `qa.evaluation`; this prints it."""
+
+from __future__ import annotations
+
+import json
+import tempfile
+import tomllib
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from ingest.errors import BadRequest
+from qa.command import FAILED, Json, Quiet, app
+from qa.settings import Settings, environ, load_settings
+
+if TYPE_CHECKING:
+    from qa.evaluation.comparing import Comparison, Gate
+    from qa.evaluation.measures import Measure
+    from qa.evaluation.questions import Level, QuestionSet
+    from qa.evaluation.running import Evaluation
+    from qa.evaluation.tables import Table
+    from qa.knowledge_base import KnowledgeBase
+    from qa.models import ChatModel
+
+SHOWN_CHANGES = 10
+PREVIEW = 90  # characters of a question
+
+
+@app.command("eval")
+def eval_(
+    questions: Annotated[
+        Path | None,
+        typer.Argument(
+            help="File of questions (JSON Lines), or folder with queries.jsonl, qrels.tsv and "
+            "corpus.jsonl.",
+            show_default=False,
+        ),
+    ] = None,
+    kb: Annotated[
+        str | None, typer.Option("--kb", help="Knowledge base to ask, also for a folder.")
+    ] = None,
+    docs: Annotated[
+        Path | None, typer.Option(help="Ask a temporary base made of this folder instead.")
+    ] = None,
+    k: Annotated[int, typer.Option("-k", help="Passages that count as found.")] = 10,
+    measures: Annotated[
+        list[str] | None,
+        typer.Option("--measure", help="Measure instead: recall@5, ndcg@10, mrr, hit@1, answer@3."),
+    ] = None,
+    level: Annotated[
+        str | None,
+        typer.Option(help="Judge by answer, document, page or passage; default: the finest named."),
+    ] = None,
+    answers: Annotated[bool, typer.Option(help="Ask as well, and score the answers.")] = False,
+    model: Annotated[str | None, typer.Option(help="Model for --answers, --generate.")] = None,
+    limit: Annotated[int | None, typer.Option(help="Only the first N questions.")] = None,
+    compare: Annotated[
+        tuple[Path, Path] | None,
+        typer.Option(
+            help="Two settings files, compared on the same questions.", show_default=False
+        ),
+    ] = None,
+    save: Annotated[Path | None, typer.Option(help="Write the outcome, for --against.")] = None,
+    against: Annotated[Path | None, typer.Option(help="Compare with what --save wrote.")] = None,
+    fail_under: Annotated[
+        list[str] | None, typer.Option(help="Exit 1 below this: recall@5=.9")
+    ] = None,
+    fail_worse: Annotated[
+        bool, typer.Option(help="Exit 1 if a measure fell by more than chance.")
+    ] = False,
+    report: Annotated[Path | None, typer.Option(help="Write a report: .md or .html")] = None,
+    generate: Annotated[
+        int | None, typer.Option(help="Make N questions from the base instead, to be edited.")
+    ] = None,
+    output: Annotated[
+        Path | None, typer.Option("-o", "--output", help="File for --generate.")
+    ] = None,
+    seed: Annotated[int, typer.Option(min=0, help="Of intervals, tests and --generate.")] = 0,
+    json_: Json = False,
+    quiet: Quiet = False,
+) -> None:
+    """Measure how well questions with known answers are found and answered.
+
+    Each line of the file is an object: question, and any of answer, document, page, span,
+    unanswerable. A folder's own documents are put into a temporary base, unless --kb names one that
+    holds them. Figures come with 95 % bootstrap intervals; comparisons with a paired test.
+    """
+    flags = {"kb": kb, "model": model}
+    if generate is not None:
+        if questions:
+            raise BadRequest("--generate makes questions; it takes no file of questions")
+        _generate(generate, load_settings(**flags), output, seed)
+        return
+    if questions is None:
+        raise BadRequest("name a file or folder of questions, or make some with --generate N")
+    job = _Job(questions, docs, flags, k, measures, level, answers, limit, fail_under, seed, quiet)
+    _check_options(report, compare, against, fail_worse)
+    evaluation, comparison = _evaluated(job, compare, against)
+    if save:
+        from qa.evaluation.saving import save as save_evaluation
+
+        save_evaluation(evaluation, save)
+    if report:
+        from qa.evaluation.report import write_report
+
+        write_report(report, evaluation, comparison)
+    failures = job.failures(evaluation)
+    if fail_worse and comparison:
+        failures += [
+            f"{d.measure} fell by {-d.difference:.4f} (p {d.p:.4f})" for d in comparison.worse
+        ]
+    _tell(evaluation, comparison, failures, as_json=json_, quiet=quiet)
+    if failures:
+        raise typer.Exit(FAILED)
+
+
+class _Job:
+    """What is to be measured; checked before anything is opened, as that takes long."""
+
+    def __init__(
+        self,
+        path: Path,
+        docs: Path | None,
+        flags: dict[str, Any],
+        k: int,
+        measures: Sequence[str] | None,
+        level: str | None,
+        answers: bool,
+        limit: int | None,
+        fail_under: Sequence[str] | None,
+        seed: int,
+        quiet: bool,
+    ) -> None:
+        from qa.evaluation.comparing import parse_gate
+        from qa.evaluation.measures import ANSWERED, default_measures, parse_measure
+        from qa.evaluation.questions import load_questions
+
+        self.gates: list[Gate] = [parse_gate(text) for text in fail_under or ()]
+        defaults = default_measures(k)
+        asked = [parse_measure(text) for text in measures or ()]
+        gated = [parse_measure(gate.measure) for gate in self.gates]
+        self.measures: list[Measure] = list(dict.fromkeys([*(asked or defaults), *gated]))
+        self.answers = answers or any(measure.name in ANSWERED for measure in self.measures)
+        self.level = _level(level)
+        self.questions: QuestionSet = load_questions(path, limit=limit)
+        self.docs, self.flags, self.seed, self.quiet = docs, flags, seed, quiet
+        if docs and not docs.exists():
+            raise BadRequest(f"no such file or folder: {docs}")
+        if docs and flags["kb"]:
+            raise BadRequest("--docs makes a temporary base and --kb names one: give one of them")
+
+    def run(self, settings: Settings, name: str = "") -> Evaluation:
+        """Evaluate under these settings, which a comparison has a `name` for."""
+        from qa.evaluation.running import evaluate
+
+        with self._base(settings) as base, _progress("questions", self.quiet) as on_progress:
+            return evaluate(
+                base,
+                self.questions,
+                measures=self.measures,
+                level=self.level,
+                answers=self.answers,
+                seed=self.seed,
+                base=self._called(settings, name),
+                on_progress=on_progress,
+            )
+
+    def failures(self, evaluation: Evaluation) -> list[str]:
+        """The gates that are not passed."""
+        from qa.evaluation.comparing import failures
+
+        return failures(evaluation, self.gates)
+
+    @property
+    def _brings_documents(self) -> bool:
+        return bool(self.docs or (self.questions.documents and not self.flags["kb"]))
+
+    def _called(self, settings: Settings, name: str) -> str:
+        documents = self.docs or self.questions.name
+        base = f"a base made of {documents}" if self._brings_documents else settings.kb
+        return f"{base} with {name}" if name else base
+
+    @contextmanager
+    def _base(self, settings: Settings) -> Iterator[KnowledgeBase]:
+        """The base to ask: a temporary one where documents are given and no base is named."""
+        from qa.knowledge_base import KnowledgeBase
+        from qa.progress import progress_bar
+
+        with ExitStack() as stack:
+            if not self._brings_documents:
+                yield stack.enter_context(KnowledgeBase.open(settings=settings, create=False))
+                return
+            folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="kbqa-eval-"))
+            base = KnowledgeBase.open(Path(folder) / "kb", settings=settings)
+            stack.enter_context(base)
+            with progress_bar(quiet=self.quiet) as on_progress:
+                if self.docs:
+                    base.ingest(self.docs, on_progress=on_progress)
+                else:
+                    base.ingest_documents(self.questions.documents, on_progress=on_progress)
+            yield base
+
+
+def _evaluated(
+    job: _Job, compare: tuple[Path, Path] | None, against: Path | None
+) -> tuple[Evaluation, Comparison | None]:
+    from qa.evaluation.comparing import compare as compared
+    from qa.evaluation.saving import load
+
+    if compare:
+        settings = [(_settings_of(path, job.flags), str(path)) for path in compare]
+        first, second = (job.run(found, name) for found, name in settings)
+        return second, compared(first, second)
+    before = load(against) if against else None
+    evaluation = job.run(load_settings(**job.flags))
+    return evaluation, compared(before, evaluation) if before else None
+
+
+def _settings_of(path: Path, flags: dict[str, Any]) -> Settings:
+    """Settings with those of a file above environment and kbqa.toml, below flags."""
+    try:
+        values = tomllib.loads(path.read_text("utf-8"))
+    except FileNotFoundError as exc:
+        raise BadRequest(f"no such file: {path}") from exc
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as exc:
+        raise BadRequest(f"{path}: {exc}") from exc
+    for name in values:
+        if name not in Settings.model_fields:
+            raise BadRequest(f"{path}: there is no setting '{name}'; `kbqa config` lists them")
+    try:
+        given = {name: value for name, value in flags.items() if value is not None}
+        return load_settings(**{**values, **given})
+    except BadRequest as exc:
+        raise BadRequest(f"{path}: {exc}") from exc
+
+
+def _generate(count: int, settings: Settings, output: Path | None, seed: int) -> None:
+    from qa.evaluation.generating import generate
+    from qa.evaluation.questions import question_json
+    from qa.knowledge_base import KnowledgeBase
+
+    if output and output.exists():
+        raise BadRequest(f"{output} exists already, perhaps edited: name another file")
+    model = _model(settings)
+    with KnowledgeBase.open(settings=settings, create=False) as base:
+        found = generate(base, count, model=model, seed=seed)
+    lines = [json.dumps(question_json(question), ensure_ascii=False) for question in found]
+    if output is None:
+        for line in lines:
+            typer.echo(line)
+        return
+    output.write_text("".join(f"{line}\n" for line in lines), "utf-8")
+    typer.echo(f"{len(lines)} questions in {output}: edit them, then `kbqa eval {output}`")
+
+
+def _model(settings: Settings) -> ChatModel | None:
+    """The LLM of the settings; None for the extractive answer."""
+    from qa.extractive import NAME
+    from qa.models import open_model
+
+    if settings.model == NAME:
+        return None
+    return open_model(
+        settings.model,
+        base_url=settings.base_url,
+        api_key=settings.api_key.get_secret_value() if settings.api_key else None,
+        timeout=settings.timeout,
+        temperature=settings.temperature,
+        environ=environ(),
+    )
+
+
+def _level(text: str | None) -> Level | None:
+    from qa.evaluation.questions import LEVELS
+
+    for level in LEVELS:
+        if level == text:
+            return level
+    if text is not None:
+        raise BadRequest(f"--level {text}: there are {', '.join(LEVELS)}")
+    return None
+
+
+def _check_options(
+    report: Path | None, compare: object, against: Path | None, fail_worse: bool
+) -> None:
+    if report:
+        from qa.evaluation.report import check_suffix
+
+        check_suffix(report)
+    if compare and against:
+        raise BadRequest("--compare runs both and --against reads one: give one of them")
+    if fail_worse and not (compare or against):
+        raise BadRequest("--fail-worse needs --against FILE or --compare A.toml B.toml")
+
+
+# --- output ---
+
+
+def _tell(
+    evaluation: Evaluation,
+    comparison: Comparison | None,
+    failures: Sequence[str],
+    *,
+    as_json: bool,
+    quiet: bool,
+) -> None:
+    if not quiet:
+        for problem in evaluation.problems:
+            typer.echo(f"cannot be found: {problem}", err=True)
+    for line in failures:
+        typer.echo(f"failed: {line}", err=True)
+    if as_json:
+        found = _as_json(evaluation, comparison, failures)
+        typer.echo(json.dumps(found, ensure_ascii=False))
+        return
+    from qa.evaluation import tables
+
+    typer.echo(tables.heading(evaluation))
+    _show(tables.figures(evaluation))
+    _show(tables.latencies(evaluation))
+    if comparison:
+        typer.echo(f"\nagainst {tables.heading(comparison.first)}")
+        _show(tables.differences(comparison))
+        typer.echo("* more than chance (p < .05, paired randomisation test)")
+        _show_changes(comparison)
+
+
+def _show(table: Table) -> None:
+    from qa.evaluation.tables import aligned
+
+    typer.echo()
+    for line in aligned(table):
+        typer.echo(line)
+
+
+def _show_changes(comparison: Comparison) -> None:
+    if not comparison.changes:
+        return
+    typer.echo(f"\n{len(comparison.changes)} questions changed in {comparison.changes[0].measure}:")
+    ordered = sorted(comparison.changes, key=lambda change: -abs(change.after - change.before))
+    for change in ordered[:SHOWN_CHANGES]:
+        word = "better" if change.after > change.before else "worse "
+        text = change.question.text[:PREVIEW]
+        typer.echo(f"  {word} {change.before:.3f} -> {change.after:.3f}  {text}")
+
+
+def _as_json(
+    evaluation: Evaluation, comparison: Comparison | None, failures: Sequence[str]
+) -> dict[str, Any]:
+    from qa.evaluation.saving import comparison_json, figures_json, latency_json, outcome_json
+
+    found = {
+        "name": evaluation.name,
+        "base": evaluation.base,
+        "figures": figures_json(evaluation),
+        "latency_ms": latency_json(evaluation),
+        "questions": [outcome_json(outcome) for outcome in evaluation.outcomes],
+        "failures": list(failures),
+    }
+    return {**found, "comparison": comparison_json(comparison)} if comparison else found
+
+
+@contextmanager
+def _progress(what: str, quiet: bool) -> Iterator[Callable[[int, int], None] | None]:
+    """A bar on stderr, where that is a terminal."""
+    from rich.console import Console
+    from rich.progress import Progress
+
+    console = Console(stderr=True)
+    if quiet or not console.is_terminal:
+        yield None
+        return
+    with Progress(console=console, transient=True) as bar:
+        task = bar.add_task(what, total=None)
+        yield lambda done, total: bar.update(task, completed=done, total=total)

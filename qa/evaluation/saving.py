@@ -1,0 +1,152 @@
+"""An evaluation as a JSON file, to compare a later one against."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+from ingest.errors import BadRequest
+from qa.evaluation.comparing import Comparison
+from qa.evaluation.questions import question_json, question_of
+from qa.evaluation.running import Evaluation, Outcome
+from qa.evaluation.statistics import Figure
+
+FORMAT = 1
+
+
+def save(evaluation: Evaluation, path: Path) -> None:
+    """Write an evaluation; `load` reads it back."""
+    row = {
+        "format": FORMAT,
+        "name": evaluation.name,
+        "base": evaluation.base,
+        "seed": evaluation.seed,
+        "measures": list(evaluation.measures),
+        "figures": figures_json(evaluation),
+        "questions": [outcome_json(outcome) for outcome in evaluation.outcomes],
+    }
+    path.write_text(json.dumps(row, ensure_ascii=False, indent=1) + "\n", "utf-8")
+
+
+def load(path: Path) -> Evaluation:
+    """Read what `save` wrote. Raises BadRequest for another file."""
+    if not path.is_file():
+        raise BadRequest(f"no such file: {path}; --save {path} writes one")
+    try:
+        row = json.loads(path.read_text("utf-8"))
+        found = row["format"]
+        if found == FORMAT:
+            return _evaluation(row, path)
+    except (ValueError, KeyError, TypeError, AttributeError) as exc:
+        raise BadRequest(f"{path} is not what `kbqa eval --save` writes") from exc
+    raise BadRequest(f"{path} is of format {found}, this kbqa reads {FORMAT}")
+
+
+def figures_json(evaluation: Evaluation) -> dict[str, Any]:
+    """Measure -> language (`all` first) -> mean, low, high, count."""
+    languages = [None, *(evaluation.languages if len(evaluation.languages) > 1 else ())]
+    return {
+        measure: {
+            language or "all": figure_json(figure)
+            for language in languages
+            if (figure := evaluation.figure(measure, language))
+        }
+        for measure in evaluation.measures
+    }
+
+
+def figure_json(figure: Figure) -> dict[str, Any]:
+    """A figure to four digits."""
+    return {
+        "mean": round(figure.mean, 4),
+        "low": round(figure.low, 4),
+        "high": round(figure.high, 4),
+        "count": figure.count,
+    }
+
+
+def latency_json(evaluation: Evaluation) -> dict[str, Any]:
+    """`search` and `answer` -> p50 and p99 in milliseconds."""
+    found = {"search": evaluation.latency(), "answer": evaluation.latency(answers=True)}
+    return {
+        name: {"p50": round(1000 * seconds[0], 2), "p99": round(1000 * seconds[1], 2)}
+        for name, seconds in found.items()
+        if seconds
+    }
+
+
+def comparison_json(comparison: Comparison) -> dict[str, Any]:
+    """Differences by measure, and the questions that changed, the worst first."""
+    return {
+        "first": comparison.first.base,
+        "differences": {
+            found.measure: {
+                "first": round(found.first, 4),
+                "second": round(found.second, 4),
+                "difference": round(found.difference, 4),
+                "low": round(found.low, 4),
+                "high": round(found.high, 4),
+                "p": round(found.p, 4),
+                "better": found.better,
+                "worse": found.worse,
+                "count": found.count,
+            }
+            for found in comparison.differences
+        },
+        "changes": [
+            {
+                "id": change.question.id,
+                "question": change.question.text,
+                "measure": change.measure,
+                "before": round(change.before, 6),
+                "after": round(change.after, 6),
+            }
+            for change in comparison.changes
+        ],
+    }
+
+
+def outcome_json(outcome: Outcome) -> dict[str, Any]:
+    """One question with its scores and the best places found."""
+    row: dict[str, Any] = {
+        **question_json(outcome.question),
+        "id": outcome.question.id,
+        "scores": dict(outcome.scores),  # as they are: a rounded one would be a change
+        "ms": round(1000 * outcome.seconds, 2),
+        "found": [{"uri": uri, "page": page} for uri, page in outcome.found],
+    }
+    if outcome.answer_seconds is not None:
+        row["said"] = {
+            "text": outcome.answer,
+            "abstained": outcome.abstained,
+            "ms": round(1000 * outcome.answer_seconds, 2),
+            "tokens": outcome.tokens,
+        }
+    return {**row, "problem": outcome.problem} if outcome.problem else row
+
+
+def _evaluation(row: dict[str, Any], path: Path) -> Evaluation:
+    outcomes = tuple(
+        _outcome(item, f"{path} question {number}")
+        for number, item in enumerate(row["questions"], 1)
+    )
+    measures = tuple(str(name) for name in row["measures"])
+    return Evaluation(row["name"], row["base"], measures, outcomes, int(row["seed"]))
+
+
+def _outcome(row: dict[str, Any], where: str) -> Outcome:
+    said = row.pop("said", None)
+    scores, ms, found = (row.pop(name) for name in ("scores", "ms", "found"))
+    problem = row.pop("problem", "")
+    return Outcome(
+        question=question_of(row, where),
+        scores={str(name): float(value) for name, value in scores.items()},
+        seconds=ms / 1000,
+        found=tuple((place["uri"], place["page"]) for place in found),
+        answer=said["text"] if said else None,
+        abstained=bool(said and said["abstained"]),
+        answer_seconds=said["ms"] / 1000 if said else None,
+        tokens=said["tokens"] if said else 0,
+        problem=problem,
+    )
