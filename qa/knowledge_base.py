@@ -19,10 +19,11 @@ from ingest.documents import Chunk, Document, Failure, FileEntry, Prepared, Reco
 from ingest.errors import BadRequest
 from ingest.pipeline import prepare
 from ingest.sync import Plan, Progress, SyncReport
-from qa.chain import build_chain, call_model
+from qa.chain import build_chain, call_model, fall_back
 from qa.extractive import NAME as EXTRACTIVE
 from qa.extractive import answer_extractively
-from qa.models import ChatModel, open_model
+from qa.model_wrappers import FALLS
+from qa.models import ChatModel, ModelOptions, Price, open_model
 from qa.opening import Opened, open_base
 from qa.plugins.build_prompt import build_prompt
 from qa.plugins.cite_sources import cite_sources
@@ -63,7 +64,7 @@ class KnowledgeBase:
         opened: Opened,
         settings: Settings,
         *,
-        model: str | ChatModel,
+        model: str | Sequence[str] | ChatModel,
         plugins: Sequence[str | Plugin],
     ) -> None:
         """For `open`, which is what to call."""
@@ -80,7 +81,7 @@ class KnowledgeBase:
         path_or_url: str | os.PathLike[str] | None = None,
         *,
         embedder: str | Embedder | None = None,
-        model: str | ChatModel | None = None,
+        model: str | Sequence[str] | ChatModel | None = None,
         plugins: Sequence[str | Plugin] | None = None,
         settings: Settings | None = None,
         create: bool = True,
@@ -219,6 +220,8 @@ class KnowledgeBase:
             model=turn.model,
             usage=turn.usage,
             timings=turn.timings,
+            cost=turn.cost,
+            notes=turn.notes,
         )
 
     # --- look ---
@@ -286,7 +289,9 @@ class KnowledgeBase:
             counts["chunks"] += len(chunks)
             yield Prepared(document, chunks)
 
-    def _build(self, model: str | ChatModel, plugins: Sequence[str | Plugin]) -> Handler:
+    def _build(
+        self, model: str | Sequence[str] | ChatModel, plugins: Sequence[str | Plugin]
+    ) -> Handler:
         settings = self._settings
         layers: dict[str, Callable[[], Plugin]] = {
             "trace": lambda: trace,
@@ -301,24 +306,33 @@ class KnowledgeBase:
         chain = [_layer(plugin, layers) for plugin in plugins]
         return build_chain(chain, self._innermost(model))
 
-    def _innermost(self, model: str | ChatModel) -> Handler:
-        settings = self._settings
-        if model == EXTRACTIVE:
-            return answer_extractively(self._index, self._embedder)
-        if not isinstance(model, str):
+    def _innermost(self, model: str | Sequence[str] | ChatModel) -> Handler:
+        if isinstance(model, str):
+            model = [model]
+        if isinstance(model, ChatModel):
             return call_model(model)
-        key = settings.api_key.get_secret_value() if settings.api_key else None
-        return call_model(
-            open_model(
-                model,
-                base_url=settings.base_url,
-                api_key=key,
-                timeout=settings.timeout,
-                max_tokens=settings.answer_tokens,
-                temperature=settings.temperature,
-                environ=environ(),
-            )
+        extractive = answer_extractively(self._index, self._embedder)
+        if not model or EXTRACTIVE in model[:-1]:
+            raise BadRequest(f"model {list(model)}: 'extractive' always answers, so it comes last")
+        if model[-1] != EXTRACTIVE:
+            return call_model(self._open_model(model))
+        if len(model) == 1:
+            return extractive
+        return fall_back(call_model(self._open_model(model[:-1])), extractive, on=FALLS)
+
+    def _open_model(self, specs: Sequence[str]) -> ChatModel:
+        settings = self._settings
+        options = ModelOptions(
+            base_url=settings.base_url,
+            api_key=settings.api_key.get_secret_value() if settings.api_key else None,
+            timeout=settings.timeout,
+            max_tokens=settings.answer_tokens,
+            temperature=settings.temperature,
+            attempts=settings.model_attempts,
+            concurrency=settings.model_concurrency,
+            prices={spec: Price(p.input, p.output) for spec, p in settings.prices.items()},
         )
+        return open_model(specs, options, environ=environ())
 
 
 def _layer(plugin: str | Plugin, layers: Mapping[str, Callable[[], Plugin]]) -> Plugin:

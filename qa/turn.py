@@ -45,7 +45,9 @@ class Citation:
 class Turn:
     """A question on its way to the model and the answer on its way back.
 
-    `timings` are seconds per stage; `usage` counts tokens as the model reports them.
+    `timings` are seconds per stage; `usage` counts tokens as the model reports them (or, with
+    `estimated`, as kbqa guesses), `cost` is what they cost where a price is configured. `notes` are
+    lines for the user about how the answer came to be.
     """
 
     question: str
@@ -61,6 +63,8 @@ class Turn:
     model: str = ""
     usage: Mapping[str, int] = field(default_factory=dict)
     timings: Mapping[str, float] = field(default_factory=dict)
+    cost: float | None = None
+    notes: tuple[str, ...] = ()
     on_token: Callable[[str], None] | None = None
 
 
@@ -75,6 +79,8 @@ class Answer:
     model: str
     usage: Mapping[str, int]
     timings: Mapping[str, float]
+    cost: float | None = None
+    notes: tuple[str, ...] = ()
 
 
 Handler = Callable[[Turn], Turn]
