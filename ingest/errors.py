@@ -35,11 +35,26 @@ class NotAuthorised(KbqaError):
 
 
 class Unreachable(KbqaError):
-    """A service does not answer."""
+    """A service does not answer.
+
+    `transient`: the same request may succeed a moment later. `retry_after`: seconds that the
+    service asks to wait.
+    """
+
+    def __init__(
+        self, message: str, *, transient: bool = False, retry_after: float | None = None
+    ) -> None:
+        super().__init__(message)
+        self.transient = transient
+        self.retry_after = retry_after
 
 
 class RateLimited(KbqaError):
-    """A service asks to slow down."""
+    """A service asks to slow down; `retry_after` are the seconds that it names, if it does."""
+
+    def __init__(self, message: str, *, retry_after: float | None = None) -> None:
+        super().__init__(message)
+        self.retry_after = retry_after
 
 
 class TimedOut(KbqaError):

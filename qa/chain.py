@@ -25,7 +25,37 @@ def call_model(model: ChatModel) -> Handler:
         started = perf_counter()
         reply = model.generate(turn.prompt, on_token=turn.on_token)
         timings = {**turn.timings, "model": perf_counter() - started}
-        return replace(turn, text=reply.text, usage=reply.usage, model=model.name, timings=timings)
+        return replace(
+            turn,
+            text=reply.text,
+            usage=reply.usage,
+            cost=reply.cost,
+            model=reply.model or model.name,
+            notes=(*turn.notes, *reply.notes),
+            timings=timings,
+        )
+
+    return handler
+
+
+def fall_back(first: Handler, last: Handler, *, on: tuple[type[Exception], ...]) -> Handler:
+    """`first`; when it raises one of `on` before a token has gone out, `last`, with a note."""
+
+    def handler(turn: Turn) -> Turn:
+        started = False
+
+        def pass_on(token: str) -> None:
+            nonlocal started
+            started = True
+            if turn.on_token:
+                turn.on_token(token)
+
+        try:
+            return first(replace(turn, on_token=pass_on if turn.on_token else None))
+        except on as exc:
+            if started:
+                raise
+            return last(replace(turn, notes=(*turn.notes, str(exc))))
 
     return handler
 

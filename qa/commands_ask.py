@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from qa.command import Filter, Json, Kb, Quiet, app, condition_of, print_json, text_of
+from qa.command import Filter, Json, Kb, Quiet, app, condition_of, print_json, say, text_of
 from qa.settings import load_settings
 
 
@@ -42,7 +42,10 @@ def ask(
     question: Annotated[str, typer.Argument(help="The question; - reads it from stdin.")],
     kb: Kb = None,
     model: Annotated[
-        str | None, typer.Option(help="extractive, or PROVIDER:MODEL such as ollama:qwen3.")
+        str | None,
+        typer.Option(
+            help="extractive, or PROVIDER:MODEL such as ollama:qwen3; a,b: the first that answers."
+        ),
     ] = None,
     base_url: Annotated[str | None, typer.Option(help="URL of the LLM's endpoint.")] = None,
     filters: Filter = None,
@@ -70,6 +73,8 @@ def ask(
         print_json({**event, **answer_json(answer)})
         return
     print("" if on_token else answer.text)
+    for note in () if quiet else answer.notes:
+        say(note)
     if answer.abstained:
         if not quiet:
             show_nearest(answer.hits)

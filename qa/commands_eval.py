@@ -14,7 +14,7 @@ import typer
 
 from ingest.errors import BadRequest
 from qa.command import FAILED, Json, Quiet, app
-from qa.settings import Settings, environ, load_settings
+from qa.settings import Settings, load_settings
 
 if TYPE_CHECKING:
     from qa.evaluation.comparing import Comparison, Gate
@@ -23,7 +23,6 @@ if TYPE_CHECKING:
     from qa.evaluation.running import Evaluation
     from qa.evaluation.tables import Table
     from qa.knowledge_base import KnowledgeBase
-    from qa.models import ChatModel
 
 SHOWN_CHANGES = 10
 PREVIEW = 90  # characters of a question
@@ -238,13 +237,14 @@ def _settings_of(path: Path, flags: dict[str, Any]) -> Settings:
 
 
 def _generate(count: int, settings: Settings, output: Path | None, seed: int) -> None:
+    from qa.configured import model_of
     from qa.evaluation.generating import generate
     from qa.evaluation.questions import question_json
     from qa.knowledge_base import KnowledgeBase
 
     if output and output.exists():
         raise BadRequest(f"{output} exists already, perhaps edited: name another file")
-    model = _model(settings)
+    model = model_of(settings.model, settings)
     with KnowledgeBase.open(settings=settings, create=False) as base:
         found = generate(base, count, model=model, seed=seed)
     lines = [json.dumps(question_json(question), ensure_ascii=False) for question in found]
@@ -254,23 +254,6 @@ def _generate(count: int, settings: Settings, output: Path | None, seed: int) ->
         return
     output.write_text("".join(f"{line}\n" for line in lines), "utf-8")
     typer.echo(f"{len(lines)} questions in {output}: edit them, then `kbqa eval {output}`")
-
-
-def _model(settings: Settings) -> ChatModel | None:
-    """The LLM of the settings; None for the extractive answer."""
-    from qa.extractive import NAME
-    from qa.models import open_model
-
-    if settings.model == NAME:
-        return None
-    return open_model(
-        settings.model,
-        base_url=settings.base_url,
-        api_key=settings.api_key.get_secret_value() if settings.api_key else None,
-        timeout=settings.timeout,
-        temperature=settings.temperature,
-        environ=environ(),
-    )
 
 
 def _level(text: str | None) -> Level | None:

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-from pydantic import SecretStr
+from pydantic import BaseModel, SecretStr
 
 from ingest.documents import Record
 from ingest.errors import BadRequest
@@ -163,4 +163,8 @@ def _composed(text: str) -> str:
 def _shown(value: Any) -> Any:
     if isinstance(value, SecretStr):
         return "(set)"
+    if isinstance(value, Mapping):
+        return {name: _shown(part) for name, part in value.items()}
+    if isinstance(value, BaseModel):
+        return value.model_dump()
     return str(value) if isinstance(value, Path) else value

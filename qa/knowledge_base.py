@@ -25,10 +25,10 @@ from ingest.sync import Item, Progress, SyncReport
 from ingest.taking import take
 from ingest.walking import Selection
 from ingest.workers import Limits
-from qa.chain import build_chain, call_model
-from qa.extractive import NAME as EXTRACTIVE
+from qa.chain import build_chain
+from qa.configured import handler_of, reranker_of
 from qa.extractive import answer_extractively
-from qa.models import ChatModel, open_model
+from qa.models import ChatModel
 from qa.opening import Opened, discard, open_base, reembed, rollback
 from qa.overview import Finding, Status, findings, status_of
 from qa.plugins.build_prompt import build_prompt
@@ -37,7 +37,7 @@ from qa.plugins.require_evidence import require_evidence
 from qa.plugins.retrieve import retrieve
 from qa.plugins.rewrite_query import rewrite_query
 from qa.plugins.trace import trace
-from qa.settings import Settings, environ, load_settings
+from qa.settings import Settings, load_settings
 from qa.turn import Answer, Handler, Message, Plugin, Turn
 from retrieval.embedding import Embedder
 from retrieval.filters import Filters
@@ -46,7 +46,6 @@ from retrieval.index import Index
 from retrieval.inspecting import copies_in
 from retrieval.points import FORMAT, write_base
 from retrieval.reembedding import Building
-from retrieval.reranking import Reranker, open_reranker
 from retrieval.searching import Explanation
 
 MAX_QUESTION = 20_000  # characters
@@ -65,7 +64,7 @@ class KnowledgeBase:
         opened: Opened,
         settings: Settings,
         *,
-        model: str | ChatModel,
+        model: str | Sequence[str] | ChatModel,
         plugins: Sequence[str | Plugin],
     ) -> None:
         """For `open`, which is what to call."""
@@ -73,7 +72,7 @@ class KnowledgeBase:
         self._embedder = opened.embedder
         self._lent = opened.lent
         self._settings = settings
-        self._reranker = _reranker(settings)
+        self._reranker = reranker_of(settings)
         self._index = Index(opened.store, opened.embedder, reranker=self._reranker)
         self._ingesting = threading.Lock()
         self._parts = (model, plugins)
@@ -86,7 +85,7 @@ class KnowledgeBase:
         path_or_url: str | os.PathLike[str] | None = None,
         *,
         embedder: str | Embedder | None = None,
-        model: str | ChatModel | None = None,
+        model: str | Sequence[str] | ChatModel | None = None,
         plugins: Sequence[str | Plugin] | None = None,
         settings: Settings | None = None,
         create: bool = True,
@@ -252,6 +251,8 @@ class KnowledgeBase:
             model=turn.model,
             usage=turn.usage,
             timings=turn.timings,
+            cost=turn.cost,
+            notes=turn.notes,
         )
 
     # --- change the model ---
@@ -391,7 +392,9 @@ class KnowledgeBase:
             max_tokens=self._embedder.max_tokens,
         )
 
-    def _build(self, model: str | ChatModel, plugins: Sequence[str | Plugin]) -> Handler:
+    def _build(
+        self, model: str | Sequence[str] | ChatModel, plugins: Sequence[str | Plugin]
+    ) -> Handler:
         settings = self._settings
         layers: dict[str, Callable[[], Plugin]] = {
             "trace": lambda: trace,
@@ -404,38 +407,8 @@ class KnowledgeBase:
         if not any(isinstance(plugin, str) for plugin in plugins):
             plugins = [*plugins, *layers]
         chain = [_layer(plugin, layers) for plugin in plugins]
-        return build_chain(chain, self._innermost(model))
-
-    def _innermost(self, model: str | ChatModel) -> Handler:
-        settings = self._settings
-        if model == EXTRACTIVE:
-            return answer_extractively(self._index, self._embedder)
-        if not isinstance(model, str):
-            return call_model(model)
-        key = settings.api_key.get_secret_value() if settings.api_key else None
-        return call_model(
-            open_model(
-                model,
-                base_url=settings.base_url,
-                api_key=key,
-                timeout=settings.timeout,
-                max_tokens=settings.answer_tokens,
-                temperature=settings.temperature,
-                environ=environ(),
-            )
-        )
-
-
-def _reranker(settings: Settings) -> Reranker | None:
-    if not settings.reranker:
-        return None
-    key = settings.reranker_api_key
-    return open_reranker(
-        settings.reranker,
-        url=settings.reranker_url,
-        api_key=key.get_secret_value() if key else "",
-        timeout=settings.timeout,
-    )
+        extractive = answer_extractively(self._index, self._embedder)
+        return build_chain(chain, handler_of(model, extractive, settings))
 
 
 def _layer(plugin: str | Plugin, layers: Mapping[str, Callable[[], Plugin]]) -> Plugin:

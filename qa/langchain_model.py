@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import openai
 
 from ingest.errors import BadRequest, KbqaError, NotConfigured, Unreachable
-from qa.models import Reply
+from qa.models import ModelOptions, Reply
 from qa.openai_model import empty_answer
 from qa.reply_text import ReplyText
 from qa.turn import Message
@@ -41,16 +41,9 @@ COUNTS = {
 
 
 def open_langchain_model(
-    spec: str,
-    *,
-    base_url: str | None = None,
-    api_key: str | None = None,
-    timeout: float = 60.0,
-    max_tokens: int | None = None,
-    temperature: float = 0.0,
-    environ: Mapping[str, str],
+    spec: str, settings: ModelOptions, *, environ: Mapping[str, str]
 ) -> LangChainChatModel:
-    """The model that `langchain:PROVIDER:MODEL` names; arguments as in `qa.models.open_model`.
+    """The model that `langchain:PROVIDER:MODEL` names.
 
     The key is `PROVIDER_API_KEY` of `environ`; where that is not what a provider goes by, its
     package looks for its own variables. Raises BadRequest for an unknown provider, NotConfigured
@@ -63,19 +56,23 @@ def open_langchain_model(
     variable = f"{provider.upper()}_API_KEY"
     endpoint = Endpoint(
         name=spec,
-        base_url=base_url or "",
-        api_key=(api_key or environ.get(variable, "")).strip() or NO_KEY,
+        base_url=settings.base_url or "",
+        api_key=(settings.api_key or environ.get(variable, "")).strip() or NO_KEY,
         key_variable=variable,
-        timeout=timeout,
+        timeout=settings.timeout,
     )
-    if base_url:
+    if settings.base_url:
         check(endpoint)
-    options: dict[str, Any] = {"temperature": temperature, "timeout": timeout, "max_retries": 2}
-    if max_tokens is not None:
-        options["max_tokens"] = max_tokens
-    if base_url:
-        options["base_url"] = base_url
-    if base_url or endpoint.api_key != NO_KEY:
+    options: dict[str, Any] = {
+        "temperature": settings.temperature,
+        "timeout": settings.timeout,
+        "max_retries": 0,
+    }
+    if settings.max_tokens is not None:
+        options["max_tokens"] = settings.max_tokens
+    if settings.base_url:
+        options["base_url"] = settings.base_url
+    if settings.base_url or endpoint.api_key != NO_KEY:
         options["api_key"] = endpoint.api_key
     return LangChainChatModel(_init(endpoint, provider, model, options), endpoint)
 
@@ -175,7 +172,8 @@ def _mapped(exc: Exception, endpoint: Endpoint) -> KbqaError:
         case known.ModelTimeoutError() | TimeoutError():
             return timed_out(endpoint)
         case _ if isinstance(status, int):
-            return status_error(status, str(exc), endpoint)
+            headers = getattr(getattr(exc, "response", None), "headers", None)
+            return status_error(status, str(exc), endpoint, headers=headers)
         case known.ModelAuthenticationError() | known.ModelPermissionDeniedError():
             return status_error(401, "", endpoint)
         case known.ModelNotFoundError():

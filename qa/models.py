@@ -20,10 +20,15 @@ class Reply:
     """What a model answered.
 
     `usage` holds `prompt_tokens`, `completion_tokens`, `total_tokens` as far as the server tells.
+    `cost` is in the currency of the configured price, None without one. `model` is the spec of who
+    answered where that is not the one asked, `notes` says what went wrong on the way.
     """
 
     text: str
     usage: Mapping[str, int] = field(default_factory=dict)
+    cost: float | None = None
+    model: str = ""
+    notes: tuple[str, ...] = ()
 
 
 @runtime_checkable
@@ -128,61 +133,110 @@ PRESETS: Mapping[str, Preset] = {
         ),
     )
 }
-PROVIDERS = (*PRESETS, "langchain")
+PROVIDERS = (*PRESETS, "hf", "langchain")
+EXAMPLES = {
+    **{name: preset.example for name, preset in PRESETS.items()},
+    "hf": "Qwen/Qwen3-0.6B",
+    "langchain": "anthropic:claude-sonnet-4-5",
+}
+LONGEST_WAIT = 30.0  # seconds until a request is tried again
+
+
+@dataclass(frozen=True, slots=True)
+class Price:
+    """What a million tokens cost, in any currency: of the prompt, of the answer."""
+
+    input: float
+    output: float
+
+
+@dataclass(frozen=True, slots=True)
+class ModelOptions:
+    """How models are opened and asked.
+
+    `base_url` and `api_key` override what the preset and the environment say; a server at a
+    `base_url` of one's own needs no key. `timeout` is seconds of silence; a streamed answer may
+    last five times as long. `max_tokens` limits an answer. `attempts` on 429, 5xx and broken
+    connections; `concurrency` requests at a time (None: any number). `prices`: what a million
+    tokens of a spec's prompt and answer cost.
+    """
+
+    base_url: str | None = None
+    api_key: str | None = None
+    timeout: float = 60.0
+    max_tokens: int | None = None
+    temperature: float = 0.0
+    attempts: int = 3
+    concurrency: int | None = None
+    prices: Mapping[str, Price] = field(default_factory=dict)
 
 
 def open_model(
-    spec: str,
+    spec: str | Sequence[str],
+    options: ModelOptions | None = None,
     *,
-    base_url: str | None = None,
-    api_key: str | None = None,
-    timeout: float = 60.0,
-    max_tokens: int | None = None,
-    temperature: float = 0.0,
     environ: Mapping[str, str],
 ) -> ChatModel:
-    """The model that `spec` names: `PROVIDER:MODEL`, or `langchain:PROVIDER:MODEL`.
-
-    `base_url` and `api_key` override what the preset and `environ` say; a server at a `base_url`
-    of one's own needs no key. `timeout` is seconds of silence; a streamed answer may last five
-    times as long. `max_tokens` limits an answer. Opening connects to nothing.
+    """The model that `spec` names: `PROVIDER:MODEL`, `langchain:PROVIDER:MODEL`, `hf:NAME`; of a
+    list the first one that answers. Opening connects to nothing.
 
     Raises BadRequest for a spec or URL of another form, NotConfigured for a missing key or extra.
     """
+    from qa.model_wrappers import Fallback, Limited, Priced, Retrying
+
+    options = options or ModelOptions()
+
+    def wrapped(name: str) -> ChatModel:
+        model: ChatModel = Retrying(
+            _open(name, options, environ),
+            attempts=options.attempts,
+            longest_wait=min(LONGEST_WAIT, options.timeout),
+        )
+        if options.concurrency:
+            model = Limited(model, limit=options.concurrency, timeout=options.timeout)
+        return Priced(model, options.prices.get(name))
+
+    if isinstance(spec, str):
+        return wrapped(spec)
+    if not spec:
+        raise BadRequest("the list of models is empty")
+    models = [wrapped(name) for name in spec]
+    return models[0] if len(models) == 1 else Fallback(models)
+
+
+def _open(spec: str, options: ModelOptions, environ: Mapping[str, str]) -> ChatModel:
     provider, _, model = spec.partition(":")
     if provider not in PROVIDERS:
         raise BadRequest(_unknown(spec, provider))
     if not model.strip():
-        preset = PRESETS.get(provider)
-        example = preset.example if preset else "anthropic:claude-sonnet-4-5"
-        raise BadRequest(f"model '{spec}' lacks its name: write for instance {provider}:{example}")
+        raise BadRequest(
+            f"model '{spec}' lacks its name: write for instance {provider}:{EXAMPLES[provider]}"
+        )
     if provider == "langchain":
         from qa.langchain_model import open_langchain_model
 
-        return open_langchain_model(
-            spec,
-            base_url=base_url,
-            api_key=api_key,
-            timeout=timeout,
-            max_tokens=max_tokens,
-            temperature=temperature,
-            environ=environ,
-        )
+        return open_langchain_model(spec, options, environ=environ)
+    if provider == "hf":
+        from qa.hf_model import open_hf_model
+
+        return open_hf_model(spec, options)
     preset = PRESETS[provider]
-    key = _key(spec, preset, base_url, api_key, environ)
+    key = _key(spec, preset, options.base_url, options.api_key, environ)
     from qa.openai_model import OpenAIChatModel
     from retrieval.openai_errors import NO_KEY, Endpoint
 
     endpoint = Endpoint(
         name=spec,
-        base_url=base_url or preset.base_url,
+        base_url=options.base_url or preset.base_url,
         api_key=key or NO_KEY,
         key_variable=preset.key_variable or "",
         hint=preset.hint,
-        key_hint=_key_hint(preset, base_url),
-        timeout=timeout,
+        key_hint=_key_hint(preset, options.base_url),
+        timeout=options.timeout,
     )
-    return OpenAIChatModel(endpoint, model, max_tokens=max_tokens, temperature=temperature)
+    return OpenAIChatModel(
+        endpoint, model, max_tokens=options.max_tokens, temperature=options.temperature
+    )
 
 
 def _key(

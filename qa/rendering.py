@@ -61,6 +61,8 @@ def answer_json(answer: Answer) -> dict[str, Any]:
         "hits": [hit_json(rank, hit) for rank, hit in enumerate(answer.hits, 1)],
         "model": answer.model,
         "usage": dict(answer.usage),
+        "cost": answer.cost,
+        "notes": list(answer.notes),
         "timings": {name: round(seconds, 6) for name, seconds in answer.timings.items()},
     }
 

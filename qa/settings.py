@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import platformdirs
-from pydantic import Field, SecretStr, ValidationError, field_validator
+from pydantic import BaseModel, Field, SecretStr, ValidationError, field_validator
 from pydantic_settings import (
     BaseSettings,
     NoDecode,
@@ -32,6 +32,13 @@ DEFAULT_PLUGINS = (
     "cite_sources",
 )
 _NAME = re.compile(r"[\w][\w.-]*\Z")
+
+
+class Cost(BaseModel):
+    """Of a million tokens of a prompt, of an answer."""
+
+    input: float = Field(ge=0)
+    output: float = Field(ge=0)
 
 
 class Settings(BaseSettings):
@@ -82,14 +89,28 @@ class Settings(BaseSettings):
     )
     reranker_url: str | None = Field(None, description="address of the rerank call of http: or tei")
     reranker_api_key: SecretStr | None = Field(None, description="key of that endpoint")
-    model: str = Field(
-        "extractive", description="extractive (no LLM), or PROVIDER:MODEL such as ollama:qwen3"
+    model: Annotated[list[str], NoDecode] = Field(
+        ["extractive"],
+        min_length=1,
+        description="extractive (no LLM), or PROVIDER:MODEL such as ollama:qwen3; of a list the "
+        "first one that answers",
     )
     base_url: str | None = Field(None, description="URL of the LLM's endpoint, over the provider's")
     api_key: SecretStr | None = Field(
         None, description="key of the LLM; default: the provider's own variable (OPENAI_API_KEY...)"
     )
     timeout: float = Field(60.0, gt=0, description="seconds to wait for the LLM or an endpoint")
+    model_attempts: int = Field(
+        3, ge=1, le=10, description="how often a request is tried on 429, 5xx, broken connections"
+    )
+    model_concurrency: int | None = Field(
+        None, ge=1, description="requests to the LLM at a time; default: any number"
+    )
+    prices: dict[str, Cost] = Field(
+        {},
+        description='what a million tokens cost: prices."openai:gpt-4o-mini" = '
+        "{input = 0.15, output = 0.6}; in the environment as JSON",
+    )
     temperature: float = Field(0.0, ge=0, le=2, description="randomness of the LLM")
     answer_tokens: int | None = Field(
         None, ge=1, description="longest answer of the LLM, in tokens"
@@ -104,7 +125,7 @@ class Settings(BaseSettings):
         description="the chain, outermost first; a list, in the environment names between commas",
     )
 
-    @field_validator("plugins", mode="before")
+    @field_validator("plugins", "model", mode="before")
     @classmethod
     def _between_commas(cls, value: Any) -> Any:
         return [name.strip() for name in value.split(",")] if isinstance(value, str) else value

@@ -46,8 +46,10 @@ class Citation:
 class Turn:
     """A question on its way to the model and the answer on its way back.
 
-    `timings` are seconds per stage; `usage` counts tokens as the model reports them. `evidence` is
-    the probability that the base answers the question, None where no search said so.
+    `timings` are seconds per stage; `usage` counts tokens as the model reports them (or, with
+    `estimated`, as kbqa guesses), `cost` is what they cost where a price is configured. `notes` are
+    lines for the user about how the answer came to be. `evidence` is the probability that the base
+    answers the question, None where no search said so.
     """
 
     question: str
@@ -63,6 +65,8 @@ class Turn:
     model: str = ""
     usage: Mapping[str, int] = field(default_factory=dict)
     timings: Mapping[str, float] = field(default_factory=dict)
+    cost: float | None = None
+    notes: tuple[str, ...] = ()
     on_token: Callable[[str], None] | None = None
     evidence: float | None = None
 
@@ -78,6 +82,8 @@ class Answer:
     model: str
     usage: Mapping[str, int]
     timings: Mapping[str, float]
+    cost: float | None = None
+    notes: tuple[str, ...] = ()
 
 
 Handler = Callable[[Turn], Turn]

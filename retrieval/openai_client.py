@@ -6,13 +6,11 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
-from datetime import UTC, datetime
-from email.utils import parsedate_to_datetime
 
 import httpx2
 import openai
 
-from retrieval.openai_errors import Endpoint, check
+from retrieval.openai_errors import Endpoint, check, retry_after
 
 CONNECT = 10.0  # seconds until a server must have accepted the connection
 PATIENCE = 5  # a reply that keeps coming may last this many time-outs
@@ -65,7 +63,7 @@ class _Transport(httpx2.BaseTransport):
             raise openai.APITimeoutError(request=request) from exc
         if isinstance(response.stream, httpx2.SyncByteStream):
             response.stream = _BoundedStream(response.stream, request, ends)
-        if _retry_after(response.headers) > self._timeout:
+        if (retry_after(response.headers) or 0) > self._timeout:
             response.headers["x-should-retry"] = "false"  # the SDK would sleep up to two minutes
         return response
 
@@ -92,17 +90,3 @@ class _BoundedStream(httpx2.SyncByteStream):
 
     def close(self) -> None:
         self._stream.close()
-
-
-def _retry_after(headers: httpx2.Headers) -> float:
-    """Seconds that the server asks to wait; 0 when it does not say (or says it unreadably)."""
-    value = headers.get("retry-after", "")
-    try:
-        return float(value)
-    except ValueError:
-        pass
-    try:
-        when = parsedate_to_datetime(value)
-    except ValueError:
-        return 0.0
-    return (when.replace(tzinfo=when.tzinfo or UTC) - datetime.now(UTC)).total_seconds()

@@ -11,9 +11,11 @@ A key occurs in no message, and is taken out of the foreign errors that stay as 
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -83,7 +85,8 @@ def mapped(exc: Exception, endpoint: Endpoint) -> KbqaError:
         case openai.APIConnectionError() | httpx2.HTTPError():
             return _unreachable(exc, endpoint)
         case openai.APIStatusError():
-            return status_error(exc.status_code, _words(exc.body), endpoint)
+            headers = exc.response.headers
+            return status_error(exc.status_code, _words(exc.body), endpoint, headers=headers)
         case openai.APIError():  # an error event in the middle of a stream
             code = int(exc.code) if exc.code and exc.code.isdecimal() else 500
             return status_error(code, _words(exc.body) or exc.message, endpoint)
@@ -91,8 +94,11 @@ def mapped(exc: Exception, endpoint: Endpoint) -> KbqaError:
             return malformed(endpoint)
 
 
-def status_error(status: int, words: str, endpoint: Endpoint) -> KbqaError:
+def status_error(
+    status: int, words: str, endpoint: Endpoint, *, headers: Mapping[str, str] | None = None
+) -> KbqaError:
     """The error for an HTTP status; `words` is what the server said about it, or ""."""
+    headers = headers or {}
     said = one_line(words, endpoint)
     reason = f"{status}: {said}" if said else str(status)
     label = endpoint.label
@@ -108,9 +114,16 @@ def status_error(status: int, words: str, endpoint: Endpoint) -> KbqaError:
     if status in (408, 504):
         return timed_out(endpoint)
     if status == 429:
-        return RateLimited(f"{label} asks to slow down ({reason}): wait, or use another model")
+        return RateLimited(
+            f"{label} asks to slow down ({reason}): wait, or use another model",
+            retry_after=retry_after(headers),
+        )
     if status >= 500:
-        return Unreachable(f"{label} failed ({reason}): ask again later, or use another model")
+        return Unreachable(
+            f"{label} failed ({reason}): ask again later, or use another model",
+            transient=headers.get("x-should-retry") != "false",
+            retry_after=retry_after(headers),
+        )
     return BadRequest(f"{label} rejected the request ({reason})")
 
 
@@ -122,7 +135,9 @@ def timed_out(endpoint: Endpoint) -> TimedOut:
 
 def cut(endpoint: Endpoint) -> Unreachable:
     """The error for an answer that ends before its end."""
-    return Unreachable(f"{endpoint.label} closed the connection in the middle of the answer")
+    return Unreachable(
+        f"{endpoint.label} closed the connection in the middle of the answer", transient=True
+    )
 
 
 def malformed(endpoint: Endpoint) -> Unreachable:
@@ -170,7 +185,19 @@ def _unreachable(exc: Exception, endpoint: Endpoint) -> Unreachable:
         return cut(endpoint)
     advice = endpoint.hint or "check the base URL and the network"
     reason = one_line(str(causes[-1]), endpoint)
-    return Unreachable(f"nothing answers for {endpoint.label} ({reason}): {advice}")
+    return Unreachable(f"nothing answers for {endpoint.label} ({reason}): {advice}", transient=True)
+
+
+def retry_after(headers: Mapping[str, str]) -> float | None:
+    """Seconds that a server asks to wait; None when it does not say, or says it unreadably."""
+    value = headers.get("retry-after", "")
+    with suppress(ValueError):
+        return float(value)
+    try:
+        when = parsedate_to_datetime(value)
+    except ValueError:
+        return None
+    return (when.replace(tzinfo=when.tzinfo or UTC) - datetime.now(UTC)).total_seconds()
 
 
 def _words(body: object) -> str:

@@ -2,25 +2,17 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from dataclasses import replace
 from functools import cache
 from importlib.resources import files
 
 from qa.language import language_of
+from qa.tokens import estimate_tokens
 from qa.turn import Handler, Message, Plugin, Turn
 from retrieval.hits import Hit
-from retrieval.terms import CJK
 
 HISTORY_MESSAGES = 6  # the last three exchanges
-_CJK = re.compile(rf"[{CJK}]")
-
-
-def estimate_tokens(text: str) -> int:
-    """About how many tokens an LLM sees: one a Chinese character, one per four others."""
-    wide = len(_CJK.findall(text))
-    return wide + -(-(len(text) - wide) // 4)
 
 
 def build_prompt(*, budget: int) -> Plugin:

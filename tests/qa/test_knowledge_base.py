@@ -206,7 +206,7 @@ def test_the_fields_of_an_answer(kb: KnowledgeBase) -> None:
     answered = kb.ask(QUESTION)
     assert isinstance(answered, Answer)
     assert {field.name for field in fields(answered)} == {
-        "text", "citations", "hits", "abstained", "model", "usage", "timings",
+        "text", "citations", "hits", "abstained", "model", "usage", "timings", "cost", "notes",
     }  # fmt: skip
     assert {field.name for field in fields(Citation)} >= {
         "number", "uri", "page", "start", "end", "quote", "verified",

@@ -7,10 +7,14 @@ from urllib.parse import urlsplit
 import pytest
 
 from ingest.errors import BadRequest, NotAuthorised, NotConfigured
-from qa.models import PRESETS, PROVIDERS, Preset, open_model
+from qa.models import PRESETS, PROVIDERS, ModelOptions, Preset, open_model
 from qa.reply_text import ReplyText
 from tests.contracts.chat_model_contract import KEY, PROMPT
 from tests.scripted_server import ScriptedServer, status
+
+
+def at(server: ScriptedServer) -> ModelOptions:
+    return ModelOptions(base_url=server.base_url)
 
 
 @pytest.mark.parametrize("preset", PRESETS.values(), ids=str)
@@ -30,7 +34,7 @@ def test_every_preset_opens_under_its_spec(preset: Preset) -> None:
 
 def test_a_model_name_may_hold_colons() -> None:
     with ScriptedServer() as server:
-        open_model("ollama:qwen3:0.6b", base_url=server.base_url, environ={}).generate(PROMPT)
+        open_model("ollama:qwen3:0.6b", at(server), environ={}).generate(PROMPT)
     assert server.requests[0].body["model"] == "qwen3:0.6b"
 
 
@@ -64,15 +68,15 @@ def test_a_missing_key_is_told_by_its_variable(
 def test_a_given_key_wins_and_is_stripped() -> None:
     with ScriptedServer() as server:
         environ = {"OPENAI_API_KEY": "other"}
-        url = server.base_url
-        model = open_model("openai:m", base_url=url, api_key=f" {KEY}\n", environ=environ)
+        options = ModelOptions(base_url=server.base_url, api_key=f" {KEY}\n")
+        model = open_model("openai:m", options, environ=environ)
         model.generate(PROMPT)
     assert server.requests[0].headers["authorization"] == f"Bearer {KEY}"
 
 
 def test_a_server_of_ones_own_needs_no_key() -> None:
     with ScriptedServer() as server:
-        reply = open_model("openai:m", base_url=server.base_url, environ={}).generate(PROMPT)
+        reply = open_model("openai:m", at(server), environ={}).generate(PROMPT)
     assert reply.text == "Paris [1]"
 
 
@@ -88,7 +92,7 @@ def test_a_key_that_cannot_be_sent_is_told_without_it() -> None:
 @pytest.mark.parametrize("spec", ["openai:m", "langchain:openai:m"])
 def test_a_base_url_that_is_none_is_told(spec: str, url: str) -> None:
     with pytest.raises(BadRequest, match="base URL"):
-        open_model(spec, base_url=url, api_key=KEY, environ={})
+        open_model(spec, ModelOptions(base_url=url, api_key=KEY), environ={})
 
 
 def test_the_other_site_is_told_when_a_key_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -7,7 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from ingest.errors import BadRequest, NotAuthorised, TimedOut, Unreachable
-from qa.models import ChatModel, open_model
+from qa.models import ChatModel, ModelOptions, open_model
 from qa.openai_model import OpenAIChatModel
 from retrieval.openai_errors import Endpoint
 from tests.contracts.chat_model_contract import KEY, PROMPT, SHORT, ChatModelContract, ignore
@@ -24,19 +24,21 @@ from tests.scripted_server import (
 )
 
 
+def options(server: ScriptedServer, *, timeout: float) -> ModelOptions:
+    return ModelOptions(base_url=server.base_url, timeout=timeout)
+
+
 class TestOpenAIChatModel(ChatModelContract):
     def open_model(self, server: ScriptedServer, *, timeout: float = 5.0) -> ChatModel:
         environ = {"OPENAI_API_KEY": KEY}
-        return open_model("openai:m", base_url=server.base_url, timeout=timeout, environ=environ)
+        return open_model("openai:m", options(server, timeout=timeout), environ=environ)
 
 
 class TestLangChainChatModel(ChatModelContract):
     def open_model(self, server: ScriptedServer, *, timeout: float = 5.0) -> ChatModel:
         pytest.importorskip("langchain_openai")
         environ = {"OPENAI_API_KEY": KEY}
-        return open_model(
-            "langchain:openai:m", base_url=server.base_url, timeout=timeout, environ=environ
-        )
+        return open_model("langchain:openai:m", options(server, timeout=timeout), environ=environ)
 
 
 def at(server: ScriptedServer, *, timeout: float = 5.0, **options: int) -> OpenAIChatModel:
@@ -174,7 +176,7 @@ def test_a_local_server_that_is_not_there_is_told_with_its_hint() -> None:
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         url = f"http://user:pass@127.0.0.1:{free.getsockname()[1]}/v1"
-        model = open_model("ollama:qwen3", base_url=url, environ={})
+        model = open_model("ollama:qwen3", ModelOptions(base_url=url, attempts=1), environ={})
         with pytest.raises(Unreachable, match="ollama serve") as caught:
             model.generate(PROMPT)
     assert "refused" in str(caught.value)
@@ -184,7 +186,10 @@ def test_a_local_server_that_is_not_there_is_told_with_its_hint() -> None:
 def test_the_key_is_not_logged(caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.DEBUG)
     with ScriptedServer(script=[status(500, retry_after="0.01")]) as server:
-        at(server).generate(PROMPT, on_token=ignore)
+        model = open_model(
+            "openai:m", options(server, timeout=5.0), environ={"OPENAI_API_KEY": KEY}
+        )
+        model.generate(PROMPT, on_token=ignore)
     assert KEY not in caplog.text
 
 

@@ -14,12 +14,13 @@ from ingest.errors import BadRequest
 from qa.knowledge_base import KnowledgeBase
 from qa.language import NOT_ANSWERED
 from qa.models import Reply
-from qa.plugins.build_prompt import HISTORY_MESSAGES, build_prompt, estimate_tokens, source
+from qa.plugins.build_prompt import HISTORY_MESSAGES, build_prompt, source
 from qa.plugins.cite_sources import cite, cite_sources
 from qa.plugins.require_evidence import require_evidence
 from qa.plugins.rewrite_query import rewrite_query
 from qa.plugins.trace import trace
 from qa.settings import DEFAULT_PLUGINS, load_settings
+from qa.tokens import estimate_tokens
 from qa.turn import Handler, Message, Turn
 from retrieval.hits import Hit
 from tests.qa.conftest import HANDBOOK, OpenLibrary

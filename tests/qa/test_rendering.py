@@ -21,7 +21,9 @@ QUESTION = "What does alarm E-17 mean?"
 HIT_FIELDS = ["rank", "uri", "title", "heading", "page", "start", "end", "score", "legs", "text",
               "copies"]  # fmt: skip
 CITATION_FIELDS = ["number", "uri", "page", "start", "end", "quote", "verified"]
-ANSWER_FIELDS = ["text", "abstained", "citations", "hits", "model", "usage", "timings"]
+ANSWER_FIELDS = [
+    "text", "abstained", "citations", "hits", "model", "usage", "cost", "notes", "timings",
+]  # fmt: skip
 
 
 def test_json_of_hits(kb: KnowledgeBase) -> None:

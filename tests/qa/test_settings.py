@@ -11,10 +11,10 @@ from qa.settings import DEFAULT_PLUGINS, Settings, kb_folder, load_settings, sou
 VALUES: dict[str, tuple[Any, str, str, Any]] = {
     # name: as a flag, in the environment, in the file, by default
     "kb": ("from-flag", "from-env", '"from-file"', "default"),
-    "model": ("ollama:a", "ollama:b", '"ollama:c"', "extractive"),
     "top_k": (3, "4", "5", 8),
     "min_score": (0.1, "0.2", "0.3", 0.2),
     "qdrant_grpc": (True, "true", "true", False),
+    "model": (["a:b"], "a:b,extractive", '["a:b", "ollama:qwen3"]', ["extractive"]),
     "plugins": (["trace"], "retrieve,trace", '["trace", "retrieve"]', list(DEFAULT_PLUGINS)),
 }
 

@@ -1,0 +1,65 @@
+"""What the settings name, opened: the models that answer, the reranker."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from ingest.errors import BadRequest
+from qa.chain import call_model, fall_back
+from qa.extractive import NAME as EXTRACTIVE
+from qa.model_wrappers import FALLS
+from qa.models import ChatModel, ModelOptions, Price, open_model
+from qa.settings import Settings, environ
+from qa.turn import Handler
+from retrieval.reranking import Reranker, open_reranker
+
+
+def handler_of(
+    model: str | Sequence[str] | ChatModel, extractive: Handler, settings: Settings
+) -> Handler:
+    """The innermost layer: a model, or the first of a list that answers; `extractive` may be last.
+
+    Raises BadRequest for an empty list or one that goes on after `extractive`.
+    """
+    if isinstance(model, str):
+        model = [model]
+    if isinstance(model, ChatModel):
+        return call_model(model)
+    if not model or EXTRACTIVE in model[:-1]:
+        raise BadRequest(f"model {list(model)}: 'extractive' always answers, so it comes last")
+    named = model_of(model, settings)
+    if named is None:
+        return extractive
+    asked = call_model(named)
+    return fall_back(asked, extractive, on=FALLS) if model[-1] == EXTRACTIVE else asked
+
+
+def model_of(specs: Sequence[str], settings: Settings) -> ChatModel | None:
+    """The first model of `specs` that answers; None where only `extractive` is among them."""
+    named = [spec for spec in specs if spec != EXTRACTIVE]
+    if not named:
+        return None
+    options = ModelOptions(
+        base_url=settings.base_url,
+        api_key=settings.api_key.get_secret_value() if settings.api_key else None,
+        timeout=settings.timeout,
+        max_tokens=settings.answer_tokens,
+        temperature=settings.temperature,
+        attempts=settings.model_attempts,
+        concurrency=settings.model_concurrency,
+        prices={spec: Price(p.input, p.output) for spec, p in settings.prices.items()},
+    )
+    return open_model(named, options, environ=environ())
+
+
+def reranker_of(settings: Settings) -> Reranker | None:
+    """The reranker; None for none."""
+    if not settings.reranker:
+        return None
+    key = settings.reranker_api_key
+    return open_reranker(
+        settings.reranker,
+        url=settings.reranker_url,
+        api_key=key.get_secret_value() if key else "",
+        timeout=settings.timeout,
+    )

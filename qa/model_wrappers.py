@@ -1,0 +1,206 @@
+"""What is wanted of every model, whoever serves it: each a `ChatModel` around a `ChatModel`.
+
+Retrying   asks again after 429, 5xx and broken connections, with back-off
+Fallback   asks the next model when one does not answer
+Limited    lets so many requests run at a time
+Priced     counts tokens where the server does not, and what they cost
+
+None of them starts over once a token has gone to the reader.
+"""
+
+from __future__ import annotations
+
+import random
+import threading
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+
+from ingest.errors import KbqaError, NotAuthorised, RateLimited, TimedOut, Unreachable
+from qa.models import LONGEST_WAIT, ChatModel, Price, Reply
+from qa.tokens import estimate_tokens
+from qa.turn import Message
+
+ATTEMPTS = 3
+FIRST_WAIT = 0.5  # seconds; doubled from one attempt to the next
+JITTER = 0.25  # share taken off at random, so that many clients do not come back at once
+PER_MILLION = 1e6
+
+OnToken = Callable[[str], None]
+
+
+class _Watched:
+    """Passes tokens on and remembers that one came."""
+
+    def __init__(self, on_token: OnToken | None) -> None:
+        self._on_token = on_token
+        self.started = False
+
+    @property
+    def reader(self) -> OnToken | None:
+        """What to give to the model; None when nobody reads along."""
+        return self._pass_on if self._on_token else None
+
+    def _pass_on(self, token: str) -> None:
+        assert self._on_token is not None
+        self.started = True
+        self._on_token(token)
+
+
+class Retrying:
+    """Asks up to `attempts` times. A wait that would exceed `longest_wait` is not begun."""
+
+    def __init__(
+        self,
+        model: ChatModel,
+        *,
+        attempts: int = ATTEMPTS,
+        first_wait: float = FIRST_WAIT,
+        longest_wait: float = LONGEST_WAIT,
+        sleep: Callable[[float], None] = time.sleep,
+    ) -> None:
+        self._model = model
+        self._attempts = attempts
+        self._first_wait, self._longest_wait = first_wait, longest_wait
+        self._sleep = sleep
+
+    @property
+    def name(self) -> str:
+        """That of the model."""
+        return self._model.name
+
+    def generate(
+        self, messages: Sequence[Message], *, on_token: Callable[[str], None] | None = None
+    ) -> Reply:
+        """The model's reply; the error of the last attempt when none succeeds."""
+        for attempt in range(1, self._attempts + 1):
+            watched = _Watched(on_token)
+            try:
+                return self._model.generate(messages, on_token=watched.reader)
+            except (RateLimited, Unreachable) as exc:
+                wait = self._wait(attempt, exc)
+                hopeless = isinstance(exc, Unreachable) and not exc.transient
+                last = attempt == self._attempts
+                if last or hopeless or watched.started or wait > self._longest_wait:
+                    raise
+                self._sleep(wait)
+        raise AssertionError("attempts is below 1")
+
+    def _wait(self, attempt: int, exc: RateLimited | Unreachable) -> float:
+        if exc.retry_after is not None:
+            return max(0.0, exc.retry_after)
+        wait = min(self._longest_wait, self._first_wait * 2.0 ** (attempt - 1))
+        return wait * random.uniform(1 - JITTER, 1)
+
+
+class Fallback:
+    """Asks the models in turn until one answers. `Reply.notes` tells which did not, and why."""
+
+    def __init__(self, models: Sequence[ChatModel]) -> None:
+        self._models = tuple(models)
+
+    @property
+    def name(self) -> str:
+        """The names of all, between commas."""
+        return ", ".join(model.name for model in self._models)
+
+    def generate(
+        self, messages: Sequence[Message], *, on_token: Callable[[str], None] | None = None
+    ) -> Reply:
+        """The first reply. Raises the last model's error when none answers; what is wrong with
+        the request itself (BadRequest) is raised at once."""
+        notes: list[str] = []
+        for model in self._models[:-1]:
+            watched = _Watched(on_token)
+            try:
+                reply = model.generate(messages, on_token=watched.reader)
+            except FALLS as exc:
+                if watched.started:
+                    raise
+                notes.append(str(exc))
+            else:
+                return _noted(reply, model, notes)
+        return _noted(
+            self._models[-1].generate(messages, on_token=on_token), self._models[-1], notes
+        )
+
+
+FALLS: tuple[type[KbqaError], ...] = (RateLimited, Unreachable, TimedOut, NotAuthorised)
+"""Errors of a model that another one may not have."""
+
+
+def _noted(reply: Reply, model: ChatModel, notes: Sequence[str]) -> Reply:
+    return replace(reply, model=reply.model or model.name, notes=(*notes, *reply.notes))
+
+
+class Limited:
+    """Lets `limit` requests run at a time; a further one waits up to `timeout` seconds."""
+
+    def __init__(self, model: ChatModel, *, limit: int, timeout: float) -> None:
+        self._model = model
+        self._slots = threading.BoundedSemaphore(limit)
+        self._limit, self._timeout = limit, timeout
+
+    @property
+    def name(self) -> str:
+        """That of the model."""
+        return self._model.name
+
+    def generate(
+        self, messages: Sequence[Message], *, on_token: Callable[[str], None] | None = None
+    ) -> Reply:
+        """The model's reply. Raises TimedOut when no slot gets free."""
+        if not self._slots.acquire(timeout=self._timeout):
+            raise TimedOut(
+                f"{self.name} was busy with {self._limit} other request(s) for "
+                f"{self._timeout:g} s: raise model_concurrency, or ask again"
+            )
+        try:
+            return self._model.generate(messages, on_token=on_token)
+        finally:
+            self._slots.release()
+
+
+class Priced:
+    """Completes `Reply.usage` by an estimate where the server counted nothing, and its cost.
+
+    `usage["estimated"]` is 1 then. `Reply.cost` stays None without a price.
+    """
+
+    def __init__(self, model: ChatModel, price: Price | None = None) -> None:
+        self._model = model
+        self._price = price
+
+    @property
+    def name(self) -> str:
+        """That of the model."""
+        return self._model.name
+
+    def generate(
+        self, messages: Sequence[Message], *, on_token: Callable[[str], None] | None = None
+    ) -> Reply:
+        """The model's reply with its usage and cost."""
+        reply = self._model.generate(messages, on_token=on_token)
+        usage = _counted(reply.usage) or _estimated(messages, reply.text)
+        return replace(reply, usage=usage, cost=self._cost(usage))
+
+    def _cost(self, usage: Mapping[str, int]) -> float | None:
+        if self._price is None:
+            return None
+        prompt, completion = usage["prompt_tokens"], usage["completion_tokens"]
+        return (prompt * self._price.input + completion * self._price.output) / PER_MILLION
+
+
+def _counted(usage: Mapping[str, int]) -> Mapping[str, int]:
+    return usage if {"prompt_tokens", "completion_tokens"} <= usage.keys() else {}
+
+
+def _estimated(messages: Sequence[Message], answer: str) -> Mapping[str, int]:
+    prompt = sum(estimate_tokens(message.content) for message in messages)
+    completion = estimate_tokens(answer)
+    return {
+        "prompt_tokens": prompt,
+        "completion_tokens": completion,
+        "total_tokens": prompt + completion,
+        "estimated": 1,
+    }
