@@ -20,6 +20,7 @@ from typing import Any
 import numpy as np
 
 from ingest.errors import NotConfigured, StorageError
+from ingest.openvino_import import import_openvino
 
 WEIGHTS_SHA256 = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"
 GRAPH_VERSION = 1  # part of the cache's path: raise it when the graph below changes
@@ -105,9 +106,9 @@ def _sha256(path: Path) -> str:
 
 
 def _write_graph(folder: Path) -> None:
-    import openvino
     from safetensors.numpy import load_file
 
+    openvino = import_openvino()
     path = package_folder() / "model.safetensors"
     found = _sha256(path)
     if found != WEIGHTS_SHA256:
@@ -120,7 +121,7 @@ def _write_graph(folder: Path) -> None:
 
 def build_graph(weights: dict[str, Any]) -> Any:
     """The `openvino.Model`: `input_ids`, `attention_mask` (batch, length) int64 -> (batch, 384)."""
-    import openvino
+    openvino = import_openvino()
     from openvino import opset13 as op
 
     def constant(array: Any) -> Any:

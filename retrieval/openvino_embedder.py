@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from ingest.errors import NotConfigured
+from ingest.openvino_import import import_openvino
 from retrieval.embedding import DEFAULT_EMBEDDER, Vectors
 from retrieval.minilm import HIDDEN, WEIGHTS_SHA256, ensure_graph, package_folder
 from retrieval.word_starts import WordStarts
@@ -29,8 +30,9 @@ class OpenVinoEmbedder:
 
     def __init__(self, cache_dir: Path) -> None:
         try:
-            import openvino
             from tokenizers import Tokenizer
+
+            openvino = import_openvino()
         except ImportError as exc:
             raise NotConfigured(f"the default embedder needs {exc.name}: pip install kbqa") from exc
         graph = ensure_graph(cache_dir)

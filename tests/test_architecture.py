@@ -28,7 +28,9 @@ ENVIRONMENT = {
     "ingest/loaders/offline_unstructured.py": "sets the opt-outs that unstructured reads",
 }
 # all that retrieval may import of it
-FROM_INGEST = {"ingest.documents", "ingest.errors", "ingest.loaders.media_types"}
+FROM_INGEST = {
+    "ingest.documents", "ingest.errors", "ingest.loaders.media_types", "ingest.openvino_import",
+}  # fmt: skip
 HEAVY = {
     "torch", "sentence_transformers", "transformers", "unstructured", "llama_index", "langchain",
     "langchain_core", "qdrant_client", "openai",

@@ -21,6 +21,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ingest.loaders.pdf_pieces import Piece
+from ingest.openvino_import import without_telemetry
 
 Pixels = NDArray[np.uint8]
 """Height x width x 3, or height x width."""
@@ -143,10 +144,10 @@ def _needed(text: str) -> float:
 
 
 def _lines(pixels: Pixels, until: float) -> _Lines:
-    from rapidocr.main import RapidOCRError
-
     lines = _Lines()
     engine = _engine()
+    from rapidocr.main import RapidOCRError
+
     try:
         crops, found = engine.detect_and_crop(pixels, {})
     except RapidOCRError:  # its way to say that there is no text
@@ -210,6 +211,7 @@ def _piece(box: Sequence[Sequence[float]], text: str, score: float, index: int) 
 def _engine() -> Any:
     """The engine, its loggers silenced: a library does not write to the terminal."""
     logging.getLogger("RapidOCR").setLevel(logging.CRITICAL)
+    without_telemetry()
     from rapidocr import EngineType, RapidOCR
 
     parameters: dict[str, object] = {

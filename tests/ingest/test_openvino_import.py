@@ -1,0 +1,35 @@
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from ingest.openvino_import import TELEMETRY
+from tests.qa.commands import environment
+
+EMBED = """
+import sys
+from pathlib import Path
+from retrieval.openvino_embedder import OpenVinoEmbedder
+OpenVinoEmbedder(Path(sys.argv[1])).embed(["annual leave"])
+"""
+READ = """
+from ingest.loaders.ocr import _engine
+_engine()
+"""
+
+
+@pytest.mark.parametrize("script", [EMBED, READ], ids=["embedder", "ocr"])
+def test_nothing_is_written_into_the_home(script: str, cache_dir: Path, tmp_path: Path) -> None:
+    home = tmp_path / "home"
+    home.mkdir()
+    script += f"import sys\nassert sys.modules['{TELEMETRY}'] is None"
+    subprocess.run(
+        [sys.executable, "-c", script, str(cache_dir)],
+        check=True,
+        env=environment(HOME=str(home), XDG_CONFIG_HOME=str(home), XDG_CACHE_HOME=str(home)),
+    )
+    assert os.listdir(home) == []
