@@ -43,7 +43,7 @@ class KbqaRetriever(BaseRetriever):
     kb: KnowledgeBase
     k: int = Field(default=5, ge=1)
     min_score: float = Field(default=0.0, ge=0, le=1)
-    filters: Mapping[str, Any] | None = None
+    filters: str | Mapping[str, Any] | None = None
 
     def _get_relevant_documents(
         self,
@@ -51,7 +51,7 @@ class KbqaRetriever(BaseRetriever):
         *,
         run_manager: CallbackManagerForRetrieverRun,
         k: int | None = None,
-        filters: Mapping[str, Any] | None = None,
+        filters: str | Mapping[str, Any] | None = None,
     ) -> list[Document]:
         hits = self.kb.search(query, self.k if k is None else k, filters or self.filters)
         return [document_of(hit) for hit in hits if hit.score >= self.min_score]
@@ -62,7 +62,7 @@ class KbqaRetriever(BaseRetriever):
         *,
         run_manager: AsyncCallbackManagerForRetrieverRun,
         k: int | None = None,
-        filters: Mapping[str, Any] | None = None,
+        filters: str | Mapping[str, Any] | None = None,
     ) -> list[Document]:
         manager = run_manager.get_sync()
         search = partial(self._get_relevant_documents, run_manager=manager, k=k, filters=filters)

@@ -8,7 +8,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 from ingest.errors import NotConfigured
@@ -32,6 +32,7 @@ from qa.integrations.metadata import hit_metadata
 from qa.knowledge_base import KnowledgeBase
 from qa.rendering import citation_json
 from qa.turn import Answer
+from retrieval.filters import Filters
 from retrieval.hits import Hit
 
 _NOT_FOR_MODELS = ["start", "end", "score", "uri"]  # of the metadata; the file's path says more
@@ -51,7 +52,7 @@ class KbqaRetriever(BaseRetriever):
         *,
         k: int = 5,
         min_score: float = 0.0,
-        filters: Mapping[str, Any] | None = None,
+        filters: Filters | None = None,
         callback_manager: CallbackManager | None = None,
     ) -> None:
         super().__init__(callback_manager=callback_manager)
@@ -79,7 +80,7 @@ class KbqaQueryEngine(BaseQueryEngine):
         self,
         kb: KnowledgeBase,
         *,
-        filters: Mapping[str, Any] | None = None,
+        filters: Filters | None = None,
         callback_manager: CallbackManager | None = None,
     ) -> None:
         super().__init__(callback_manager)

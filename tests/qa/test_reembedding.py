@@ -182,3 +182,17 @@ def test_a_damaged_pointer_is_told(tmp_path: Path) -> None:
         (tmp_path / "kb" / "current.json").write_text(text)
         with pytest.raises(StorageError, match=r"current\.json is damaged.*\['shard'\]"):
             KnowledgeBase.open(tmp_path / "kb", embedder=HashEmbedder(16))
+
+
+def test_what_failed_stays_in_the_ledger(open_: Open, tmp_path: Path) -> None:
+    folder = tmp_path / "files"
+    folder.mkdir()
+    (folder / "lamp.txt").write_text("The lamp is out of order.")
+    (folder / "broken.pdf").write_bytes(b"%PDF-1.4 and no more")
+    with open_(HashEmbedder(16)) as kb:
+        assert kb.ingest(folder).failed == 1
+        before = kb.documents()
+        kb.reembed(HashEmbedder(24))
+        assert kb.documents() == before
+        assert [row.state for row in before] == ["failed", "ok"]
+        assert kb.ingest(folder).changed == 0

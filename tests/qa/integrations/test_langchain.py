@@ -70,6 +70,8 @@ def test_filters_and_threshold(kb: KnowledgeBase) -> None:
     }
     found = KbqaRetriever(kb=kb).invoke(LEAVE, filters=notes)
     assert {document.metadata["uri"] for document in found} == {"notes.txt"}
+    found = KbqaRetriever(kb=kb, filters="uri:notes.txt").invoke(LEAVE)
+    assert {document.metadata["uri"] for document in found} == {"notes.txt"}
     scores = [d.metadata["score"] for d in KbqaRetriever(kb=kb, k=9, min_score=0.3).invoke(LEAVE)]
     assert scores == sorted(scores, reverse=True)
     assert min(scores) >= 0.3
