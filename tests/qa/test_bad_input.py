@@ -67,7 +67,7 @@ def test_an_empty_folder(kbqa: Kbqa, base_folder: Path, tmp_path: Path) -> None:
 BAD_FILES = {
     "empty.txt": (b"", "is empty"),
     "blank.md": (b" \n\n ", "holds no text"),
-    "program.txt": (b"\x7fELF\x02\x01\x01" + bytes(200), "looks like a Linux program"),
+    "program.txt": (b"\x7fELF\x02\x01\x01" + bytes(200), "looks like a program"),
     "noise.txt": (bytes(range(256)) * 20, ""),
     "broken.pdf": (b"%PDF-1.7\nnot really\n%%EOF", ""),
     "cut.pdf": (pdf([["Some text."]])[:300], ""),

@@ -18,6 +18,7 @@ from ingest.errors import LoadError, Unsupported
 from ingest.loaders import detect_media_type, load, load_bytes, supported_suffixes
 from ingest.loaders import media_types as mt
 from ingest.loaders.detection import promises_document
+from ingest.workers import Limits
 
 from .builders import pdf, word_document
 
@@ -226,7 +227,7 @@ def test_what_an_unknown_suffix_hides_is_worth_a_try_if_it_is_a_document() -> No
 def test_bait_for_patterns_costs_no_time(start: bytes) -> None:
     started = time.perf_counter()
     detect_media_type(start * 200_000, "bait")
-    assert time.perf_counter() - started < 0.5
+    assert time.perf_counter() - started < Limits().timeout
 
 
 def test_a_tar_from_before_ustar_is_known_by_its_checksum() -> None:
