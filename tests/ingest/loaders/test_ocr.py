@@ -125,13 +125,13 @@ def test_a_scan_between_pages_of_text() -> None:
 
 def test_columns_of_a_scan() -> None:
     lines = [
-        (x, 240 + 60 * n, f"{name}{n} every pump needs some oil")
-        for n in range(1, 7)
+        (x, 300 + 60 * n, f"{name}{n} every pump needs some oil")
+        for n in range(6)
         for x, name in ((80, "L"), (680, "R"))
     ]
     document = load_bytes(pages_pdf([scan_page(written(lines, letters=30))]), uri="a.pdf")
     firsts = [line.split()[0] for line in document.text.split("\n") if line]
-    assert firsts == [f"{name}{n}" for name in "LR" for n in range(1, 7)]
+    assert firsts == [f"{name}{n}" for name in "LR" for n in range(6)]
 
 
 def test_a_scan_with_a_layer_of_text_is_not_read_again() -> None:
