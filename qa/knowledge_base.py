@@ -39,7 +39,7 @@ from qa.plugins.rewrite_query import rewrite_query
 from qa.plugins.trace import trace
 from qa.settings import Settings, load_settings
 from qa.turn import Answer, Handler, Message, Plugin, Turn
-from retrieval.embedding import Embedder
+from retrieval.embedding import Embedder, LazyEmbedder
 from retrieval.filters import Filters
 from retrieval.hits import Hit
 from retrieval.index import Index
@@ -383,6 +383,8 @@ class KnowledgeBase:
             memory_mb=settings.parse_memory_mb,
             workers=settings.workers or os.cpu_count() or 1,
         )
+        if entries and isinstance(self._embedder, LazyEmbedder):
+            self._embedder.warm()  # while the workers start
         return prepare(entries, self._split, limits=limits)
 
     def _split(self, document: Document) -> list[Chunk]:

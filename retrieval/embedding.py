@@ -5,6 +5,7 @@ One file per runtime stands beside this one; each is imported only when it is as
 
 from __future__ import annotations
 
+import contextlib
 import threading
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -13,7 +14,7 @@ from typing import Protocol, runtime_checkable
 import numpy as np
 from numpy.typing import NDArray
 
-from ingest.errors import BadRequest, NotConfigured
+from ingest.errors import BadRequest, KbqaError, NotConfigured
 
 DEFAULT_EMBEDDER = "minilm"
 
@@ -149,11 +150,20 @@ class LazyEmbedder:
         """As `Embedder.known_share`."""
         return self._embedder.known_share(text)
 
+    def warm(self) -> None:
+        """Open the model on a thread, for who is sure to need it soon. What is wrong with it shows
+        when it is used."""
+        threading.Thread(target=self._try_to_open, name="kbqa-embedder", daemon=True).start()
+
     def close(self) -> None:
         """Release the model if it was opened."""
         with self._lock:
             if self._opened is not None:
                 self._opened.close()
+
+    def _try_to_open(self) -> None:
+        with contextlib.suppress(KbqaError, OSError):
+            self._embedder  # noqa: B018 - opening is what it is for
 
     @property
     def _embedder(self) -> Embedder:

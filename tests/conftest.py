@@ -33,6 +33,12 @@ settings.register_profile("random", deadline=None, database=None)
 settings.load_profile("kbqa")
 
 
+def pytest_make_parametrize_id(val: object) -> str | None:
+    """Bytes are called by their length: archives hold the time at which they were made, and the
+    processes of pytest-xdist must agree on names."""
+    return f"{len(val)} bytes" if isinstance(val, bytes) else None
+
+
 @pytest.fixture(scope="session")
 def user_cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """`XDG_CACHE_HOME` of all tests: the model is converted once, also under pytest-xdist."""

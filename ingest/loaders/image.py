@@ -16,7 +16,8 @@ from PIL import Image, ImageOps, UnidentifiedImageError
 
 from ingest.documents import Document, Scalar
 from ingest.errors import LoadError
-from ingest.loaders.ocr import MAX_SIDE, Pixels
+from ingest.loaders.ocr import MAX_SIDE
+from ingest.loaders.ocr_models import Pixels
 from ingest.loaders.pdf_headings import set_headings
 from ingest.loaders.pdf_layout import lines_of
 from ingest.loaders.pdf_quality import summary
@@ -42,7 +43,7 @@ def load_image(source: Source, *, ocr_seconds: float = OCR_SECONDS) -> Document:
             pages = list(_pages(source, image, budget))
     set_headings(pages, ())
     text, spans, sections, marks = assembled(pages)
-    quality: dict[str, Scalar] = {"images": len(pages), **summary(pages)}
+    quality: dict[str, Scalar] = {**summary(pages), "images": len(pages)}
     if not text.strip():
         raise LoadError(source.uri, _why_empty(quality))
     return Document(

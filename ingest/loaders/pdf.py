@@ -204,7 +204,9 @@ def _read_page(
         quality["ocr_turned"] = 90 * reading.turned
     lines = lines_of(reading.pieces)
     lines += [line for line in lines_of(pieces) if line.hidden]
-    return _page_of(number, lines, quality, page, 0.0)
+    read = _page_of(number, lines, quality, page, 0.0)
+    read.image = f"page {number}"
+    return read
 
 
 def _with_meaning(page: PageText) -> PageText:

@@ -3,20 +3,22 @@
 from __future__ import annotations
 
 import ctypes
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import repeat
 
 import pypdfium2
-import pypdfium2.raw as pdfium
 
 from ingest.loaders.pdf_pieces import Word
+from ingest.loaders.pdf_raw import ADDRESS, address, direct
 
 _SEEN, _UNSEEN, _PALE = 0, 1, 2
 _INVISIBLE_MODES = (3, 7)  # PDF 1.7, table 106: neither fill nor stroke; only a clipping path
 _PALE_FROM = 245  # of 255 in each colour: white to the eye on white paper
 _SMALLEST = 1.0  # points; no printer sets, and no reader sees, such type
 _MAX_SIDE = 1_500  # pixels of the rendering in which such words are looked for
-_COLOUR = tuple(ctypes.c_uint() for _ in range(4))  # filled by PDFium; used under the lock only
+_COLOUR = (ctypes.c_uint * 4)()  # filled by PDFium; used under the lock only
+_COLOUR_PLACES = [ctypes.addressof(_COLOUR) + 4 * number for number in range(4)]
 _CONTRAST = 12  # of 255 between darkest and brightest pixel: less is not seen
 
 
@@ -36,15 +38,8 @@ def concealed_words(
 ) -> Concealed:
     """Which words nobody sees. Words that may be seen nevertheless are looked at in pixels."""
     looks: dict[int, int] = {}
-    found = [_look(textpage, word, looks) for word in words]
-    left, bottom, right, top = page.get_bbox()
-    hidden = []
-    for word in words:
-        x, y = (word.left + word.right) / 2, (word.bottom + word.top) / 2
-        outside = not (left - 1 <= x <= right + 1 and bottom - 1 <= y <= top + 1)
-        thick = word.right - word.left if word.direction % 2 else word.top - word.bottom
-        tiny = 0 < thick < _SMALLEST
-        hidden.append(outside or tiny)
+    found = [_look(handle, looks) for handle in _objects(textpage, words)]
+    hidden = _out_of_sight(page, words)
     doubtful = [number for number, look in enumerate(found) if look and not hidden[number]]
     on_ink = 0
     if doubtful:
@@ -60,31 +55,53 @@ def concealed_words(
     return Concealed(hidden, on_ink)
 
 
+def _out_of_sight(page: pypdfium2.PdfPage, words: Sequence[Word]) -> list[bool]:
+    """Whether each word is outside of the page, or tiny."""
+    left, bottom, right, top = page.get_bbox()
+    left, bottom, right, top = 2 * left - 2, 2 * bottom - 2, 2 * right + 2, 2 * top + 2
+    hidden = []
+    for word in words:
+        low, high = word.bottom, word.top
+        if left <= word.left + word.right <= right and bottom <= low + high <= top:
+            thick = word.right - word.left if word.direction % 2 else high - low
+            hidden.append(0 < thick < _SMALLEST)
+        else:
+            hidden.append(True)
+    return hidden
+
+
 def _overlap(one: Word, two: Word) -> bool:
     """Whether the middle of one word lies in the other: the ink there is that of the other."""
     x, y = (one.left + one.right) / 2, (one.bottom + one.top) / 2
     return two.left <= x <= two.right and two.bottom <= y <= two.top
 
 
-def _look(textpage: pypdfium2.PdfTextPage, word: Word, looks: dict[int, int]) -> int:
-    handle = pdfium.FPDFText_GetTextObject(textpage.raw, word.start)
+def _objects(textpage: pypdfium2.PdfTextPage, words: Sequence[Word]) -> Iterator[int | None]:
+    """Where the object that draws each word is."""
+    object_of = direct("FPDFText_GetTextObject", ADDRESS, ADDRESS, ctypes.c_int)
+    return map(object_of, repeat(address(textpage.raw)), [word.start for word in words])
+
+
+def _look(handle: int | None, looks: dict[int, int]) -> int:
     if not handle:
         return _SEEN
-    address = ctypes.addressof(handle.contents)
-    if address not in looks:
-        looks[address] = _look_of(handle)
-    return looks[address]
+    look = looks.get(handle)
+    if look is None:
+        look = looks[handle] = _look_of(handle)
+    return look
 
 
-def _look_of(handle: object) -> int:
-    if pdfium.FPDFTextObj_GetTextRenderMode(handle) in _INVISIBLE_MODES:
+def _look_of(handle: int) -> int:
+    mode_of = direct("FPDFTextObj_GetTextRenderMode", ctypes.c_int, ADDRESS)
+    colour_of = direct("FPDFPageObj_GetFillColor", ctypes.c_int, *[ADDRESS] * 5)
+    if mode_of(handle) in _INVISIBLE_MODES:
         return _UNSEEN
-    red, green, blue, alpha = _COLOUR
-    if not pdfium.FPDFPageObj_GetFillColor(handle, red, green, blue, alpha):
+    if not colour_of(handle, *_COLOUR_PLACES):
         return _SEEN
-    if alpha.value <= 5:
+    red, green, blue, alpha = _COLOUR
+    if alpha <= 5:
         return _UNSEEN
-    return _PALE if min(red.value, green.value, blue.value) >= _PALE_FROM else _SEEN
+    return _PALE if min(red, green, blue) >= _PALE_FROM else _SEEN
 
 
 def _inked(page: pypdfium2.PdfPage, words: Sequence[Word]) -> list[bool]:

@@ -15,11 +15,16 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import cache
 from itertools import pairwise, repeat
+from typing import Any
 
+import numpy as np
 import pypdfium2
 import pypdfium2.raw as pdfium
 
+from ingest.loaders.pdf_raw import ADDRESS, address, direct
+
 MAX_CHARACTERS = 300_000  # of one page; a dense newspaper page has 30,000
+_AT_ONCE = 4_096  # characters
 WIDE_GAP = 0.9  # of the line's height: wider than blanks of justified text, narrower than gutters
 
 HYPHENS = "\x02\ufffe\xad"  # PDFium's marks for a hyphen that only broke the line
@@ -86,9 +91,13 @@ def words_of(textpage: pypdfium2.PdfTextPage) -> tuple[str, list[Word]]:
     spans = [match.span() for match in _WORD.finditer(text)]
     places = [place for start, end in spans for place in (start, end - 1)]
     boxes = _boxes(textpage, places)
-    words = []
+    words: list[Word] = []
     for number, (start, end) in enumerate(spans):
         first, last = boxes[2 * number], boxes[2 * number + 1]
+        left, bottom, inner, top = first
+        if bottom == last[1] and top == last[3] and left <= last[0] and inner <= last[2]:
+            words.append(Word(start, end, text[start:end], left, bottom, last[2], top, 0))
+            continue  # as nearly all words are
         word = _word(text[start:end], start, end, first, last)
         words += _unstacked(textpage, word) if word.direction % 2 else [word]
     return text, words
@@ -173,25 +182,28 @@ def _unstacked(textpage: pypdfium2.PdfTextPage, word: Word) -> list[Word]:
 
 
 @cache
-def _buffer() -> tuple[ctypes.Array[pdfium.FS_RECTF], list[object]]:
-    rectangles = (pdfium.FS_RECTF * 4096)()
-    return rectangles, [ctypes.byref(rectangle) for rectangle in rectangles]
+def _room() -> tuple[Any, Sequence[int]]:
+    """Room for the rectangles that PDFium writes, and where each goes."""
+    room = np.zeros((_AT_ONCE, 4), np.float32)
+    first, step = room.ctypes.data, room.strides[0]
+    return room, range(first, first + _AT_ONCE * step, step)
 
 
-def _boxes(
-    textpage: pypdfium2.PdfTextPage, places: Sequence[int]
-) -> list[tuple[float, float, float, float]]:
+def _boxes(textpage: pypdfium2.PdfTextPage, places: Sequence[int]) -> list[Box]:
     """(left, bottom, right, top) of the characters at `places`, with the room above and below."""
-    rectangles, pointers = _buffer()
-    boxes = []
-    for first in range(0, len(places), len(pointers)):
-        part = places[first : first + len(pointers)]
-        found = map(pdfium.FPDFText_GetLooseCharBox, repeat(textpage.raw), part, pointers)
-        for rectangle, known in zip(rectangles, found, strict=False):
-            if known:
-                boxes.append((rectangle.left, rectangle.bottom, rectangle.right, rectangle.top))
-            else:
-                boxes.append((0.0, 0.0, 0.0, 0.0))
+    box_of = direct("FPDFText_GetLooseCharBox", ctypes.c_int, ADDRESS, ctypes.c_int, ADDRESS)
+    room, addresses = _room()
+    handle = address(textpage.raw)
+    boxes: list[Box] = []
+    for first in range(0, len(places), _AT_ONCE):
+        part = places[first : first + _AT_ONCE]
+        room[: len(part)] = 0
+        known = list(map(box_of, repeat(handle), part, addresses))
+        # a rectangle of PDFium is left, top, right, bottom
+        boxes += map(tuple, room[: len(part), (0, 3, 2, 1)].tolist())
+        if not all(known):
+            for number, found in enumerate(known, first):
+                boxes[number] = boxes[number] if found else (0.0, 0.0, 0.0, 0.0)
     return boxes
 
 

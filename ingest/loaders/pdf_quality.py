@@ -45,11 +45,11 @@ def summary(pages: Sequence[PageText]) -> dict[str, Scalar]:
     )
     read = [float(fact["ocr_confidence"]) for fact in facts if fact.get("ocr_confidence")]
     counted: dict[str, Scalar] = {
+        "images": sum(1 for page in pages if page.image),
         "pages_ocr": sum(1 for fact in facts if fact.get("ocr")),
         "pages_empty": sum(1 for fact in facts if not fact.get("characters")),
         "ocr_pages_left": sum(1 for fact in facts if fact.get("ocr_left")),
         "ocr_lines_left": sum(int(fact.get("ocr_lines_left", 0)) for fact in facts),
-        "tables_lost": sum(int(fact.get("tables_lost", 0)) for fact in facts),
         "garbled_share": round(garbled / characters, 4) if characters else 0.0,
         "ocr_confidence": round(sum(read) / len(read), 4) if read else 0.0,
     }

@@ -10,11 +10,16 @@ import pypdfium2
 import pypdfium2.raw as pdfium
 
 from ingest.loaders.pdf_pieces import Piece, turned
+from ingest.loaders.pdf_raw import ADDRESS, address, direct
 
 _MAX_OBJECTS = 5_000  # of a page: maps and charts have more, tables fewer
 _MAX_SEGMENTS = 4_000
 _NEAR = 3.0  # points between lines that are meant to be one, or to meet
 _SHORTEST = 6.0
+_MATRIX = pdfium.FS_MATRIX()  # it and the point are filled by PDFium; used under the lock only
+_MATRIX_PLACE = ctypes.addressof(_MATRIX)
+_POINT = (ctypes.c_float * 2)()
+_POINT_PLACES = [ctypes.addressof(_POINT) + 4 * number for number in range(2)]
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,11 +41,14 @@ def rules_of(page: pypdfium2.PdfPage, turn: int) -> list[Rule]:
     count = pdfium.FPDFPage_CountObjects(page.raw)
     if not 0 < count <= _MAX_OBJECTS:
         return []
+    object_at = direct("FPDFPage_GetObject", ADDRESS, ADDRESS, ctypes.c_int)
+    type_of = direct("FPDFPageObj_GetType", ctypes.c_int, ADDRESS)
+    handle = address(page.raw)
     rules: list[Rule] = []
     for index in range(count):
-        handle = pdfium.FPDFPage_GetObject(page.raw, index)
-        if pdfium.FPDFPageObj_GetType(handle) == pdfium.FPDF_PAGEOBJ_PATH:
-            rules += _path_rules(handle, turn)
+        item = object_at(handle, index)
+        if type_of(item) == pdfium.FPDF_PAGEOBJ_PATH:
+            rules += _path_rules(item, turn)
             if len(rules) > _MAX_SEGMENTS:
                 return []
     return rules
@@ -64,27 +72,29 @@ def with_tables(pieces: Sequence[Piece], rules: Sequence[Rule]) -> list[Piece]:
     return kept
 
 
-def _path_rules(handle: object, turn: int) -> Iterator[Rule]:
-    count = pdfium.FPDFPath_CountSegments(handle)
+def _path_rules(handle: int | None, turn: int) -> Iterator[Rule]:
+    count = direct("FPDFPath_CountSegments", ctypes.c_int, ADDRESS)(handle)
     if not 1 < count <= _MAX_SEGMENTS:
         return
-    matrix = pdfium.FS_MATRIX()
-    pdfium.FPDFPageObj_GetMatrix(handle, matrix)
-    x, y = ctypes.c_float(), ctypes.c_float()
+    segment_at = direct("FPDFPath_GetPathSegment", ADDRESS, ADDRESS, ctypes.c_int)
+    point_of = direct("FPDFPathSegment_GetPoint", ctypes.c_int, ADDRESS, ADDRESS, ADDRESS)
+    type_of = direct("FPDFPathSegment_GetType", ctypes.c_int, ADDRESS)
+    is_closed = direct("FPDFPathSegment_GetClose", ctypes.c_int, ADDRESS)
+    direct("FPDFPageObj_GetMatrix", ctypes.c_int, ADDRESS, ADDRESS)(handle, _MATRIX_PLACE)
+    a, b, c, d, e, f = (getattr(_MATRIX, name) for name in "abcdef")
     start = previous = (0.0, 0.0)
     for index in range(count):
-        segment = pdfium.FPDFPath_GetPathSegment(handle, index)
-        if not segment or not pdfium.FPDFPathSegment_GetPoint(segment, x, y):
+        segment = segment_at(handle, index)
+        if not segment or not point_of(segment, *_POINT_PLACES):
             return
-        across = matrix.a * x.value + matrix.c * y.value + matrix.e
-        up = matrix.b * x.value + matrix.d * y.value + matrix.f
-        point = turned(turn, across, up)
-        kind = pdfium.FPDFPathSegment_GetType(segment)
+        x, y = _POINT
+        point = turned(turn, a * x + c * y + e, b * x + d * y + f)
+        kind = type_of(segment)
         if kind == pdfium.FPDF_SEGMENT_MOVETO:
             start = point
         elif kind == pdfium.FPDF_SEGMENT_LINETO:
             yield from _rule(previous, point)
-            if pdfium.FPDFPathSegment_GetClose(segment):
+            if is_closed(segment):
                 yield from _rule(point, start)
         elif kind == pdfium.FPDF_SEGMENT_BEZIERTO:  # a drawing
             return

@@ -8,7 +8,8 @@ from dataclasses import dataclass, field
 import pypdfium2
 import pypdfium2.raw as pdfium
 
-from ingest.loaders.ocr import MAX_SIDE, Pixels, Reading, read_pixels
+from ingest.loaders.ocr import MAX_SIDE, Reading, read_pixels
+from ingest.loaders.ocr_models import Pixels
 
 _DOTS = 200 / 72  # pixels per point: 200 dots per inch, less on large pages
 _MIN_SIDE = 16  # pixels; a page a thousand times as long as wide shows nothing

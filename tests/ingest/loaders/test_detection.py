@@ -98,7 +98,7 @@ BY_CONTENT = {
     "image/bmp": [b"BM\x46\0\0\0\0\0\0\0\x36\0\0\0\x28\0\0\0"],
     "image/heic": [b"\0\0\0\x18ftypheic\0\0\0\0mif1heic", b"\0\0\0\x18ftypmif1\0\0\0\0mif1heic"],
     "image/avif": [b"\0\0\0\x18ftypavif\0\0\0\0mif1avif"],
-    mt.GZIP: [gzip.compress(b"x")],
+    mt.GZIP: [gzip.compress(b"x", mtime=0)],
     mt.BZIP2: [bz2.compress(b"x")],
     mt.XZ: [lzma.compress(b"x")],
     mt.ZSTD: [b"\x28\xb5\x2f\xfd\x04\0\x01\0\0"],
