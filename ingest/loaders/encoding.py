@@ -61,9 +61,16 @@ _RAW_CONTROLS = bytes({*range(1, 9), 11, *range(14, 27), *range(28, 32), 127})
 _NEWLINES = re.compile("\r\n?|\x85|\u2028|\u2029")
 
 
+# Four Chinese or Japanese characters of UTF-8 in a row; other encodings look so once in 10^9 places
+_UTF8_RUN = re.compile(rb"(?:[\xe2-\xef][\x80-\xbf]{2}[\x00-\x7f]*){4,}")
+
+
 @dataclass(frozen=True, slots=True)
 class Decoded:
-    """The text, the encoding it was in, and the share of its characters that were lost (0..1)."""
+    """The text, the encoding it was in, and the share of its characters that were lost (0..1).
+
+    `encoding` names two, with a `+`, where parts of the file are in UTF-8 and the rest is not.
+    """
 
     text: str
     encoding: str
@@ -80,8 +87,7 @@ def decode(data: bytes, *, declared: str | None = None) -> Decoded:
     `declared` is the encoding that the document names itself, which counts after a byte order mark.
     Raises NotText for binary content.
     """
-    encoding = encoding_of(data, declared=declared)
-    text = data.decode(encoding, errors="replace")
+    text, encoding = _decoded(data, declared)
     if encoding == "utf-32" and "\ufffd" in text:
         raise NotText("is binary, not text")
     lost = text.count("\ufffd") - (data.count(b"\xef\xbf\xbd") if "utf-8" in encoding else 0)
@@ -92,6 +98,31 @@ def decode(data: bytes, *, declared: str | None = None) -> Decoded:
     if removed - text.count("\0") > max(MAX_CONTROLS * len(text), 2):
         raise NotText("is binary, not text: too many control characters")
     return Decoded(cleaned, encoding, round(share, 4))
+
+
+def _decoded(data: bytes, declared: str | None) -> tuple[str, str]:
+    """The text, and the encodings that it was in: files that were put together may hold two."""
+    try:
+        encoding = encoding_of(data, declared=declared)
+    except NotText:
+        runs = list(_UTF8_RUN.finditer(data))
+        if not runs:
+            raise
+    else:
+        runs = [] if encoding.startswith("utf") else list(_UTF8_RUN.finditer(data))
+        if not runs:
+            return data.decode(encoding, errors="replace"), encoding
+    ends = [0, *(run.end() for run in runs)]
+    starts = [*(run.start() for run in runs), len(data)]
+    others = [data[end:start] for end, start in zip(ends, starts, strict=True)]
+    other = encoding_of(b"\n".join(others))
+    parts = [others[0].decode(other, errors="replace")]
+    for run, rest in zip(runs, others[1:], strict=True):
+        parts += (
+            run.group().decode("utf-8", errors="replace"),
+            rest.decode(other, errors="replace"),
+        )
+    return "".join(parts), f"utf-8+{other}"
 
 
 def normalise(text: str) -> str:

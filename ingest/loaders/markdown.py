@@ -69,7 +69,12 @@ def decode_source(source: Source, *, declared: str | None = None) -> Decoded:
 
 def quality_of(decoded: Decoded) -> dict[str, Scalar]:
     """What was lost in decoding, if anything was."""
-    return {"replaced_share": decoded.replaced_share} if decoded.replaced_share else {}
+    quality: dict[str, Scalar] = {}
+    if decoded.replaced_share:
+        quality["replaced_share"] = decoded.replaced_share
+    if "+" in decoded.encoding:
+        quality["mixed_encodings"] = True
+    return quality
 
 
 def _split_front_matter(text: str) -> tuple[dict[str, Scalar], str]:

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from ingest.errors import LoadError
 from ingest.loaders import load_bytes
 from ingest.loaders.encoding import NotText, decode
+from ingest.loaders.markdown import quality_of
 
 SIMPLIFIED = "本合同自双方签字之日起生效，有效期为三年。甲方应当在每月十日之前支付费用。"
 TRADITIONAL = "本合約自雙方簽字之日起生效，有效期為三年。甲方應當在每月十日之前支付費用。"
@@ -109,3 +110,26 @@ def test_any_bytes_decode_or_raise_not_text(data: bytes) -> None:
     except NotText:
         return
     assert not {"\r", "\0"} & set(text)
+
+
+@pytest.mark.parametrize(
+    ("encoding", "other"),
+    [
+        ("gb18030", "后半段是用另一种编码写的，内容是设备的维护说明和保养方法。"),
+        ("big5hkscs", "後半段是用另一種編碼寫的，內容是設備的維護說明與保養方法。"),
+        ("cp932", "これは日本語の文章です。設備の保守について説明しています。"),
+    ],
+)
+def test_a_file_in_two_encodings_is_read_part_by_part(encoding: str, other: str) -> None:
+    first = "前半段是用统一的编码写的，中间 has English。"
+    data = f"{first}\n".encode() + other.encode(encoding) + f"\n{first}".encode()
+    decoded = decode(data)
+    assert decoded.text == f"{first}\n{other}\n{first}"
+    assert decoded.encoding == f"utf-8+{encoding}"
+    assert quality_of(decoded) == {"mixed_encodings": True}
+
+
+def test_one_encoding_is_not_taken_for_two() -> None:
+    text = "每运行二百小时更换一次滤芯，检查密封圈是否老化，必要时更换并记录编号。" * 200
+    for encoding in ("utf-8", "gb18030"):
+        assert decode(text.encode(encoding)).encoding == encoding
