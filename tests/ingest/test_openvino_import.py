@@ -17,8 +17,9 @@ from retrieval.openvino_embedder import OpenVinoEmbedder
 OpenVinoEmbedder(Path(sys.argv[1])).embed(["annual leave"])
 """
 READ = """
-from ingest.loaders.ocr import _engine
-_engine()
+import numpy as np
+from ingest.loaders.ocr_models import lines_in
+lines_in(np.full((64, 64, 3), 255, np.uint8))
 """
 
 
