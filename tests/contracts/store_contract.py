@@ -135,11 +135,11 @@ class StoreContract:
         assert store.term_counts(["tower"]) == [0]
 
     def test_scans_over_pages(self, store: Store) -> None:
-        store.write([chunk(number, "tower", axis(1)) for number in range(1100)])
-        store.write([row(number) for number in range(1100, 1110)])
+        store.write([chunk(number, "tower", axis(1)) for number in range(2500)])
+        store.write([row(number) for number in range(2500, 2510)])
         found = [point.payload["number"] for point in store.scan({"kind": "chunk"})]
-        assert sorted(found) == list(range(1100))
-        assert len(store.read([uid(number) for number in range(1110)], fields=[])) == 1110
+        assert sorted(found) == list(range(2500))
+        assert len(store.read([uid(number) for number in range(2510)], fields=[])) == 2510
         point = next(store.scan({"number": 7}, fields=["number"], vectors=True))
         assert point.payload == {"number": 7}
         assert point.vector is not None

@@ -9,7 +9,6 @@ import pytest
 from ingest.documents import Document
 from ingest.errors import LoadError
 from ingest.loaders import load_bytes
-from ingest.workers import Limits
 
 
 def html(body: str) -> Document:
@@ -103,7 +102,7 @@ def test_a_wrong_declaration_is_ignored() -> None:
 def test_deep_nesting_is_no_problem(tag: str) -> None:
     start = time.monotonic()
     assert "deep" in html(f"<{tag}>" * 50_000 + "deep").text
-    assert time.monotonic() - start < Limits().timeout
+    assert time.monotonic() - start < 5
 
 
 def test_huge_spans_and_broken_markup() -> None:
