@@ -228,11 +228,13 @@ class KnowledgeBase:
         *,
         history: Sequence[Message] = (),
         filters: Filters | None = None,
+        on_hits: Callable[[tuple[Hit, ...]], None] | None = None,
     ) -> Answer:
         """Answer a question from the documents, with citations, or say that they do not answer it.
 
-        `on_token` gets the answer piece by piece as it is written. Raises BadRequest for a
-        question that is empty or too long, and what the model's server raises.
+        `on_token` gets the answer piece by piece as it is written, `on_hits` before that the
+        passages found. What they raise ends it. Raises BadRequest for a question that is empty or
+        too long, and what the model's server raises.
         """
         question = question.encode("utf-8", "replace").decode().strip()  # a lone surrogate: no text
         if not question:
@@ -241,7 +243,13 @@ class KnowledgeBase:
             raise BadRequest(
                 f"the question has {len(question):,} characters; the limit is {MAX_QUESTION:,}"
             )
-        turn = Turn(question, history=tuple(history), filters=filters, on_token=on_token)
+        turn = Turn(
+            question,
+            history=tuple(history),
+            filters=filters,
+            on_token=on_token,
+            on_hits=on_hits,
+        )
         turn = self._handler(turn)
         return Answer(
             text=turn.text,
@@ -304,6 +312,14 @@ class KnowledgeBase:
     def documents(self) -> list[Record]:
         """The ledger in order of uri: documents, what failed, and archives."""
         return sorted(self._index.documents(), key=lambda record: record.uri)
+
+    def record(self, uri: str) -> Record | None:
+        """The row of the ledger for a uri; None if there is none."""
+        return self._index.record(uri)
+
+    def count(self) -> tuple[int, int]:
+        """(documents, chunks) that answer."""
+        return self._index.count()
 
     def status(self) -> Status:
         """The base in figures."""

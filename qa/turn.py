@@ -49,7 +49,8 @@ class Turn:
     `timings` are seconds per stage; `usage` counts tokens as the model reports them (or, with
     `estimated`, as kbqa guesses), `cost` is what they cost where a price is configured. `notes` are
     lines for the user about how the answer came to be. `evidence` is the probability that the base
-    answers the question, None where no search said so.
+    answers the question, None where no search said so. `on_hits` is told what was found, before the
+    answer begins.
     """
 
     question: str
@@ -68,6 +69,7 @@ class Turn:
     cost: float | None = None
     notes: tuple[str, ...] = ()
     on_token: Callable[[str], None] | None = None
+    on_hits: Callable[[tuple[Hit, ...]], None] | None = None
     evidence: float | None = None
 
 
