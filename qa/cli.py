@@ -16,14 +16,15 @@ from qa import (
     commands_eval,
     commands_ingest,
     commands_look,
+    commands_mcp,
     commands_reembed,
     commands_serve,
 )
 from qa.command import EXIT_CODES, FAILED, INTERRUPTED, app, exit_code, fail
 
 __all__ = ["EXIT_CODES", "app", "commands_access", "commands_ask", "commands_eval",
-           "commands_ingest", "commands_look", "commands_reembed", "commands_serve", "exit_code",
-           "main"]  # fmt: skip
+           "commands_ingest", "commands_look", "commands_mcp", "commands_reembed",
+           "commands_serve", "exit_code", "main"]  # fmt: skip
 
 
 @app.callback(invoke_without_command=True)

@@ -39,7 +39,7 @@ from qa.plugins.rewrite_query import rewrite_query
 from qa.plugins.trace import trace
 from qa.settings import Settings, load_settings
 from qa.turn import Answer, Handler, Message, Plugin, Turn
-from retrieval.embedding import Embedder, LazyEmbedder
+from retrieval.embedding import Embedder, LazyEmbedder, Vectors
 from retrieval.filters import Filters
 from retrieval.hits import Hit
 from retrieval.index import Index
@@ -220,6 +220,10 @@ class KnowledgeBase:
     def explain(self, query: str, k: int = 10, filters: Filters | None = None) -> Explanation:
         """As `search`, with the weights and timings that led to the hits."""
         return self._index.explain(query, k, where=filters)
+
+    def embed(self, texts: Sequence[str]) -> Vectors:
+        """Vectors of texts as of passages: `(len(texts), dimension)` float32, rows of length 1."""
+        return self._embedder.embed(texts)
 
     def ask(
         self,

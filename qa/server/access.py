@@ -44,6 +44,10 @@ class Caller:
         """Whether a base is within the scope of the key."""
         return self.scope is None or name in self.scope
 
+    def names(self) -> list[str]:
+        """Of the bases that the key is for."""
+        return list(filter(self.may_see, self.bases.names()))
+
     def require(self, name: str) -> None:
         """Raise Forbidden for a base out of scope, whether it exists or not."""
         if not self.may_see(name):

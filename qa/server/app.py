@@ -28,6 +28,8 @@ from qa.server.routes import (
     health,
     ingest_jobs,
     knowledge_bases,
+    mcp,
+    openai_api,
     search,
 )
 from qa.server.service import Service
@@ -44,6 +46,8 @@ ROUTERS = (
     search.router,
     ask.router,
     evaluation.router,
+    openai_api.router,
+    mcp.router,
 )
 NO_TELEMETRY: Any = {"tracing": False, "metrics": False, "logs": False, "auto_configure": False}
 
@@ -60,8 +64,9 @@ def create_app(settings: Settings) -> FastAPI:
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         service.jobs.resume()
-        yield
-        service.end()
+        async with mcp.sessions(app):
+            yield
+            service.end()
         service.close()
 
     app = FastAPI(

@@ -36,6 +36,7 @@ logger = logging.getLogger(__name__)
 
 MEDIA_TYPE = "application/problem+json"
 TYPE_PREFIX = "urn:kbqa:problem:"
+OPENAI_PATHS = ("/v1/chat/", "/v1/models", "/v1/embeddings")
 _PATH = re.compile(r"(?<![\w/:.~-])~?/(?:[^\s/'\":,;()]+/)+")
 
 
@@ -219,12 +220,17 @@ def reply_to(exc: Exception, request: Request) -> JSONResponse:
     """The reply to a request that failed."""
     problem = problem_of(exc, request.state.request_id)
     body = problem.model_dump(exclude_none=True)
-    if getattr(request.state, "is_openai", False):
-        kind = problem.type.removeprefix(TYPE_PREFIX)
-        body["error"] = {"message": problem.detail, "type": kind, "code": kind, "param": None}
+    if request.url.path.startswith(OPENAI_PATHS):
+        body["error"] = openai_error(problem)
     if problem.status >= 500:
         logger.error("%s: %s", type(exc).__name__, scrubbed(str(exc)))
     return JSONResponse(body, problem.status, headers_of(exc), media_type=MEDIA_TYPE)
+
+
+def openai_error(problem: Problem) -> dict[str, Any]:
+    """A problem in the form of the OpenAI API."""
+    kind = problem.type.removeprefix(TYPE_PREFIX)
+    return {"message": problem.detail, "type": kind, "code": kind, "param": None}
 
 
 async def _handle(request: Request, exc: Exception) -> JSONResponse:
