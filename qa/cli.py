@@ -20,7 +20,7 @@ from qa import (
     commands_reembed,
     commands_serve,
 )
-from qa.command import EXIT_CODES, FAILED, INTERRUPTED, app, exit_code, fail
+from qa.command import EXIT_CODES, FAILED, INTERRUPTED, SERVER_URL, app, exit_code, fail
 
 __all__ = ["EXIT_CODES", "app", "commands_access", "commands_ask", "commands_eval",
            "commands_ingest", "commands_look", "commands_mcp", "commands_reembed",
@@ -30,8 +30,12 @@ __all__ = ["EXIT_CODES", "app", "commands_access", "commands_ask", "commands_eva
 @app.callback(invoke_without_command=True)
 def main_options(
     version: Annotated[bool, typer.Option("--version", help="Print the version.")] = False,
+    url: Annotated[
+        str | None, typer.Option(help="Use the bases of this `kbqa serve`, not those here.")
+    ] = None,
 ) -> None:
     """Options of every command."""
+    SERVER_URL.set(url)
     if version:
         from importlib.metadata import version as installed
 

@@ -20,6 +20,8 @@ from ingest.sync import Progress, SyncReport
 from ingest.walking import Selection, walk
 from qa.overview import Status
 from qa.turn import Answer, Citation, Message
+from retrieval.filter_text import filter_text
+from retrieval.filters import Filters
 from retrieval.hits import Hit, Leg
 from retrieval.searching import Explanation
 
@@ -47,15 +49,15 @@ class Call:
 Flow = Generator[Call, Any, T]
 
 
-def search(query: str, k: int = 10, filters: str | None = None) -> Flow[list[Hit]]:
+def search(query: str, k: int = 10, filters: Filters | None = None) -> Flow[list[Hit]]:
     """The `k` best passages; see `KnowledgeBase.search`."""
     found = yield from explain(query, k, filters)
     return list(found.hits)
 
 
-def explain(query: str, k: int = 10, filters: str | None = None) -> Flow[Explanation]:
+def explain(query: str, k: int = 10, filters: Filters | None = None) -> Flow[Explanation]:
     """As `search`, with the weights and timings that led to the hits."""
-    body = {"query": query, "k": k, "filter": filters or "", "explain": True}
+    body = {"query": query, "k": k, "filter": filter_text(filters), "explain": True}
     said = yield Call("POST", "/search", body)
     why = said["explanation"]
     return Explanation(
@@ -74,7 +76,7 @@ def ask(
     on_token: Callable[[str], None] | None = None,
     *,
     history: Sequence[Message] = (),
-    filters: str | None = None,
+    filters: Filters | None = None,
     on_hits: Callable[[tuple[Hit, ...]], None] | None = None,
 ) -> Flow[Answer]:
     """An answer with citations, streamed to `on_token`; see `KnowledgeBase.ask`."""
@@ -87,7 +89,7 @@ def ask(
 
     body = {
         "question": question,
-        "filter": filters or "",
+        "filter": filter_text(filters),
         "history": [{"role": said.role, "content": said.content} for said in history],
     }
     streamed = note if on_token or on_hits else None

@@ -6,6 +6,7 @@ from __future__ import annotations
 import json
 import os
 import sys
+from contextvars import ContextVar
 from typing import Annotated, Any, NoReturn
 
 import typer
@@ -50,6 +51,9 @@ app = typer.Typer(
     rich_markup_mode=None,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
+
+SERVER_URL: ContextVar[str | None] = ContextVar("SERVER_URL", default=None)
+"""What `--url` before the command says."""
 
 Kb = Annotated[
     str | None,

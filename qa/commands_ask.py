@@ -9,6 +9,7 @@ from typing import Annotated
 
 import typer
 
+from ingest.errors import BadRequest
 from qa.command import Filter, Json, Kb, Quiet, app, condition_of, print_json, say, text_of
 from qa.settings import load_settings
 
@@ -23,10 +24,10 @@ def search(
     json_: Json = False,
 ) -> None:
     """Show the passages that fit a query best."""
-    from qa.knowledge_base import KnowledgeBase
+    from qa.command_base import opened
     from qa.rendering import explanation_json, hit_json, show_explanation, show_hits
 
-    with KnowledgeBase.open(settings=load_settings(kb=kb), create=False) as base:
+    with opened(load_settings(kb=kb)) as base:
         found = base.explain(text_of(query), k, filters=condition_of(filters))
     if json_:
         hits = {"hits": [hit_json(rank, hit) for rank, hit in enumerate(found.hits, 1)]}
@@ -61,12 +62,15 @@ def ask(
     Without a model the answer is the few sentences that answer it, quoted. When the documents do
     not answer, it says so.
     """
+    from qa.command_base import opened
     from qa.knowledge_base import KnowledgeBase
     from qa.rendering import answer_json, show_citations, show_nearest
 
     settings = load_settings(kb=kb, model=model, base_url=base_url)
     on_token = _token_printer(json_, stream)
-    with KnowledgeBase.open(settings=settings, create=False) as base:
+    with opened(settings) as base:
+        if (model or base_url) and not isinstance(base, KnowledgeBase):
+            raise BadRequest("--model, --base-url: behind a server, its own model answers")
         answer = base.ask(text_of(question), on_token, filters=condition_of(filters))
     if json_:
         event = {"event": "answer"} if on_token else {}

@@ -120,13 +120,10 @@ def retry(
     quiet: Quiet = False,
 ) -> None:
     """Try files again that failed (or hold something that did)."""
-    from qa.knowledge_base import KnowledgeBase
+    from qa.command_base import local
     from qa.progress import progress_bar
 
-    with (
-        KnowledgeBase.open(settings=load_settings(kb=kb), create=False) as base,
-        progress_bar(quiet=quiet) as on_progress,
-    ):
+    with local(load_settings(kb=kb)) as base, progress_bar(quiet=quiet) as on_progress:
         report = base.retry([utf8(uri) for uri in uris] if uris else None, on_progress=on_progress)
     _finish(report, json_, quiet)
 
@@ -138,9 +135,9 @@ def remove(
     json_: Json = False,
 ) -> None:
     """Remove documents from the knowledge base (their files stay, and come back with an ingest)."""
-    from qa.knowledge_base import KnowledgeBase
+    from qa.command_base import opened
 
-    with KnowledgeBase.open(settings=load_settings(kb=kb), create=False) as base:
+    with opened(load_settings(kb=kb)) as base:
         before = len(base.documents())
         base.remove(*[utf8(uri) for uri in uris])
         removed = before - len(base.documents())
@@ -153,15 +150,25 @@ def remove(
 def _ingest(
     paths: list[Path], settings: Settings, options: dict[str, Any], quiet: bool
 ) -> SyncReport:
+    from qa.command_base import opened
     from qa.knowledge_base import KnowledgeBase
     from qa.progress import progress_bar
 
     report = SyncReport()
-    with KnowledgeBase.open(settings=settings) as base:
+    with opened(settings, create=True) as base:
+        if not isinstance(base, KnowledgeBase):
+            options = _sendable(options)
         for path in paths:
             with progress_bar(quiet=quiet) as on_progress:
                 report += base.ingest(path, on_progress=on_progress, **options)
     return report
+
+
+def _sendable(options: dict[str, Any]) -> dict[str, Any]:
+    """The options of an ingest that sends files to a server, which knows nothing of the folder."""
+    if options["prune"] or options["retry"]:
+        raise BadRequest("--prune, --retry: a server does not know what is gone from the folder")
+    return {name: options[name] for name in ("include", "exclude")}
 
 
 def _read(

@@ -124,6 +124,10 @@ class Settings(BaseSettings):
         list(DEFAULT_PLUGINS),
         description="the chain, outermost first; a list, in the environment names between commas",
     )
+    server_url: str | None = Field(
+        None, description="address of a `kbqa serve` whose bases the commands use"
+    )
+    server_key: SecretStr | None = Field(None, description="key for that server")
     serve_host: str = Field(
         "127.0.0.1", description="address that `kbqa serve` binds; any but this machine needs keys"
     )

@@ -8,7 +8,9 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from fastapi import FastAPI
+from fastapi import FastAPI, Request, Response
+from fastapi.routing import APIRoute
+from starlette.exceptions import HTTPException
 from starlette.types import Scope
 
 from qa.server.bases import Bases
@@ -20,7 +22,7 @@ from qa.server.keys import Keys
 from qa.server.limits import Limits
 from qa.server.metrics import Metrics
 from qa.server.observing import AuditLog, Observer
-from qa.server.problems import MEDIA_TYPE, tell_problems
+from qa.server.problems import MEDIA_TYPE, reply_to, tell_problems
 from qa.server.routes import (
     ask,
     documents,
@@ -83,6 +85,7 @@ def create_app(settings: Settings) -> FastAPI:
     for router in ROUTERS:
         app.include_router(router)
     tell_problems(app)
+    app.add_exception_handler(405, _name_methods)
     _add_layers(app, service)
     _document_problems(app)
     return app
@@ -121,6 +124,16 @@ def _add_layers(app: FastAPI, service: Service) -> None:
     app.add_middleware(HostGuard, names=[settings.serve_host, *settings.serve_names])
     audit = AuditLog(server_folder(settings) / "audit.jsonl")
     app.add_middleware(Observer, metrics=service.metrics, audit=audit)
+
+
+async def _name_methods(request: Request, exc: Exception) -> Response:
+    """405 with all methods of the resource: the framework names those of one route."""
+    routes = (route for router in ROUTERS for route in router.routes if isinstance(route, APIRoute))
+    path = request.url.path
+    methods = {m for route in routes if route.path_regex.match(path) for m in route.methods or ()}
+    assert isinstance(exc, HTTPException)
+    exc.headers = {**(exc.headers or {}), "Allow": ", ".join(sorted(methods))}
+    return reply_to(exc, request)
 
 
 def _document_problems(app: FastAPI) -> None:

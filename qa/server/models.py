@@ -6,7 +6,7 @@ import time
 from collections.abc import Mapping
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, StrictBool
 
 from ingest.documents import Document, Page, Record
 from ingest.quality import complaints, cure, is_poor
@@ -233,8 +233,8 @@ class NewJob(Form):
 
     folder: str = Field(max_length=200, examples=["docs"])
     path: str = Field("", max_length=1000, description="below it", examples=["handbook"])
-    prune: bool = Field(False, description="remove vanished documents even if most are")
-    retry: bool = Field(False, description="try files again that failed before")
+    prune: StrictBool = Field(False, description="remove vanished documents even if most are")
+    retry: StrictBool = Field(False, description="try files again that failed before")
     include: list[str] = Field([], max_length=100, description="patterns as in .gitignore")
     exclude: list[str] = Field([], max_length=100)
 
@@ -294,7 +294,7 @@ class Query(Form):
     query: str = Field(min_length=1, max_length=MAX_QUESTION, examples=["days of annual leave"])
     k: int = Field(10, ge=1, le=MAX_K)
     filter: str = Field("", max_length=MAX_FILTER, examples=["type:pdf date>=2024"])
-    explain: bool = Field(False, description="with weights, terms and timings")
+    explain: StrictBool = Field(False, description="with weights, terms and timings")
 
 
 class LegItem(BaseModel):
@@ -426,7 +426,7 @@ class Trial(BaseModel):
     document: str | list[str] | None = None
     page: int | list[int] | None = None
     span: str | None = None
-    unanswerable: bool = False
+    unanswerable: StrictBool = False
     model_config = ConfigDict(extra="forbid")
 
 
@@ -435,7 +435,7 @@ class EvalForm(Form):
 
     questions: list[Trial] = Field(min_length=1, max_length=MAX_QUESTIONS)
     measures: list[str] = Field([], max_length=20, examples=[["ndcg@10", "hit@1"]])
-    answers: bool = Field(False, description="ask as well, and score the answers")
+    answers: StrictBool = Field(False, description="ask as well, and score the answers")
 
 
 class Figures(BaseModel):

@@ -10,7 +10,7 @@ import time
 from collections.abc import Sequence
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, StrictBool
 
 from ingest.errors import BadRequest
 from qa.knowledge_base import MAX_QUESTION
@@ -54,7 +54,7 @@ class ChatMessage(BaseModel):
 class StreamOptions(BaseModel):
     """What a stream ends with."""
 
-    include_usage: bool | None = False
+    include_usage: StrictBool | None = False
     model_config = ConfigDict(extra="allow")
 
 
@@ -68,7 +68,7 @@ class ChatForm(BaseModel):
         max_length=MAX_HISTORY,
         examples=[[{"role": "user", "content": "How many days of leave do I have?"}]],
     )
-    stream: bool | None = False
+    stream: StrictBool | None = False
     stream_options: StreamOptions | None = None
     model_config = ConfigDict(extra="allow")
 

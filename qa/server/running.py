@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import ipaddress
+import json
+import os
 import signal
 import socket
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from types import FrameType
 
 import uvicorn
 
 from ingest.errors import BadRequest, KbqaError
+from qa.command_base import address_file
 from qa.server.app import create_app
 from qa.server.observing import log_to_stderr
 from qa.server.service import Service
@@ -34,8 +38,8 @@ def serve(settings: Settings, *, on_start: Callable[[str], None] = lambda url: N
     except KbqaError:
         service.close()
         raise
-    host, port = listener.getsockname()[:2]
-    on_start(f"http://{f'[{host}]' if ':' in host else host}:{port}")
+    url = _url_of(listener)
+    on_start(url)
     config = uvicorn.Config(
         app,
         http="h11",
@@ -46,7 +50,7 @@ def serve(settings: Settings, *, on_start: Callable[[str], None] = lambda url: N
         timeout_graceful_shutdown=int(settings.serve_drain),
         h11_max_incomplete_event_size=64 * 1024,
     )
-    with listener:
+    with listener, _noted_address(settings, url):
         _Server(config, service).run(sockets=[listener])
 
 
@@ -57,6 +61,25 @@ def require_keys(settings: Settings, *, has_keys: bool) -> None:
             f"{settings.serve_host} can be reached from other machines, and there are no keys: "
             "make one with `kbqa access create --role reader`, or bind 127.0.0.1"
         )
+
+
+def _url_of(listener: socket.socket) -> str:
+    """Where this machine reaches it."""
+    host, port = listener.getsockname()[:2]
+    if ipaddress.ip_address(host).is_unspecified:
+        host = "::1" if ":" in host else "127.0.0.1"
+    return f"http://{f'[{host}]' if ':' in host else host}:{port}"
+
+
+@contextmanager
+def _noted_address(settings: Settings, url: str) -> Iterator[None]:
+    """While it runs, the commands of this machine find it."""
+    file = address_file(settings)
+    file.write_text(json.dumps({"url": url, "pid": os.getpid()}), "utf-8")
+    try:
+        yield
+    finally:
+        file.unlink(missing_ok=True)
 
 
 class _Server(uvicorn.Server):

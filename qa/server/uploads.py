@@ -82,6 +82,8 @@ class Uploads:
                 if size > self._max_bytes:
                     raise TooLarge(f"the file is larger than {self._max_bytes:,} bytes")
                 await run_in_threadpool(file.write, piece)
+            if not size:
+                raise BadRequest("the file is empty")
             file.flush()
             await run_in_threadpool(os.fsync, file.fileno())
 

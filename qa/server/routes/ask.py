@@ -15,7 +15,7 @@ from qa.rendering import citation_json
 from qa.server.access import ReadBase
 from qa.server.models import AnswerItem, QuestionForm, answer_dict, hits_json
 from qa.server.problems import problem_of
-from qa.server.routes.replies import problems
+from qa.server.routes.replies import EVENT_STREAM, problems
 from qa.server.service import service_of
 from qa.server.streaming import (
     EVENTS,
@@ -38,7 +38,7 @@ router = APIRouter(prefix="/v1/knowledge-bases/{kb}", tags=["search and ask"])
         200: {
             "description": "the answer; with `Accept: text/event-stream` as events: `hits`, "
             "`token`s, `citations`, `done` with the whole answer, or `error` with a problem",
-            "content": {EVENTS: {"schema": {"type": "string"}}},
+            "content": EVENT_STREAM,
         },
         **problems(404, 502, 504),
     },

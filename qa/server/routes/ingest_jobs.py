@@ -13,7 +13,7 @@ from qa.server.access import BaseName, Editor, KeptBase
 from qa.server.jobs import FINISHED, Spec
 from qa.server.models import JobItem, JobList, NewJob
 from qa.server.observing import note_target
-from qa.server.routes.replies import problems
+from qa.server.routes.replies import EVENT_STREAM, problems
 from qa.server.service import Service, service_of
 from qa.server.streaming import EVENTS, PING, STREAM_HEADERS, sign_of_life, sse
 
@@ -68,7 +68,7 @@ def cancel_ingest_job(request: Request, kb: BaseName, id: Id, _: Editor) -> JobI
     responses={
         200: {
             "description": "events `progress`, each with the job, until it has ended",
-            "content": {EVENTS: {"schema": {"type": "string"}}},
+            "content": EVENT_STREAM,
         },
         **problems(404),
     },

@@ -31,7 +31,7 @@ from qa.server.openai_forms import (
     sources_text,
 )
 from qa.server.problems import NotFound, openai_error, problem_of
-from qa.server.routes.replies import problems
+from qa.server.routes.replies import EVENT_STREAM, problems
 from qa.server.service import Service, service_of
 from qa.server.streaming import EVENTS, STREAM_HEADERS, Done, Emit, sign_of_life
 from qa.tokens import estimate_tokens
@@ -63,7 +63,7 @@ def get_model(model: ModelName, who: Reader) -> Model:
     responses={
         200: {
             "description": "the answer; with `stream` as chunks, the last of which has `citations`",
-            "content": {EVENTS: {"schema": {"type": "string"}}},
+            "content": EVENT_STREAM,
         },
         **problems(404, 502, 504),
     },

@@ -5,9 +5,12 @@ from __future__ import annotations
 from typing import Any
 
 from qa.server.problems import BY_STATUS, MEDIA_TYPE, TYPE_PREFIX, Problem
+from qa.server.streaming import EVENTS
 
 ALWAYS = (400, 401, 403, 408, 413, 421, 422, 429, 500, 503)
 RETRIED = (429, 503)
+EVENT_STREAM: dict[str, dict[str, Any]] = {EVENTS: {"schema": {}}}
+"""Content of a reply that streams: OpenAPI 3.1 has no words for the events."""
 
 
 def problems(*statuses: int) -> dict[int | str, dict[str, Any]]:

@@ -16,6 +16,7 @@ from qa.knowledge_base import KnowledgeBase
 from qa.server.keys import Role
 from qa.server.problems import FORMS, STATUSES
 from qa.turn import Message
+from tests.qa.commands import Done, Kbqa, is_one_clear_line
 from tests.qa.conftest import write_documents
 from tests.qa.server.serving import Served
 
@@ -138,3 +139,23 @@ def test_its_methods_are_called_as_those_of_a_base() -> None:
 def test_every_problem_has_an_error() -> None:
     slugs = {form.slug for form in (*FORMS.values(), *STATUSES.values())}
     assert client.ERRORS.keys() <= slugs
+
+
+def test_the_commands_use_it(served: Served, kbqa: Kbqa, tmp_path: Path) -> None:
+    def run(*arguments: str | Path) -> Done:
+        return kbqa("--url", served.url, *arguments, "--kb", "library")
+
+    assert "25 days" in run("ask", QUESTION).out
+    found = run("search", "leave", "--filter", "type:pdf OR type:md", "--json").json
+    assert found["hits"]
+    assert "furnace.pdf" in run("documents").out
+    assert "E-17" in run("show", "furnace.pdf", "--page", "2").out
+    assert run("status", "--json").json["documents"] == 4
+    (tmp_path / "new.md").write_text("The gate closes at nine.", "utf-8")
+    assert run("ingest", tmp_path / "new.md", "--json", "-q").json["added"] == 1
+    assert run("remove", "new.md", "--json").json == {"removed": 1}
+    is_one_clear_line(run("doctor"), 2, "server")
+    is_one_clear_line(run("ask", QUESTION, "--model", "openai:m"), 2, "--model")
+    is_one_clear_line(run("ingest", tmp_path, "--prune"), 2, "--prune")
+    elsewhere = kbqa("--url", "http://127.0.0.1:9", "status")
+    is_one_clear_line(elsewhere, 5, "kbqa serve")

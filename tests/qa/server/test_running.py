@@ -10,9 +10,10 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import httpx2
+import pytest
 
 from qa.server.ids import id_of
-from tests.qa.commands import command, environment
+from tests.qa.commands import Kbqa, command, environment
 from tests.qa.server.serving import events_of
 
 DOCUMENTS = "/v1/knowledge-bases/new/documents"
@@ -37,7 +38,10 @@ def server(data_dir: Path, **settings: str) -> Iterator[Running]:
             process.kill()
 
 
-def test_what_was_acknowledged_is_read_after_a_kill(tmp_path: Path) -> None:
+def test_what_was_acknowledged_is_read_after_a_kill(
+    tmp_path: Path, kbqa: Kbqa, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """... and the commands of this machine use the server that holds the base."""
     with server(tmp_path) as (process, http):
         assert http.post("/v1/knowledge-bases", json={"name": "new"}).status_code == 201
         text = b"The lift is serviced in May."
@@ -49,6 +53,9 @@ def test_what_was_acknowledged_is_read_after_a_kill(tmp_path: Path) -> None:
         last = json.loads(events_of(http.get(f"{url}/events"))[-1][1])
         assert last["state"] == "done"
         assert "lift" in http.get(f"{DOCUMENTS}/{id_of('lift.txt')}/text").json()["text"]
+        monkeypatch.setenv("KBQA_DATA_DIR", str(tmp_path))
+        answer = kbqa("ask", "When is the lift serviced?", "--kb", "new", "--json")
+        assert "May" in answer.json["text"]
         process.send_signal(signal.SIGTERM)
         assert process.wait(30) == 0
         assert process.stderr

@@ -1,0 +1,68 @@
+"""The base that a command is about: here, or behind a server."""
+
+from __future__ import annotations
+
+import json
+import os
+from contextlib import suppress
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from ingest.errors import BadRequest
+from qa.command import SERVER_URL
+from qa.knowledge_base import KnowledgeBase
+from qa.settings import Settings, is_url, kb_folder
+
+if TYPE_CHECKING:
+    from qa.client import RemoteKnowledgeBase
+
+
+def opened(settings: Settings, *, create: bool = False) -> KnowledgeBase | RemoteKnowledgeBase:
+    """The base `settings.kb`: of the server that `--url` or the setting `server_url` names; of the
+    server of this machine where one runs and holds it; else opened here.
+
+    Raises what `KnowledgeBase.open` raises, and BadRequest for a base that no server has.
+    """
+    url = SERVER_URL.get() or settings.server_url
+    if url is None and not _has_place(settings.kb):
+        url = _server_here(settings)
+    if url is None:
+        return KnowledgeBase.open(settings=settings, create=create)
+    if _has_place(settings.kb):
+        raise BadRequest(f"--kb {settings.kb}: a server knows its bases by name")
+    from qa.client import RemoteKnowledgeBase
+
+    key = settings.server_key.get_secret_value() if settings.server_key else ""
+    return RemoteKnowledgeBase(url, settings.kb, key=key)
+
+
+def local(settings: Settings) -> KnowledgeBase:
+    """The base, for what a server does not offer. Raises BadRequest where it is behind one."""
+    base = opened(settings)
+    if isinstance(base, KnowledgeBase):
+        return base
+    base.close()
+    raise BadRequest("this works only where the knowledge base lies, with no server that holds it")
+
+
+def address_file(settings: Settings) -> Path:
+    """Where a server notes its address while it runs."""
+    return settings.data_dir / ".server" / "address.json"
+
+
+def _has_place(kb: str) -> bool:
+    return is_url(kb) or "/" in kb or kb.startswith("~")
+
+
+def _server_here(settings: Settings) -> str | None:
+    """The address of the server of this data folder, if it holds the base at this moment."""
+    file = address_file(settings)
+    if not file.is_file() or not (kb_folder(settings.kb, settings) / "lock").is_file():
+        return None
+    with suppress(OSError, ValueError, KeyError):
+        noted = json.loads(file.read_text("utf-8"))
+        holder = json.loads((kb_folder(settings.kb, settings) / "holder.json").read_text("utf-8"))
+        if holder["pid"] == noted["pid"]:
+            os.kill(noted["pid"], 0)  # raises if it is gone: a killed process tidies nothing up
+            return str(noted["url"])
+    return None
