@@ -9,5 +9,6 @@ guards.py       what no request gets past: host, origin, size and speed of a bod
 observing.py    request id, log, metrics and audit of every request
 bases.py        the knowledge bases, open; uploads.py the files; jobs.py the ingests
 streaming.py    work in a thread whose pieces go out as they come, until the client leaves
-models.py       the forms of requests and replies; routes/ one file for each resource
+models.py       the forms of requests and replies, with ask_forms.py and openai_forms.py
+routes/         one file for each resource; mcp_tools.py what they show to models
 """

@@ -25,7 +25,8 @@ from qa.knowledge_base import MAX_QUESTION, KnowledgeBase
 from qa.overview import answers, fits
 from qa.rendering import page_text, place
 from qa.server import ids
-from qa.server.models import MAX_K, DocumentItem, answer_dict, hits_json
+from qa.server.ask_forms import MAX_K, answer_dict, hits_json
+from qa.server.models import DocumentItem
 from qa.server.openai_forms import sources_text
 from qa.server.problems import NotFound, problem_of
 from qa.turn import Answer

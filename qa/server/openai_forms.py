@@ -16,7 +16,7 @@ from ingest.errors import BadRequest
 from qa.knowledge_base import MAX_QUESTION
 from qa.language import language_of
 from qa.rendering import citation_json, place
-from qa.server.models import MAX_HISTORY, CitationItem
+from qa.server.ask_forms import MAX_HISTORY, CitationItem
 from qa.tokens import estimate_tokens
 from qa.turn import Answer, Citation, Message
 

@@ -13,7 +13,7 @@ from ingest.errors import KbqaError
 from qa.knowledge_base import KnowledgeBase
 from qa.rendering import citation_json
 from qa.server.access import ReadBase
-from qa.server.models import AnswerItem, QuestionForm, answer_dict, hits_json
+from qa.server.ask_forms import AnswerItem, QuestionForm, answer_dict, hits_json
 from qa.server.problems import problem_of
 from qa.server.routes.replies import EVENT_STREAM, problems
 from qa.server.service import service_of

@@ -11,7 +11,7 @@ from qa.evaluation.questions import question_of
 from qa.evaluation.saving import figures_json, latency_json, outcome_json
 from qa.knowledge_base import KnowledgeBase
 from qa.server.access import BaseName, KeptBase
-from qa.server.models import EvalForm, Figures
+from qa.server.ask_forms import EvalForm, Figures
 from qa.server.routes.replies import problems
 from qa.server.service import service_of
 from qa.server.streaming import Emit

@@ -5,7 +5,7 @@ from __future__ import annotations
 from fastapi import APIRouter, Request
 
 from qa.server.access import ReadBase
-from qa.server.models import Found, Query
+from qa.server.ask_forms import Found, Query
 from qa.server.routes.replies import problems
 from qa.server.service import service_of
 

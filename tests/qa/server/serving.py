@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -15,6 +16,7 @@ from fastapi import FastAPI
 
 from qa.server.app import create_app
 from qa.server.keys import Role
+from qa.server.running import bind
 from qa.server.service import Service
 from qa.settings import Settings, load_settings
 
@@ -34,25 +36,25 @@ class Served:
 
 def settings_for(folder: Path, cache_dir: Path, **changes: Any) -> Settings:
     """Settings of a server whose bases lie in `folder`."""
-    return load_settings(data_dir=folder, cache_dir=cache_dir, workers=1, **changes)
+    return load_settings(data_dir=folder, cache_dir=cache_dir, workers=1, serve_port=0, **changes)
 
 
 @contextmanager
 def serving(settings: Settings) -> Iterator[Served]:
     """A server with these settings, until the end of the block."""
     app = create_app(settings)
-    with running(app) as url, httpx2.Client(base_url=url, timeout=60) as http:
+    with (
+        running(app, bind(settings)) as url,
+        httpx2.Client(base_url=url, timeout=60) as http,
+    ):
         yield Served(url, app.state.service, http)
 
 
 @contextmanager
-def running(app: FastAPI) -> Iterator[str]:
+def running(app: FastAPI, listener: socket.socket) -> Iterator[str]:
     """An application, served by uvicorn; its address."""
-    config = uvicorn.Config(
-        app, port=0, log_config=None, access_log=False, timeout_graceful_shutdown=5
-    )
+    config = uvicorn.Config(app, log_config=None, access_log=False, timeout_graceful_shutdown=5)
     server = uvicorn.Server(config)
-    listener = config.bind_socket()
     thread = threading.Thread(target=server.run, args=([listener],))
     thread.start()
     host, port = listener.getsockname()[:2]

@@ -125,18 +125,17 @@ def test_a_model_that_fails_is_told_and_asked_again_next_time(
 
 
 def test_a_hundred_streams_at_once_and_none_is_lost(served: Served) -> None:
-    async def one(http: httpx2.AsyncClient) -> list[str]:
-        reply = await http.post(ASK, json=QUESTION, headers=STREAM)
-        return [name for name, _ in events_of(reply)]
+    async def one(http: httpx2.AsyncClient) -> list[tuple[str, str]]:
+        return events_of(await http.post(ASK, json=QUESTION, headers=STREAM))
 
-    async def all_() -> Sequence[list[str]]:
+    async def all_() -> Sequence[list[tuple[str, str]]]:
         limits = httpx2.Limits(max_connections=None)
         async with httpx2.AsyncClient(base_url=served.url, timeout=60, limits=limits) as http:
             return await asyncio.gather(*(one(http) for _ in range(100)))
 
-    for names in asyncio.run(all_()):
-        assert names[0] == "hits"
-        assert names[-1] == "done"
+    for events in asyncio.run(all_()):
+        assert events[0][0] == "hits"
+        assert events[-1][0] == "done", events[-1]
 
 
 def test_a_full_disk_is_a_503_until_there_is_room(
