@@ -7,9 +7,10 @@ from collections.abc import Sequence
 from ingest.errors import BadRequest
 from qa.chain import call_model, fall_back
 from qa.extractive import NAME as EXTRACTIVE
+from qa.keys import StoredKeys
 from qa.model_wrappers import FALLS
 from qa.models import ChatModel, ModelOptions, Price, open_model
-from qa.settings import Settings, environ
+from qa.settings import Settings, environ, keys_file
 from qa.turn import Handler
 from retrieval.reranking import Reranker, open_reranker
 
@@ -49,7 +50,7 @@ def model_of(specs: Sequence[str], settings: Settings) -> ChatModel | None:
         concurrency=settings.model_concurrency,
         prices={spec: Price(p.input, p.output) for spec, p in settings.prices.items()},
     )
-    return open_model(named, options, environ=environ())
+    return open_model(named, options, environ=environ(), stored=StoredKeys(keys_file()).get)
 
 
 def reranker_of(settings: Settings) -> Reranker | None:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import openai
 
 from ingest.errors import BadRequest, KbqaError, NotConfigured, Unreachable
-from qa.models import ModelOptions, Reply
+from qa.models import ModelOptions, Reply, Stored
 from qa.openai_model import empty_answer
 from qa.reply_text import ReplyText
 from qa.turn import Message
@@ -41,13 +41,13 @@ COUNTS = {
 
 
 def open_langchain_model(
-    spec: str, settings: ModelOptions, *, environ: Mapping[str, str]
+    spec: str, settings: ModelOptions, *, environ: Mapping[str, str], stored: Stored
 ) -> LangChainChatModel:
     """The model that `langchain:PROVIDER:MODEL` names.
 
-    The key is `PROVIDER_API_KEY` of `environ`; where that is not what a provider goes by, its
-    package looks for its own variables. Raises BadRequest for an unknown provider, NotConfigured
-    when LangChain, the provider's package or the key is missing.
+    The key is `PROVIDER_API_KEY` of `environ`, or the one `stored` for `langchain:PROVIDER`; where
+    there is neither, the provider's package looks for its own variables. Raises BadRequest for an
+    unknown provider, NotConfigured when LangChain, the provider's package or the key is missing.
     """
     _, _, provider_and_model = spec.partition(":")
     provider, _, model = provider_and_model.partition(":")
@@ -57,7 +57,7 @@ def open_langchain_model(
     endpoint = Endpoint(
         name=spec,
         base_url=settings.base_url or "",
-        api_key=(settings.api_key or environ.get(variable, "")).strip() or NO_KEY,
+        api_key=_key(provider, variable, settings, environ, stored) or NO_KEY,
         key_variable=variable,
         timeout=settings.timeout,
     )
@@ -75,6 +75,19 @@ def open_langchain_model(
     if settings.base_url or endpoint.api_key != NO_KEY:
         options["api_key"] = endpoint.api_key
     return LangChainChatModel(_init(endpoint, provider, model, options), endpoint)
+
+
+def _key(
+    provider: str,
+    variable: str,
+    settings: ModelOptions,
+    environ: Mapping[str, str],
+    stored: Stored,
+) -> str:
+    key = (settings.api_key or environ.get(variable, "")).strip()
+    if key or settings.base_url:
+        return key
+    return stored(f"langchain:{provider}") or ""
 
 
 def _init(

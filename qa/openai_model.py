@@ -22,7 +22,8 @@ COUNTS = ("prompt_tokens", "completion_tokens", "total_tokens")
 class OpenAIChatModel:
     """A `ChatModel` behind `endpoint`; `model` is its name there. Usable from several threads.
 
-    `max_tokens` limits an answer (None: the server's own limit). A request is tried once: see
+    `max_tokens` limits an answer (None: the server's own limit). `omits` names arguments that are
+    known to be refused. A request is tried once: see
     `qa.model_wrappers.Retrying`. Optional arguments that a server refuses by name (reasoning models
     refuse `temperature`, some servers `stream_options`) are left out from then on.
     """
@@ -34,12 +35,13 @@ class OpenAIChatModel:
         *,
         max_tokens: int | None = None,
         temperature: float = 0.0,
+        omits: frozenset[str] = frozenset(),
     ) -> None:
         self._endpoint = endpoint
         self._options = {"model": model, "temperature": temperature}
         if max_tokens is not None:
             self._options["max_tokens"] = max_tokens
-        self._refused: frozenset[str] = frozenset()
+        self._refused = omits
         self._client = open_client(endpoint, retries=0)
         self._finalizer = weakref.finalize(self, self._client.close)
 

@@ -7,7 +7,7 @@ import re
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, get_args
 
 import platformdirs
 from pydantic import BaseModel, Field, SecretStr, ValidationError, field_validator
@@ -20,6 +20,7 @@ from pydantic_settings import (
 )
 
 from ingest.errors import BadRequest
+from qa.keys import read_private
 from retrieval.embedding import DEFAULT_EMBEDDER
 
 ENV_PREFIX = "KBQA_"
@@ -44,7 +45,9 @@ class Cost(BaseModel):
 class Settings(BaseSettings):
     """Every setting with its default. `sources` says where each value came from."""
 
-    model_config = SettingsConfigDict(env_prefix=ENV_PREFIX, extra="forbid", frozen=True)
+    model_config = SettingsConfigDict(
+        env_prefix=ENV_PREFIX, extra="forbid", frozen=True, hide_input_in_errors=True
+    )
 
     kb: str = Field("default", description="knowledge base: a name, a folder or a Qdrant URL")
     data_dir: Path = Field(
@@ -69,7 +72,7 @@ class Settings(BaseSettings):
         None, description="URL of an OpenAI-compatible embeddings endpoint"
     )
     embedder_api_key: SecretStr | None = Field(
-        None, description="key of that endpoint; default: OPENAI_API_KEY"
+        None, description="key of that endpoint; default: OPENAI_API_KEY or `kbqa keys`"
     )
     workers: int = Field(
         0, ge=0, le=256, description="processes that read files; 0: one for each processor"
@@ -97,7 +100,9 @@ class Settings(BaseSettings):
     )
     base_url: str | None = Field(None, description="URL of the LLM's endpoint, over the provider's")
     api_key: SecretStr | None = Field(
-        None, description="key of the LLM; default: the provider's own variable (OPENAI_API_KEY...)"
+        None,
+        description="key of the LLM; default: the provider's variable (OPENAI_API_KEY...) or "
+        "`kbqa keys`",
     )
     timeout: float = Field(60.0, gt=0, description="seconds to wait for the LLM or an endpoint")
     model_attempts: int = Field(
@@ -143,9 +148,19 @@ class Settings(BaseSettings):
         return init_settings, env_settings, TomlConfigSettingsSource(settings_cls, config_file())
 
 
+SECRETS = frozenset(
+    name for name, field in Settings.model_fields.items() if SecretStr in get_args(field.annotation)
+)
+
+
 def config_file() -> Path:
     """The file that is read: `KBQA_CONFIG`, or `kbqa.toml` in the current folder."""
     return Path(os.environ.get(f"{ENV_PREFIX}CONFIG") or "kbqa.toml")
+
+
+def keys_file() -> Path:
+    """The file of `kbqa keys`, where there is no keyring."""
+    return platformdirs.user_config_path("kbqa") / "keys.json"
 
 
 def load_settings(**flags: Any) -> Settings:
@@ -155,13 +170,20 @@ def load_settings(**flags: Any) -> Settings:
         raise BadRequest(f"no such file: {file} (named by {ENV_PREFIX}CONFIG)")
     given = {name: value for name, value in flags.items() if value is not None}
     try:
-        return Settings(**given)
+        settings = Settings(**given)
     except ValidationError as exc:
         raise BadRequest(_explained(exc, file)) from exc
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as exc:
         raise BadRequest(f"{file}: {exc}") from exc
     except OSError as exc:
         raise BadRequest(f"{file}: {exc.strerror or exc}") from exc
+    if secrets := sorted(SECRETS & _in_file(file).keys()):
+        read_private(file, f"holds {secrets[0]}")
+    return settings
+
+
+def _in_file(file: Path) -> Mapping[str, Any]:
+    return tomllib.loads(file.read_text("utf-8")) if file.is_file() else {}
 
 
 def _explained(exc: ValidationError, file: Path) -> str:
@@ -169,13 +191,14 @@ def _explained(exc: ValidationError, file: Path) -> str:
     name = str(error["loc"][0]) if error["loc"] else "settings"
     if error["type"] == "extra_forbidden":
         return f"{file}: there is no setting '{name}'; `kbqa config` lists them"
-    return f"setting {name} is {error['input']!r}: {error['msg'][:1].lower()}{error['msg'][1:]}"
+    given = "not a text" if name in SECRETS else repr(error["input"])
+    return f"setting {name} is {given}: {error['msg'][:1].lower()}{error['msg'][1:]}"
 
 
 def sources(settings: Settings, flags: Mapping[str, Any]) -> dict[str, str]:
     """Where each value of `settings` came from: flag, environment, the file, or default."""
     file = config_file()
-    in_file = tomllib.loads(file.read_text("utf-8")) if file.is_file() else {}
+    in_file = _in_file(file)
     found = {}
     for name in type(settings).model_fields:
         if flags.get(name) is not None:

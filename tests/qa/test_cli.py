@@ -271,6 +271,7 @@ def test_config_shows_every_setting_and_no_secret(
     kbqa: Kbqa, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     Path("kbqa.toml").write_text('top_k = 5\nqdrant_api_key = "sk-qdrant"\n', "utf-8")
+    Path("kbqa.toml").chmod(0o600)
     for name in ("API_KEY", "EMBEDDER_API_KEY"):
         monkeypatch.setenv(f"KBQA_{name}", KEY)
     rows = kbqa("config", "--kb", "work", "--json").json
