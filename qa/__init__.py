@@ -10,6 +10,7 @@ from ingest.documents import Chunk, Document
 from ingest.errors import KbqaError
 from ingest.sync import SyncReport
 from qa.knowledge_base import KnowledgeBase
+from qa.parts import Parts, WithParts
 from qa.turn import Answer, Citation, Handler, Message, Plugin, Turn
 from retrieval.hits import Hit
 
@@ -23,7 +24,9 @@ __all__ = [
     "KbqaError",
     "KnowledgeBase",
     "Message",
+    "Parts",
     "Plugin",
     "SyncReport",
     "Turn",
+    "WithParts",
 ]

@@ -10,6 +10,7 @@ from typing import Annotated
 import typer
 
 from qa.command import Filter, Json, Kb, Quiet, app, condition_of, print_json, say, text_of
+from qa.commands_plugins import show_prompt_of
 from qa.settings import load_settings
 
 
@@ -53,6 +54,9 @@ def ask(
         bool | None,
         typer.Option(help="Print the answer as it is written; with --json: NDJSON events."),
     ] = None,
+    show_prompt: Annotated[
+        bool, typer.Option("--show-prompt", help="Print what the LLM would be sent, and end.")
+    ] = False,
     json_: Json = False,
     quiet: Quiet = False,
 ) -> None:
@@ -65,6 +69,9 @@ def ask(
     from qa.rendering import answer_json, show_citations, show_nearest
 
     settings = load_settings(kb=kb, model=model, base_url=base_url)
+    if show_prompt:
+        show_prompt_of(text_of(question), settings, condition_of(filters), json_)
+        return
     on_token = _token_printer(json_, stream)
     with KnowledgeBase.open(settings=settings, create=False) as base:
         answer = base.ask(text_of(question), on_token, filters=condition_of(filters))

@@ -15,24 +15,33 @@ from qa.turn import Handler
 from retrieval.reranking import Reranker, open_reranker
 
 
-def handler_of(
-    model: str | Sequence[str] | ChatModel, extractive: Handler, settings: Settings
-) -> Handler:
-    """The innermost layer: a model, or the first of a list that answers; `extractive` may be last.
+def chat_model_of(model: str | Sequence[str] | ChatModel, settings: Settings) -> ChatModel | None:
+    """The model, or the first of a list that answers; None for `extractive` alone.
 
     Raises BadRequest for an empty list or one that goes on after `extractive`.
     """
-    if isinstance(model, str):
-        model = [model]
     if isinstance(model, ChatModel):
-        return call_model(model)
-    if not model or EXTRACTIVE in model[:-1]:
-        raise BadRequest(f"model {list(model)}: 'extractive' always answers, so it comes last")
-    named = model_of(model, settings)
+        return model
+    specs = [model] if isinstance(model, str) else model
+    if not specs or EXTRACTIVE in specs[:-1]:
+        raise BadRequest(f"model {list(specs)}: 'extractive' always answers, so it comes last")
+    return model_of(specs, settings)
+
+
+def handler_of(
+    model: str | Sequence[str] | ChatModel, named: ChatModel | None, extractive: Handler
+) -> Handler:
+    """The innermost layer: `named`, the model of that setting; `extractive` where it is last."""
     if named is None:
         return extractive
     asked = call_model(named)
-    return fall_back(asked, extractive, on=FALLS) if model[-1] == EXTRACTIVE else asked
+    falls = isinstance(model, Sequence) and not isinstance(model, str) and model[-1] == EXTRACTIVE
+    return fall_back(asked, extractive, on=FALLS) if falls else asked
+
+
+def has_llm(specs: Sequence[str]) -> bool:
+    """Whether a model other than `extractive` is among them."""
+    return any(spec != EXTRACTIVE for spec in specs)
 
 
 def model_of(specs: Sequence[str], settings: Settings) -> ChatModel | None:

@@ -127,7 +127,12 @@ class Settings(BaseSettings):
     )
     plugins: Annotated[list[str], NoDecode] = Field(
         list(DEFAULT_PLUGINS),
-        description="the chain, outermost first; a list, in the environment names between commas",
+        description="the chain, outermost first: names as `kbqa plugins` lists them, FILE.py:NAME; "
+        "a list, in the environment names between commas",
+    )
+    prompts: Path | None = Field(
+        None,
+        description="folder of prompts in place of kbqa's; default: prompts/ in the base's own",
     )
 
     @field_validator("plugins", "model", mode="before")

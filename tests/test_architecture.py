@@ -18,10 +18,8 @@ from tests.qa.commands import REPOSITORY, environment
 
 PACKAGES = ("ingest", "retrieval", "qa")
 SOURCES = sorted(path for package in PACKAGES for path in (REPOSITORY / package).rglob("*.py"))
-PRINTERS = {
-    "qa/cli.py", "qa/command.py", "qa/commands_ask.py", "qa/commands_ingest.py",
-    "qa/commands_keys.py", "qa/commands_look.py", "qa/progress.py", "qa/rendering.py",
-}  # fmt: skip
+COMMANDS = {path.relative_to(REPOSITORY).as_posix() for path in REPOSITORY.glob("qa/commands_*.py")}
+PRINTERS = COMMANDS | {"qa/cli.py", "qa/command.py", "qa/progress.py", "qa/rendering.py"}
 ENVIRONMENT = {
     "qa/settings.py": "the one reader of the environment",
     "ingest/workers.py": "hands its workers an environment without keys and settings",
