@@ -21,8 +21,10 @@ from qa import (
 )
 from qa.command import EXIT_CODES, FAILED, INTERRUPTED, app, exit_code, fail
 
-__all__ = ["EXIT_CODES", "app", "commands_ask", "commands_eval", "commands_ingest", "commands_keys",
-           "commands_look", "commands_plugins", "commands_reembed", "exit_code", "main"]  # fmt: skip
+__all__ = [
+    "EXIT_CODES", "app", "commands_ask", "commands_eval", "commands_ingest", "commands_keys",
+    "commands_look", "commands_plugins", "commands_reembed", "exit_code", "main",
+]  # fmt: skip
 
 
 @app.callback(invoke_without_command=True)
