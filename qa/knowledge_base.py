@@ -28,11 +28,13 @@ from ingest.workers import Limits
 from qa.chain import build_chain
 from qa.configured import handler_of, reranker_of
 from qa.extractive import answer_extractively
+from qa.images import Pictured, images_of
 from qa.models import ChatModel
 from qa.opening import Opened, discard, open_base, reembed, rollback
 from qa.overview import Finding, Status, findings, status_of
 from qa.plugins.build_prompt import build_prompt
 from qa.plugins.cite_sources import cite_sources
+from qa.plugins.read_images import read_images
 from qa.plugins.require_evidence import require_evidence
 from qa.plugins.retrieve import retrieve
 from qa.plugins.rewrite_query import rewrite_query
@@ -228,11 +230,14 @@ class KnowledgeBase:
         *,
         history: Sequence[Message] = (),
         filters: Filters | None = None,
+        images: Sequence[Pictured] = (),
     ) -> Answer:
         """Answer a question from the documents, with citations, or say that they do not answer it.
 
-        `on_token` gets the answer piece by piece as it is written. Raises BadRequest for a
-        question that is empty or too long, and what the model's server raises.
+        `images` (files, or bytes of some) go to the model where it takes them; what is written in
+        them is looked up with the question. `on_token` gets the answer piece by piece as it is
+        written. Raises BadRequest for a question that is empty or too long and for what is no
+        image, and what the model's server raises.
         """
         question = question.encode("utf-8", "replace").decode().strip()  # a lone surrogate: no text
         if not question:
@@ -241,7 +246,13 @@ class KnowledgeBase:
             raise BadRequest(
                 f"the question has {len(question):,} characters; the limit is {MAX_QUESTION:,}"
             )
-        turn = Turn(question, history=tuple(history), filters=filters, on_token=on_token)
+        turn = Turn(
+            question,
+            history=tuple(history),
+            images=images_of(images),
+            filters=filters,
+            on_token=on_token,
+        )
         turn = self._handler(turn)
         return Answer(
             text=turn.text,
@@ -401,6 +412,7 @@ class KnowledgeBase:
         layers: dict[str, Callable[[], Plugin]] = {
             "trace": lambda: trace,
             "rewrite_query": lambda: rewrite_query,
+            "read_images": lambda: read_images,
             "retrieve": partial(retrieve, self._index, k=settings.top_k),
             "require_evidence": partial(require_evidence, min_score=settings.min_score),
             "build_prompt": partial(build_prompt, budget=settings.prompt_tokens),

@@ -30,7 +30,7 @@ def build_prompt(*, budget: int) -> Plugin:
         prompt = (
             Message("system", _template(f"system.{language}")),
             *turn.history[-HISTORY_MESSAGES:],
-            Message("user", user),
+            Message("user", user, turn.images),
         )
         return call_next(replace(turn, hits=hits, prompt=prompt))
 
