@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -49,6 +50,9 @@ def ask(
         ),
     ] = None,
     base_url: Annotated[str | None, typer.Option(help="URL of the LLM's endpoint.")] = None,
+    image: Annotated[
+        list[Path] | None, typer.Option(help="A picture that belongs to the question.")
+    ] = None,
     filters: Filter = None,
     stream: Annotated[
         bool | None,
@@ -74,7 +78,9 @@ def ask(
         return
     on_token = _token_printer(json_, stream)
     with KnowledgeBase.open(settings=settings, create=False) as base:
-        answer = base.ask(text_of(question), on_token, filters=condition_of(filters))
+        answer = base.ask(
+            text_of(question), on_token, filters=condition_of(filters), images=image or ()
+        )
     if json_:
         event = {"event": "answer"} if on_token else {}
         print_json({**event, **answer_json(answer)})

@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from qa.images import in_words
 from qa.plugins.cite_sources import citation_of
 from qa.sentences import sentences
 from qa.turn import Handler, Turn
@@ -59,7 +60,8 @@ def answer_extractively(index: Index, embedder: Embedder) -> Handler:
     """
 
     def handler(turn: Turn) -> Turn:
-        chosen = choose(rank(turn.question, turn.hits, index, embedder))
+        asked = in_words(turn.question, turn.images)
+        chosen = choose(rank(asked, turn.hits, index, embedder))
         text = _joined([candidate.text for candidate in chosen])
         citations = tuple(
             citation_of(number, candidate.hit, candidate.start, candidate.end)

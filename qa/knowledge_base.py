@@ -27,6 +27,7 @@ from ingest.workers import Limits
 from qa.chain import Teller, build_chain, prompt_of
 from qa.configured import chat_model_of, handler_of, reranker_of
 from qa.extractive import answer_extractively
+from qa.images import Pictured, images_of
 from qa.layers import chain_of, made
 from qa.models import ChatModel
 from qa.opening import Opened, discard, open_base, reembed, rollback
@@ -224,14 +225,17 @@ class KnowledgeBase:
         *,
         history: Sequence[Message] = (),
         filters: Filters | None = None,
+        images: Sequence[Pictured] = (),
     ) -> Answer:
         """Answer a question from the documents, with citations, or say that they do not answer it.
 
-        `on_token` gets the answer piece by piece as it is written. Raises BadRequest for a
-        question that is empty or too long, and what the model's server raises.
+        `images` (files, or bytes of some) go to the model where it takes them; what is written in
+        them is looked up with the question. `on_token` gets the answer piece by piece as it is
+        written. Raises BadRequest for a question that is empty or too long and for what is no
+        image, and what the model's server raises.
         """
         teller = Teller(on_token)
-        turn = _turn(question, history, filters)
+        turn = replace(_turn(question, history, filters), images=images_of(images))
         turn = self._handler(replace(turn, on_token=teller.on_token))
         teller.tell_all(turn.text)
         return Answer(

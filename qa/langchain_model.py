@@ -6,13 +6,13 @@ import json
 import time
 from collections.abc import Callable, Generator, Mapping, Sequence
 from contextlib import closing
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import openai
 
 from ingest.errors import BadRequest, KbqaError, NotConfigured, Unreachable
 from qa.models import ModelOptions, Reply, Stored
-from qa.openai_model import empty_answer
+from qa.openai_model import empty_answer, message_json
 from qa.reply_text import ReplyText
 from qa.turn import Message
 from retrieval.openai_client import PATIENCE
@@ -145,17 +145,19 @@ class LangChainChatModel:
         """The message, or its chunks. A generator, so that errors of its reader stay unmapped."""
         from langsmith import tracing_context
 
-        prompt = [(m.role, m.content.encode("utf-8", "replace").decode()) for m in messages]
+        prompt = [message_json(message) for message in messages]
         ends = time.monotonic() + self._endpoint.timeout * PATIENCE
         try:
             with tracing_context(enabled=False):
                 if not stream:
                     yield self._chat_model.invoke(prompt)
                     return
-                for chunk in self._chat_model.stream(prompt):
-                    if time.monotonic() > ends:
-                        raise timed_out(self._endpoint)
-                    yield chunk
+                chunks = cast(Generator[Any, None, None], self._chat_model.stream(prompt))
+                with closing(chunks):  # and the connection with them
+                    for chunk in chunks:
+                        if time.monotonic() > ends:
+                            raise timed_out(self._endpoint)
+                        yield chunk
         except KbqaError:
             raise
         except Exception as exc:  # the providers' packages have no root in common

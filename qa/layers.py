@@ -13,6 +13,7 @@ from qa.foreign_plugins import Found, brought, from_file, is_file_spec, of_objec
 from qa.parts import Parts, WithParts
 from qa.plugins.build_prompt import build_prompt
 from qa.plugins.cite_sources import cite_sources
+from qa.plugins.read_images import read_images
 from qa.plugins.require_evidence import require_evidence
 from qa.plugins.retrieve import retrieve
 from qa.plugins.rewrite_query import rewrite_query
@@ -58,6 +59,12 @@ OURS = _ours(
         "rewrite_query",
         lambda parts: rewrite_query,
         "looks a follow-up up with what it follows",
+        stage=Stage.QUERY,
+    ),
+    Layer(
+        "read_images",
+        lambda parts: read_images,
+        "looks up what is written in images",
         stage=Stage.QUERY,
     ),
     Layer(

@@ -102,13 +102,13 @@ def open_model(
 
     Raises BadRequest for a spec or URL of another form, NotConfigured for a missing key or extra.
     """
-    from qa.model_wrappers import Fallback, Limited, Priced, Retrying
+    from qa.model_wrappers import Fallback, Limited, Priced, Retrying, Sighted
 
     options = options or ModelOptions()
 
     def wrapped(name: str) -> ChatModel:
         model: ChatModel = Retrying(
-            _open(name, options, environ, stored),
+            Sighted(_open(name, options, environ, stored), sees=_sees(name)),
             attempts=options.attempts,
             longest_wait=min(LONGEST_WAIT, options.timeout),
         )
@@ -163,6 +163,12 @@ def _open(
         temperature=options.temperature,
         omits=preset.omits,
     )
+
+
+def _sees(spec: str) -> bool:
+    """Whether the model may take images; what its server says then counts."""
+    provider = spec.partition(":")[0]
+    return PRESETS[provider].sees if provider in PRESETS else provider == "langchain"
 
 
 def _key(

@@ -101,7 +101,7 @@ class OpenAIChatModel:
 
     def _create(self, messages: Sequence[Message], **arguments: Any) -> Any:
         """One request, and another one for each optional argument that the server refuses."""
-        wanted = {**self._options, **arguments, "messages": [_sendable(m) for m in messages]}
+        wanted = {**self._options, **arguments, "messages": [message_json(m) for m in messages]}
         refused = self._refused
         while True:
             sent = _without(wanted, refused)
@@ -132,10 +132,13 @@ def empty_answer(label: str, finish: str) -> KbqaError:
     return Unreachable(f"{label} sent an empty answer: ask again, or use another model")
 
 
-def _sendable(message: Message) -> dict[str, str]:
-    """A message as JSON takes it: a document may hold lone surrogates."""
-    content = message.content.encode("utf-8", "replace").decode()
-    return {"role": message.role, "content": content}
+def message_json(message: Message) -> dict[str, Any]:
+    """A message as the API takes it: with images, in parts; lone surrogates become `?`."""
+    text = message.content.encode("utf-8", "replace").decode()
+    if not message.images:
+        return {"role": message.role, "content": text}
+    pictures = [{"type": "image_url", "image_url": {"url": i.url}} for i in message.images]
+    return {"role": message.role, "content": [{"type": "text", "text": text}, *pictures]}
 
 
 def _choices(reply: Any) -> list[Any] | None:

@@ -27,6 +27,7 @@ ENV_PREFIX = "KBQA_"
 DEFAULT_PLUGINS = (
     "trace",
     "rewrite_query",
+    "read_images",
     "retrieve",
     "require_evidence",
     "build_prompt",

@@ -12,16 +12,18 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
+from qa.images import Image
 from retrieval.filters import Filters
 from retrieval.hits import Hit
 
 
 @dataclass(frozen=True, slots=True)
 class Message:
-    """One message of a chat."""
+    """One message of a chat, with the images that belong to it."""
 
     role: Literal["system", "user", "assistant"]
     content: str
+    images: tuple[Image, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +57,7 @@ class Turn:
 
     question: str
     history: tuple[Message, ...] = ()
-    images: tuple[str, ...] = ()
+    images: tuple[Image, ...] = ()
     query: str = ""
     filters: Filters | None = None
     hits: tuple[Hit, ...] = ()

@@ -31,7 +31,7 @@ def build_prompt(*, budget: int, prompts: Prompts | None = None) -> Plugin:
         prompt = (
             Message("system", templates.fill("system", language)),
             *turn.history[-HISTORY_MESSAGES:],
-            Message("user", user),
+            Message("user", user, turn.images),
         )
         hits = turn.hits[: len(sources)]
         return call_next(replace(turn, hits=hits, sources=sources, prompt=prompt))
