@@ -28,8 +28,10 @@ DEFAULT_PLUGINS = (
     "rewrite_query",
     "retrieve",
     "require_evidence",
+    "fence_sources",
     "build_prompt",
     "cite_sources",
+    "plain_answer",
 )
 _NAME = re.compile(r"[\w][\w.-]*\Z")
 

@@ -21,6 +21,7 @@ SOURCES = sorted(path for package in PACKAGES for path in (REPOSITORY / package)
 PRINTERS = {
     "qa/cli.py", "qa/command.py", "qa/commands_ask.py", "qa/commands_ingest.py",
     "qa/commands_look.py", "qa/commands_plugins.py", "qa/progress.py", "qa/rendering.py",
+    "qa/terminal.py",
 }  # fmt: skip
 ENVIRONMENT = {
     "qa/settings.py": "the one reader of the environment",
@@ -92,6 +93,14 @@ def test_the_environment_is_read_in_one_place(path: Path) -> None:
         )  # fmt: skip
         assert not reads, f"{name_of(path)}:{getattr(node, 'lineno', '')} reads the environment"
     assert not {"os.environ", "os.getenv"} & set(imports_of(path))
+
+
+PRINTERS_OF_COUNTS = {"qa/cli.py", "qa/progress.py", "qa/terminal.py"}
+
+
+@pytest.mark.parametrize("name", sorted(PRINTERS - PRINTERS_OF_COUNTS))
+def test_what_is_printed_commands_no_terminal(name: str) -> None:
+    assert "qa.terminal.print" in set(imports_of(REPOSITORY / name))
 
 
 def test_the_lists_of_exceptions_are_up_to_date() -> None:
