@@ -1,6 +1,5 @@
 """What the commands of `kbqa` share: the app, options, exit codes, output."""
 
-# ruff: noqa: T201 (a command prints)
 from __future__ import annotations
 
 import json
@@ -20,6 +19,8 @@ from ingest.errors import (
     TimedOut,
     Unreachable,
 )
+from qa.neutral import for_json
+from qa.terminal import print
 from retrieval.conditions import Condition
 from retrieval.filters import from_options
 
@@ -93,7 +94,7 @@ def condition_of(options: list[str] | None) -> Condition | None:
 
 def print_json(value: Any, *, flush: bool = False) -> None:
     """One JSON object on stdout, in one line."""
-    print(json.dumps(value, ensure_ascii=False), flush=flush)
+    print(for_json(json.dumps(value, ensure_ascii=False)), flush=flush)
 
 
 def say(message: str) -> None:

@@ -1,6 +1,5 @@
 """`kbqa search` and `kbqa ask`."""
 
-# ruff: noqa: T201 (a command prints)
 from __future__ import annotations
 
 import sys
@@ -13,6 +12,7 @@ import typer
 from qa.command import Filter, Json, Kb, Quiet, app, condition_of, print_json, say, text_of
 from qa.commands_plugins import show_prompt_of
 from qa.settings import load_settings
+from qa.terminal import print
 
 
 @app.command()

@@ -1,6 +1,5 @@
 """`kbqa ingest`, `retry` and `remove`."""
 
-# ruff: noqa: T201 (a command prints)
 from __future__ import annotations
 
 from collections import Counter
@@ -14,6 +13,7 @@ from ingest.planning import Plan
 from ingest.sync import SyncReport
 from qa.command import PARTLY_DONE, EmbedderOption, Json, Kb, Quiet, app, print_json, say, utf8
 from qa.settings import load_settings
+from qa.terminal import print
 
 if TYPE_CHECKING:
     from qa.settings import Settings

@@ -1,12 +1,12 @@
 """`kbqa plugins`, and what `kbqa ask --show-prompt` prints."""
 
-# ruff: noqa: T201 (a command prints)
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
 from qa.command import Json, app, print_json, say
 from qa.settings import Settings, load_settings
+from qa.terminal import print
 from retrieval.filters import Filters
 
 if TYPE_CHECKING:

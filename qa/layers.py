@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from difflib import get_close_matches
 from enum import IntEnum
 from itertools import pairwise
@@ -12,12 +12,22 @@ from ingest.errors import BadRequest
 from qa.foreign_plugins import Found, brought, from_file, is_file_spec, of_object
 from qa.parts import Parts, WithParts
 from qa.plugins.build_prompt import build_prompt
+from qa.plugins.cache_answers import cache_answers
 from qa.plugins.cite_sources import cite_sources
+from qa.plugins.decompose import decompose
+from qa.plugins.fence_sources import fence_sources
+from qa.plugins.hyde import hyde
+from qa.plugins.multi_query import multi_query
+from qa.plugins.plain_answer import plain_answer
 from qa.plugins.read_images import read_images
+from qa.plugins.redact import redact
 from qa.plugins.require_evidence import require_evidence
 from qa.plugins.retrieve import retrieve
 from qa.plugins.rewrite_query import rewrite_query
 from qa.plugins.trace import trace
+from qa.plugins.translate_answer import translate_answer
+from qa.plugins.widen import widen
+from qa.redaction import RedactedModel
 from qa.settings import DEFAULT_PLUGINS
 from qa.turn import Plugin
 
@@ -57,8 +67,8 @@ OURS = _ours(
     Layer("trace", lambda parts: trace, "times the whole turn"),
     Layer(
         "rewrite_query",
-        lambda parts: rewrite_query,
-        "looks a follow-up up with what it follows",
+        lambda parts: rewrite_query(parts.model, parts.prompts),
+        "makes a follow-up understandable without what came before",
         stage=Stage.QUERY,
     ),
     Layer(
@@ -74,10 +84,49 @@ OURS = _ours(
         stage=Stage.SEARCH,
     ),
     Layer(
+        "multi_query",
+        lambda parts: multi_query(parts.llm("multi_query"), parts.index, parts.prompts),
+        "looks the question up in other words too",
+        stage=Stage.HITS,
+        needs_llm=True,
+    ),
+    Layer(
+        "hyde",
+        lambda parts: hyde(parts.llm("hyde"), parts.index, parts.prompts),
+        "looks up an invented answer too",
+        stage=Stage.HITS,
+        needs_llm=True,
+    ),
+    Layer(
+        "decompose",
+        lambda parts: decompose(parts.llm("decompose"), parts.index, parts.prompts),
+        "looks the parts of the question up too",
+        stage=Stage.HITS,
+        needs_llm=True,
+    ),
+    Layer(
         "require_evidence",
         lambda parts: require_evidence(min_score=parts.settings.min_score),
-        "refuses when they do not cover the question",
+        "refuses when the passages do not cover the question",
         stage=Stage.HITS,
+    ),
+    Layer(
+        "widen",
+        lambda parts: widen(parts.index),
+        "shows passages in their section, or with their neighbours",
+        stage=Stage.HITS,
+    ),
+    Layer(
+        "cache_answers",
+        lambda parts: cache_answers(_version(parts)),
+        "answers again what was asked before, while the documents stay the same",
+        stage=Stage.HITS,
+    ),
+    Layer(
+        "fence_sources",
+        lambda parts: fence_sources(),
+        "quotes the sources so that nothing in them is an instruction",
+        stage=Stage.SOURCES,
     ),
     Layer(
         "build_prompt",
@@ -86,10 +135,29 @@ OURS = _ours(
         stage=Stage.PROMPT,
     ),
     Layer(
+        "translate_answer",
+        lambda parts: translate_answer(parts.llm("translate_answer"), parts.prompts),
+        "has an answer translated that is in another language than the question",
+        stage=Stage.CITATIONS,
+        needs_llm=True,
+    ),
+    Layer(
         "cite_sources",
         lambda parts: cite_sources(parts.index.document),
         "turns marks into citations and checks each",
         stage=Stage.CITATIONS,
+    ),
+    Layer(
+        "plain_answer",
+        lambda parts: plain_answer,
+        "writes links, images and tags of the answer as plain text",
+        stage=Stage.ANSWER,
+    ),
+    Layer(
+        "redact",
+        lambda parts: redact,
+        "keeps personal data and keys from the LLM",
+        stage=Stage.MESSAGES,
     ),
 )
 
@@ -109,13 +177,22 @@ def chain_of(specs: Sequence[str | Plugin | WithParts]) -> list[Layer]:
 
 def made(layers: Sequence[Layer], parts: Parts) -> list[Plugin]:
     """The plugins themselves. Raises NotConfigured for one that needs an LLM when there is none,
-    BadRequest for one that cannot be made."""
+    BadRequest for one that cannot be made.
+
+    With `redact` among them, what others ask the LLM on the side is redacted as well.
+    """
+    if parts.model is not None and any(layer.name == "redact" for layer in layers):
+        parts = replace(parts, model=RedactedModel(parts.model))
     return [layer.make(parts) for layer in layers]
 
 
 def available() -> list[Layer]:
     """All that can be named without a path: kbqa's own, and those that packages bring."""
     return [*OURS.values(), *(_foreign(found) for found in brought() if found.name not in OURS)]
+
+
+def _version(parts: Parts) -> str:
+    return f"{parts.model.name if parts.model else ''} {parts.prompts.version}"
 
 
 def _layer(spec: str | Plugin | WithParts) -> Layer:

@@ -9,6 +9,7 @@ from typing import Any
 
 from ingest.documents import Document, Record
 from ingest.errors import BadRequest
+from qa.terminal import print
 from qa.turn import Answer, Citation
 from retrieval.hits import Hit
 from retrieval.searching import Explanation

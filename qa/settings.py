@@ -30,8 +30,10 @@ DEFAULT_PLUGINS = (
     "read_images",
     "retrieve",
     "require_evidence",
+    "fence_sources",
     "build_prompt",
     "cite_sources",
+    "plain_answer",
 )
 _NAME = re.compile(r"[\w][\w.-]*\Z")
 

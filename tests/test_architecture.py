@@ -19,7 +19,9 @@ from tests.qa.commands import REPOSITORY, environment
 PACKAGES = ("ingest", "retrieval", "qa")
 SOURCES = sorted(path for package in PACKAGES for path in (REPOSITORY / package).rglob("*.py"))
 COMMANDS = {path.relative_to(REPOSITORY).as_posix() for path in REPOSITORY.glob("qa/commands_*.py")}
-PRINTERS = COMMANDS | {"qa/cli.py", "qa/command.py", "qa/progress.py", "qa/rendering.py"}
+PRINTERS = COMMANDS | {
+    "qa/cli.py", "qa/command.py", "qa/progress.py", "qa/rendering.py", "qa/terminal.py",
+}  # fmt: skip
 ENVIRONMENT = {
     "qa/settings.py": "the one reader of the environment",
     "ingest/workers.py": "hands its workers an environment without keys and settings",
@@ -90,6 +92,14 @@ def test_the_environment_is_read_in_one_place(path: Path) -> None:
         )  # fmt: skip
         assert not reads, f"{name_of(path)}:{getattr(node, 'lineno', '')} reads the environment"
     assert not {"os.environ", "os.getenv"} & set(imports_of(path))
+
+
+PRINTERS_OF_COUNTS = {"qa/cli.py", "qa/progress.py", "qa/terminal.py"}
+
+
+@pytest.mark.parametrize("name", sorted(PRINTERS - PRINTERS_OF_COUNTS))
+def test_what_is_printed_commands_no_terminal(name: str) -> None:
+    assert "qa.terminal.print" in set(imports_of(REPOSITORY / name))
 
 
 def test_the_lists_of_exceptions_are_up_to_date() -> None:

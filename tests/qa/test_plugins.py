@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 
@@ -79,7 +80,7 @@ class Model:
 
 
 def test_a_first_question_is_looked_up_as_it_is() -> None:
-    assert rewrite_query(Turn("How high?"), passes).query == "How high?"
+    assert rewrite_query()(Turn("How high?"), passes).query == "How high?"
 
 
 def test_a_further_question_is_looked_up_with_the_one_before() -> None:
@@ -89,13 +90,13 @@ def test_a_further_question_is_looked_up_with_the_one_before() -> None:
         Message("user", "Where is the tower?"),
         Message("assistant", "In Paris [1]"),
     )
-    turn = rewrite_query(Turn("How high?", history=history), passes)
+    turn = rewrite_query()(Turn("How high?", history=history), passes)
     assert turn.query == "Where is the tower? How high?"
     assert turn.question == "How high?"
 
 
 def test_a_query_that_a_plugin_has_set_stays() -> None:
-    assert rewrite_query(Turn("How high?", query="tower height"), passes).query == "tower height"
+    assert rewrite_query()(Turn("How high?", query="tower height"), passes).query == "tower height"
 
 
 def test_trace_counts_all_inside_it() -> None:
@@ -335,7 +336,7 @@ def test_a_model_answers_from_numbered_sources(open_library: OpenLibrary) -> Non
     assert citation.quote == "Every employee has 25 days of annual leave a year."
     assert citation.quote == HANDBOOK[citation.start : citation.end]
     assert citation.heading == ("Staff handbook", "Leave")
-    assert "[1] Staff handbook" in prompts[0][-1].content
+    assert re.search(r"\[1\] <<< [a-z]{16}\nStaff handbook", prompts[0][-1].content)
 
 
 def test_history_reaches_query_and_prompt(open_library: OpenLibrary) -> None:
@@ -348,7 +349,8 @@ def test_history_reaches_query_and_prompt(open_library: OpenLibrary) -> None:
     history = [Message("user", QUESTION), Message("assistant", "25 days [1]")]
     answered = open_library(model=Model(answer)).ask("And when does it expire?", history=history)
     assert answered.hits[0].uri == "handbook.md"
-    assert [message.content for message in prompts[0][1:3]] == [m.content for m in history]
+    assert [message.content for message in prompts[-1][1:3]] == [m.content for m in history]
+    assert QUESTION in prompts[0][0].content  # the follow-up is written out before
 
 
 def test_a_page_is_that_of_the_sentence(open_library: OpenLibrary) -> None:
