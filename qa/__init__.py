@@ -10,7 +10,7 @@ from ingest.documents import Chunk, Document
 from ingest.errors import KbqaError
 from ingest.sync import SyncReport
 from qa.knowledge_base import KnowledgeBase
-from qa.turn import Answer, Citation, Handler, Message, Plugin, Turn
+from qa.turn import Answer, Citation, Handler, Message, Plugin, Statement, Turn
 from retrieval.hits import Hit
 
 __all__ = [
@@ -24,6 +24,7 @@ __all__ = [
     "KnowledgeBase",
     "Message",
     "Plugin",
+    "Statement",
     "SyncReport",
     "Turn",
 ]

@@ -62,7 +62,7 @@ def ask(
     not answer, it says so.
     """
     from qa.knowledge_base import KnowledgeBase
-    from qa.rendering import answer_json, show_citations, show_nearest
+    from qa.rendering import answer_json, show_nearest, show_sources
 
     settings = load_settings(kb=kb, model=model, base_url=base_url)
     on_token = _token_printer(json_, stream)
@@ -79,7 +79,7 @@ def ask(
         if not quiet:
             show_nearest(answer.hits)
     else:
-        show_citations(answer.citations)
+        show_sources(answer)
 
 
 def _token_printer(json_: bool, stream: bool | None) -> Callable[[str], None] | None:

@@ -4,60 +4,55 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from functools import lru_cache
 from itertools import pairwise
+from typing import NamedTuple
 
 from ingest.documents import Chunk
 from qa.claims import content_terms
 from qa.sentences import sentences
 from qa.support import facts_agree, support, words_agree
-from retrieval.hits import Hit
 
 CANDIDATES = 4  # spans of a passage that are looked at closely, by the terms they share
 SECOND_SENTENCE = 0.1  # what a second sentence must add to the figure to be quoted too
+ENOUGH = 0.4  # share of a statement's terms below which no passage supports it
 _SAME_PARAGRAPH = re.compile(r"[^\S\n]*\n?[^\S\n]*(?:[-*+•·]\s|\d{1,3}[.)、]\s?)?")
 _CLAUSES = re.compile(r"[,;:，；：、]|\b(?:and|but|so|which|when)\b|并|而|但|且")
 _REFERS = re.compile(r"(?:It|Its|They|Their|This|These|That|Those|He|She)\b|[其该該此它他她这這]")
 _TABLE_HEAD = re.compile(r"[ \t]*\|[^\n]*\n[ \t]*\|[ \t]*:?-+[\s|:-]*$", re.MULTILINE)
 
 
-@dataclass(frozen=True, slots=True)
-class Span:
+class Span(NamedTuple):
     """Words of a passage (`start` and `end` in its text) and how well they support a statement."""
 
-    hit: Hit
     start: int
     end: int
     support: float
 
-    @property
-    def text(self) -> str:
-        """The words."""
-        return self.hit.text[self.start : self.end]
 
-    @property
-    def context(self) -> str:
-        """What a reader of the words knows from around them."""
-        return context_of(self.hit.chunk, self.start, self.end)
-
-
-def best_span(statement: str, hit: Hit) -> Span:
-    """The span of `hit` that is most about `statement`, and how well it supports it.
+@lru_cache(maxsize=2048)
+def best_span(statement: str, chunk: Chunk) -> Span:
+    """The span of a passage that is most about `statement`, and how well it supports it.
 
     Of equals the shortest, then the first. The whole passage if it has no sentences.
     """
-    text, wanted = hit.text, content_terms(statement)
-    spans = _sentences(hit.chunk)
+    text, wanted = chunk.text, content_terms(statement)
+    spans = _sentences(chunk)
     if not spans:
-        return _scored(statement, hit, 0, len(text))
+        return _scored(statement, chunk, 0, len(text))
     shared = {span: _shared(wanted, text[slice(*span)]) for span in spans}
     likely = sorted(spans, key=lambda span: -shared[span])[:CANDIDATES]
-    fits = {span: _fit(statement, hit.chunk, *span) for span in likely}
+    fits = {span: _fit(statement, chunk, *span) for span in likely}
     best = max(likely, key=lambda span: fits[span])
     for pair in _pairs(text, spans, best) if _CLAUSES.search(statement) else ():
-        fits[pair] = _fit(statement, hit.chunk, *pair) - SECOND_SENTENCE
-    return _scored(statement, hit, *max(fits, key=lambda span: fits[span]))
+        fits[pair] = _fit(statement, chunk, *pair) - SECOND_SENTENCE
+    return _scored(statement, chunk, *max(fits, key=lambda span: fits[span]))
+
+
+def may_support(statement: str, chunk: Chunk) -> bool:
+    """Whether a passage has enough of the statement's words to be looked at closely."""
+    wanted = content_terms(statement)
+    return len(wanted & content_terms(chunk.embedded_text)) >= ENOUGH * len(wanted)
 
 
 def context_of(chunk: Chunk, start: int, end: int) -> str:
@@ -73,9 +68,9 @@ def context_of(chunk: Chunk, start: int, end: int) -> str:
     return "\n".join(part for part in parts if part)
 
 
-def _scored(statement: str, hit: Hit, start: int, end: int) -> Span:
-    context = context_of(hit.chunk, start, end)
-    return Span(hit, start, end, support(statement, hit.text[start:end], context=context))
+def _scored(statement: str, chunk: Chunk, start: int, end: int) -> Span:
+    context = context_of(chunk, start, end)
+    return Span(start, end, support(statement, chunk.text[start:end], context=context))
 
 
 def _fit(statement: str, chunk: Chunk, start: int, end: int) -> float:

@@ -32,6 +32,7 @@ from qa.models import ChatModel
 from qa.opening import Opened, discard, open_base, reembed, rollback
 from qa.overview import Finding, Status, findings, status_of
 from qa.plugins.build_prompt import build_prompt
+from qa.plugins.check_support import check_support
 from qa.plugins.cite_sources import cite_sources
 from qa.plugins.require_evidence import require_evidence
 from qa.plugins.retrieve import retrieve
@@ -253,6 +254,7 @@ class KnowledgeBase:
             timings=turn.timings,
             cost=turn.cost,
             notes=turn.notes,
+            statements=turn.statements,
         )
 
     # --- change the model ---
@@ -404,6 +406,7 @@ class KnowledgeBase:
             "retrieve": partial(retrieve, self._index, k=settings.top_k),
             "require_evidence": partial(require_evidence, min_score=settings.min_score),
             "build_prompt": partial(build_prompt, budget=settings.prompt_tokens),
+            "check_support": partial(check_support, self._embedder),
             "cite_sources": partial(cite_sources, self._index.document),
         }
         if not any(isinstance(plugin, str) for plugin in plugins):

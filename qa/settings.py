@@ -29,6 +29,7 @@ DEFAULT_PLUGINS = (
     "retrieve",
     "require_evidence",
     "build_prompt",
+    "check_support",
     "cite_sources",
 )
 _NAME = re.compile(r"[\w][\w.-]*\Z")
