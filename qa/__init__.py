@@ -11,7 +11,7 @@ from ingest.errors import KbqaError
 from ingest.sync import SyncReport
 from qa.knowledge_base import KnowledgeBase
 from qa.parts import Parts, WithParts
-from qa.turn import Answer, Citation, Handler, Message, Plugin, Turn
+from qa.turn import Answer, Citation, Handler, Message, Plugin, Statement, Turn
 from retrieval.hits import Hit
 
 __all__ = [
@@ -26,6 +26,7 @@ __all__ = [
     "Message",
     "Parts",
     "Plugin",
+    "Statement",
     "SyncReport",
     "Turn",
     "WithParts",

@@ -70,7 +70,7 @@ def ask(
     not answer, it says so.
     """
     from qa.knowledge_base import KnowledgeBase
-    from qa.rendering import answer_json, show_citations, show_nearest
+    from qa.rendering import answer_json, show_nearest, show_sources
 
     settings = load_settings(kb=kb, model=model, base_url=base_url)
     if show_prompt:
@@ -92,7 +92,7 @@ def ask(
         if not quiet:
             show_nearest(answer.hits)
     else:
-        show_citations(answer.citations)
+        show_sources(answer)
 
 
 def _token_printer(json_: bool, stream: bool | None) -> Callable[[str], None] | None:

@@ -248,6 +248,7 @@ class KnowledgeBase:
             timings=turn.timings,
             cost=turn.cost,
             notes=turn.notes,
+            statements=turn.statements,
         )
 
     def prompt(

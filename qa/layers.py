@@ -13,6 +13,7 @@ from qa.foreign_plugins import Found, brought, from_file, is_file_spec, of_objec
 from qa.parts import Parts, WithParts
 from qa.plugins.build_prompt import build_prompt
 from qa.plugins.cache_answers import cache_answers
+from qa.plugins.check_support import check_support
 from qa.plugins.cite_sources import cite_sources
 from qa.plugins.decompose import decompose
 from qa.plugins.fence_sources import fence_sources
@@ -140,6 +141,12 @@ OURS = _ours(
         "has an answer translated that is in another language than the question",
         stage=Stage.CITATIONS,
         needs_llm=True,
+    ),
+    Layer(
+        "check_support",
+        lambda parts: check_support(parts.embedder),
+        "marks statements that their quotes do not bear out",
+        stage=Stage.CITATIONS,
     ),
     Layer(
         "cite_sources",

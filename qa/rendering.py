@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import fields
+from itertools import groupby
 from typing import Any
 
 from ingest.documents import Document, Record
 from ingest.errors import BadRequest
 from qa.terminal import print
-from qa.turn import Answer, Citation
+from qa.turn import Answer, Citation, Statement
 from retrieval.hits import Hit
 from retrieval.searching import Explanation
 
@@ -53,12 +54,25 @@ def citation_json(citation: Citation) -> dict[str, Any]:
     }
 
 
+def statement_json(statement: Statement, citations: Sequence[Citation]) -> dict[str, Any]:
+    """A statement as `ask --json` gives it; its citations by their places in the answer's list."""
+    return {
+        "start": statement.start,
+        "end": statement.end,
+        "text": statement.text,
+        "citations": [citations.index(citation) for citation in statement.citations],
+        "support": None if statement.support is None else round(statement.support, 4),
+        "supported": statement.supported,
+    }
+
+
 def answer_json(answer: Answer) -> dict[str, Any]:
     """The object that `ask --json` prints."""
     return {
         "text": answer.text,
         "abstained": answer.abstained,
         "citations": [citation_json(citation) for citation in answer.citations],
+        "statements": [statement_json(said, answer.citations) for said in answer.statements],
         "hits": [hit_json(rank, hit) for rank, hit in enumerate(answer.hits, 1)],
         "model": answer.model,
         "usage": dict(answer.usage),
@@ -108,16 +122,31 @@ def show_explanation(found: Explanation) -> None:
     print("timings: " + ", ".join(f"{k} {1000 * v:.1f} ms" for k, v in found.timings.items()))
 
 
-def show_citations(citations: Sequence[Citation]) -> None:
-    """Print citations as a numbered list: place and quote."""
-    if citations:
-        print()
-    for citation in citations:
-        mark = "" if citation.verified else "  (not verified)"
-        print(
-            f"[{citation.number}] {place(citation.uri, citation.page, citation.heading)}{mark}\n"
-            f'    "{" ".join(citation.quote.split())}"'
-        )
+def show_sources(answer: Answer) -> None:
+    """Print what an answer rests on as a numbered list, and what it says without support."""
+    lines = [*citation_lines(answer.citations), *unsupported_lines(answer.statements)]
+    if lines:
+        print("", *lines, sep="\n")
+
+
+def citation_lines(citations: Sequence[Citation]) -> Iterator[str]:
+    """Citations as a numbered list: place, quotes. What is of one place is told together."""
+    in_order = sorted(citations, key=lambda citation: citation.number)
+    for (number, where, verified), quoted in groupby(in_order, key=_where):
+        yield f"[{number}] {where}{'' if verified else '  (not verified)'}"
+        yield from (f'    "{" ".join(citation.quote.split())}"' for citation in quoted)
+
+
+def unsupported_lines(statements: Sequence[Statement]) -> Iterator[str]:
+    """The statements that the documents do not bear out."""
+    for statement in statements:
+        if statement.supported is False:
+            yield f"[unsupported] {' '.join(statement.text.split())}"
+
+
+def _where(citation: Citation) -> tuple[int, str, bool]:
+    where = place(citation.uri, citation.page, citation.heading)
+    return citation.number, where, citation.verified
 
 
 def show_nearest(hits: Sequence[Hit]) -> None:

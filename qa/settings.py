@@ -32,6 +32,7 @@ DEFAULT_PLUGINS = (
     "require_evidence",
     "fence_sources",
     "build_prompt",
+    "check_support",
     "cite_sources",
     "plain_answer",
 )

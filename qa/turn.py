@@ -30,7 +30,8 @@ class Message:
 class Citation:
     """The passage a statement rests on: `quote == document.text[start:end]` when `verified`.
 
-    `number` is the mark `[number]` in the answer; `page` is None for a text without pages.
+    `number` is the mark `[number]` in the answer; two statements may rest on different words of one
+    source. `page` is that of the quote, None for a text without pages.
     """
 
     number: int
@@ -42,6 +43,22 @@ class Citation:
     verified: bool
     title: str = ""
     heading: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Statement:
+    """A sentence of an answer that claims something: `answer.text[start:end]`, its marks included.
+
+    `text` is what it says, without marks; `citations` are the passages it rests on. `support` is
+    how well these bear it out (0..1), `supported` whether that is enough; None: nobody checked.
+    """
+
+    start: int
+    end: int
+    text: str
+    citations: tuple[Citation, ...] = ()
+    support: float | None = None
+    supported: bool | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +81,7 @@ class Turn:
     prompt: tuple[Message, ...] = ()
     text: str = ""
     citations: tuple[Citation, ...] = ()
+    statements: tuple[Statement, ...] = ()
     abstained: bool = False
     model: str = ""
     usage: Mapping[str, int] = field(default_factory=dict)
@@ -88,6 +106,7 @@ class Answer:
     timings: Mapping[str, float]
     cost: float | None = None
     notes: tuple[str, ...] = ()
+    statements: tuple[Statement, ...] = ()
 
 
 Handler = Callable[[Turn], Turn]
