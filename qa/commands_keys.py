@@ -1,6 +1,5 @@
 """`kbqa keys`: the keys of LLM providers, kept where only their owner can read them."""
 
-# ruff: noqa: T201 (a command prints)
 from __future__ import annotations
 
 import getpass
@@ -16,6 +15,7 @@ from qa.command import Json, app, print_json
 from qa.keys import Stored, StoredKeys, masked
 from qa.presets import PRESETS
 from qa.settings import environ, keys_file
+from qa.terminal import print
 
 LANGCHAIN = "langchain:"
 

@@ -126,7 +126,7 @@ def show_sources(answer: Answer) -> None:
     """Print what an answer rests on as a numbered list, and what it says without support."""
     lines = [*citation_lines(answer.citations), *unsupported_lines(answer.statements)]
     if lines:
-        print("", *lines, sep="\n")
+        print("\n".join(["", *lines]))
 
 
 def citation_lines(citations: Sequence[Citation]) -> Iterator[str]:

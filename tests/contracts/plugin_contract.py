@@ -9,6 +9,7 @@ import pytest
 
 from ingest.documents import Chunk, Document
 from ingest.errors import Unreachable
+from qa.images import Image
 from qa.turn import Handler, Message, Plugin, Turn
 from retrieval.hits import Hit
 
@@ -25,7 +26,7 @@ def turn_of(on_token: Callable[[str], None] | None = None) -> Turn:
     return Turn(
         QUESTION,
         history=(Message("user", "And leave?"), Message("assistant", "25 days [1]")),
-        images=("image",),
+        images=(Image("image.png", "image/png", b"data"),),
         query="annual leave days",
         hits=(HIT,),
         prompt=BUILT,

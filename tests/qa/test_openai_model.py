@@ -41,9 +41,11 @@ class TestLangChainChatModel(ChatModelContract):
         return open_model("langchain:openai:m", options(server, timeout=timeout), environ=environ)
 
 
-def at(server: ScriptedServer, *, timeout: float = 5.0, **options: int) -> OpenAIChatModel:
+def at(
+    server: ScriptedServer, *, timeout: float = 5.0, max_tokens: int | None = None
+) -> OpenAIChatModel:
     endpoint = Endpoint("openai:m", server.base_url, KEY, "OPENAI_API_KEY", timeout=timeout)
-    return OpenAIChatModel(endpoint, "m", **options)
+    return OpenAIChatModel(endpoint, "m", max_tokens=max_tokens)
 
 
 def test_sends_what_was_configured() -> None:
