@@ -26,7 +26,7 @@ from ingest.taking import take
 from ingest.walking import Selection
 from ingest.workers import Limits
 from qa.chain import build_chain
-from qa.configured import handler_of, reranker_of
+from qa.configured import describer_of, handler_of, reranker_of
 from qa.extractive import answer_extractively
 from qa.images import Pictured, images_of
 from qa.models import ChatModel
@@ -396,7 +396,9 @@ class KnowledgeBase:
         )
         if entries and isinstance(self._embedder, LazyEmbedder):
             self._embedder.warm()  # while the workers start
-        return prepare(entries, self._split, limits=limits)
+        describer = describer_of(settings)
+        items = prepare(entries, self._split, limits=limits)
+        return describer.described(items, self._split) if describer else items
 
     def _split(self, document: Document) -> list[Chunk]:
         return split(
