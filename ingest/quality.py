@@ -78,6 +78,8 @@ def complaints(quality: Mapping[str, Scalar]) -> list[str]:
             found.append(f"read by OCR with {confidence:.0%} confidence")
     if lost := _number(quality, "tables_lost"):
         found.append(f"{lost:.0f} tables lost")
+    if left := _number(quality, "images_undescribed"):
+        found.append(f"{left:.0f} images not described ({quality.get('images_error', '')})")
     return found
 
 
@@ -92,6 +94,8 @@ def cure(page: Page | None, quality: Mapping[str, Scalar]) -> str:
         return "scan it again at 300 dpi, straight and in focus"
     if _number(quality, "tables_lost"):
         return "look at the original for its tables"
+    if _number(quality, "images_undescribed"):
+        return "`kbqa remove` it and `kbqa ingest` it again once the vision model answers"
     if page is not None:
         return "save the file again with its fonts embedded"
     return "save the file again as UTF-8"

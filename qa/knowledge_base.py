@@ -25,7 +25,7 @@ from ingest.taking import take
 from ingest.walking import Selection
 from ingest.workers import Limits
 from qa.chain import Teller, build_chain, prompt_of
-from qa.configured import chat_model_of, handler_of, reranker_of
+from qa.configured import chat_model_of, describer_of, handler_of, reranker_of
 from qa.extractive import answer_extractively
 from qa.images import Pictured, images_of
 from qa.layers import chain_of, made
@@ -391,7 +391,9 @@ class KnowledgeBase:
         )
         if entries and isinstance(self._embedder, LazyEmbedder):
             self._embedder.warm()  # while the workers start
-        return prepare(entries, self._split, limits=limits)
+        describer = describer_of(settings)
+        items = prepare(entries, self._split, limits=limits)
+        return describer.described(items, self._split) if describer else items
 
     def _split(self, document: Document) -> list[Chunk]:
         return split(

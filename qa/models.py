@@ -74,7 +74,8 @@ class ModelOptions:
     `base_url` of one's own needs no key. `timeout` is seconds of silence; a streamed answer may
     last five times as long. `max_tokens` limits an answer. `attempts` on 429, 5xx and broken
     connections; `concurrency` requests at a time (None: any number). `prices`: what a million
-    tokens of a spec's prompt and answer cost.
+    tokens of a spec's prompt and answer cost. `words_for_images`: a model that takes no images
+    gets the text in them; without it, its refusal is an error.
     """
 
     base_url: str | None = None
@@ -85,6 +86,7 @@ class ModelOptions:
     attempts: int = 3
     concurrency: int | None = None
     prices: Mapping[str, Price] = field(default_factory=dict)
+    words_for_images: bool = True
 
 
 def open_model(
@@ -107,8 +109,9 @@ def open_model(
     options = options or ModelOptions()
 
     def wrapped(name: str) -> ChatModel:
+        opened = _open(name, options, environ, stored)
         model: ChatModel = Retrying(
-            Sighted(_open(name, options, environ, stored), sees=_sees(name)),
+            Sighted(opened, sees=sees(name)) if options.words_for_images else opened,
             attempts=options.attempts,
             longest_wait=min(LONGEST_WAIT, options.timeout),
         )
@@ -165,7 +168,7 @@ def _open(
     )
 
 
-def _sees(spec: str) -> bool:
+def sees(spec: str) -> bool:
     """Whether the model may take images; what its server says then counts."""
     provider = spec.partition(":")[0]
     return PRESETS[provider].sees if provider in PRESETS else provider == "langchain"

@@ -85,6 +85,11 @@ class Settings(BaseSettings):
     parse_memory_mb: int = Field(
         1536, ge=128, description="memory that reading one file may take, in MB"
     )
+    describe_images: str | None = Field(
+        None,
+        description="vision model that describes images inside documents at ingest, such as "
+        "openai:gpt-4o-mini; default: none",
+    )
     watch_quiet: float = Field(
         1.0, ge=0, description="seconds that a file must be left alone before --watch reads it"
     )

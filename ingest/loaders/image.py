@@ -27,6 +27,7 @@ from ingest.loaders.registry import Source
 
 MAX_PIXELS = 100_000_000  # of a frame: 300 MB in three colours
 OCR_SECONDS = 40.0
+NO_TEXT = "no text found in the image"
 MAX_FRAMES = 1_000
 _SMALL_SIDE = 700  # pixels; small pictures are enlarged: letters of 8 pixels are read badly
 DAMAGED = (OSError, ValueError, SyntaxError, EOFError, RuntimeError)  # what Pillow raises then
@@ -76,7 +77,7 @@ def picture(source: Source) -> Pixels:
 def _why_empty(quality: dict[str, Scalar]) -> str:
     if quality.get("ocr_pages_left"):
         return "was not read within the time that OCR has"
-    return "no text found in the image"
+    return NO_TEXT
 
 
 @cache

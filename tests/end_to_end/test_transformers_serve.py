@@ -13,6 +13,7 @@ from pathlib import Path
 import httpx2
 import pytest
 
+from ingest.documents import Document
 from qa.knowledge_base import KnowledgeBase
 from qa.models import ModelOptions, open_model
 from qa.settings import load_settings
@@ -20,7 +21,7 @@ from qa.turn import Message
 from retrieval.embedding import Embedder
 from tests import tiny_model
 from tests.qa.commands import REPOSITORY, environment
-from tests.qa.conftest import write_documents
+from tests.qa.conftest import NOTES
 
 START = 120.0  # seconds until it must answer; it imports torch and transformers
 SERVE = "from transformers.cli.transformers import main; main()"
@@ -41,7 +42,7 @@ def serving(model: Path, log: Path) -> Iterator[str]:
             [sys.executable, "-c", SERVE, *map(str, options)],
             stdout=output,
             stderr=subprocess.STDOUT,
-            env=environment(),
+            env=environment(OMP_NUM_THREADS="1"),
             cwd=REPOSITORY,
         )
     try:
@@ -83,7 +84,7 @@ def test_chat_streaming_usage_and_a_knowledge_base(tmp_path: Path, embedder: Emb
         with KnowledgeBase.open(
             tmp_path / "kb", embedder=embedder, model=spec, settings=settings
         ) as base:
-            base.ingest(write_documents(tmp_path / "docs") / "notes.txt")
+            base.ingest_documents([Document.from_text(NOTES, uri="notes.txt")])
             answer = base.ask("Where is the new warehouse?", tokens.append)
         assert answer.model == spec
         assert answer.text
