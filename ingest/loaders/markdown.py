@@ -15,9 +15,10 @@ from ingest.loaders.sections import sections_of, title_of
 _FRONT_MATTER = re.compile(r"\A---[ \t]*\n(.{0,65536}?\n)?(?:---|\.\.\.)[ \t]*(?:\n|\Z)", re.S)
 # Top-level `key: value` lines only. A YAML parser would bring alias bombs and tags for nothing.
 _COMMENT = re.compile(r"<!--.*?(?:-->|\Z)", re.S)
-_CODE = re.compile(
-    r"^ {0,3}(`{3,}|~{3,}).*?(?:^ {0,3}\1|\Z)|(`+)(?!`).{1,2000}?(?<!`)\2(?!`)", re.M | re.S
-)
+_FENCE = re.compile(r"^ {0,3}(`{3,}|~{3,})", re.M)
+_TICKS = re.compile(r"`+")
+_CODE_START = re.compile(rf"{_FENCE.pattern}|{_TICKS.pattern}", re.M)
+_INLINE = 2_000  # characters of code within a line or paragraph
 # two or more list items in a row that are nothing but a link into this page
 _CONTENTS = re.compile(
     r"(?:^[ \t]*(?:[-*+]|\d+[.)])[ \t]+\[[^\]\n]{1,300}\]\(#[^)\s]{0,300}\)[ \t]*(?:\n|\Z)){2,}",
@@ -50,13 +51,41 @@ def _marks(text: str) -> Iterator[Mark]:
     """Comments, which no reader sees, and the table of contents."""
     if "<!--" not in text and "](#" not in text:
         return
-    code = [(match.start(), match.end()) for match in _CODE.finditer(text)]
+    code = list(_code_spans(text))
     found = [Mark("hidden", match.start(), match.end()) for match in _COMMENT.finditer(text)]
     found += [Mark("boilerplate", match.start(), match.end()) for match in _CONTENTS.finditer(text)]
     for mark in sorted(found, key=lambda mark: mark.start):
         index = bisect_right(code, (mark.start, len(text))) - 1
         if index < 0 or code[index][1] <= mark.start:
             yield mark
+
+
+def _code_spans(text: str) -> Iterator[tuple[int, int]]:
+    """Fenced and inline code, in one pass: no bait of backticks makes it look at a span twice."""
+    runs: dict[int, list[int]] = {}  # how many backticks -> where as many stand
+    for run in _TICKS.finditer(text):
+        runs.setdefault(run.end() - run.start(), []).append(run.start())
+    position = 0
+    while start := _CODE_START.search(text, position):
+        mark = start[1]
+        end = _end_of_fence(text, mark, start.end()) if mark else _end_of_inline(runs, start)
+        if end:
+            yield start.start(), end
+        position = end or start.end()
+
+
+def _end_of_fence(text: str, mark: str, start: int) -> int:
+    closing = (fence.end() for fence in _FENCE.finditer(text, start) if fence[1].startswith(mark))
+    return next(closing, len(text))
+
+
+def _end_of_inline(runs: dict[int, list[int]], start: re.Match[str]) -> int:
+    """After the next run of as many backticks; 0 where none is near: they are only text."""
+    length = start.end() - start.start()
+    same = runs[length]
+    index = bisect_right(same, start.start())
+    near = index < len(same) and same[index] - start.end() <= _INLINE
+    return same[index] + length if near else 0
 
 
 def decode_source(source: Source, *, declared: str | None = None) -> Decoded:

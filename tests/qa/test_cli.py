@@ -366,6 +366,7 @@ def test_exit_5_for_an_unreachable_endpoint(kbqa: Kbqa, base_folder: Path) -> No
     is_one_clear_line(done, 5, "nothing answers")
 
 
+@pytest.mark.end_to_end
 def test_exit_9_for_a_base_that_another_process_holds(
     kbqa: Kbqa, base_folder: Path, embedder: Embedder, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -385,6 +386,7 @@ def test_an_error_with_json_is_also_an_object(kbqa: Kbqa, base_folder: Path) -> 
 # --- real processes ---
 
 
+@pytest.mark.end_to_end
 def test_a_process_reads_the_question_from_stdin(base_folder: Path) -> None:
     done = run("ask", "-", "--kb", base_folder, stdin=f"{QUESTION}\n")
     assert (done.code, done.err) == (0, "")
@@ -392,6 +394,7 @@ def test_a_process_reads_the_question_from_stdin(base_folder: Path) -> None:
     assert "\x1b" not in done.out
 
 
+@pytest.mark.end_to_end
 def test_chinese_in_a_c_locale(base_folder: Path) -> None:
     plain = {"LC_ALL": "C", "LANG": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}
     question = "水泵运行多久需要加注润滑油？"
@@ -401,6 +404,7 @@ def test_chinese_in_a_c_locale(base_folder: Path) -> None:
         assert "水泵每运行五百小时需要加注润滑油。" in done.out
 
 
+@pytest.mark.end_to_end
 def test_a_closed_pipe_is_no_traceback(base_folder: Path) -> None:
     for flags in (["--json"], ["--stream"]):
         with subprocess.Popen(
@@ -416,6 +420,7 @@ def test_a_closed_pipe_is_no_traceback(base_folder: Path) -> None:
         assert process.returncode in (0, 1)
 
 
+@pytest.mark.end_to_end
 def test_ctrl_c_in_an_ingest_leaves_a_base_that_works(
     kbqa: Kbqa, docs: Path, base_folder: Path, tmp_path: Path
 ) -> None:

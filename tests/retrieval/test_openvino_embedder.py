@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
 
@@ -12,6 +13,13 @@ from retrieval.openvino_embedder import BATCH_ROWS, BATCH_TOKENS, OpenVinoEmbedd
 from tests.contracts.embedder_contract import EmbedderContract, assert_same
 from tests.fakes import HashEmbedder
 from tests.retrieval.reference import sentence_transformer, texts
+
+
+@pytest.fixture(scope="module")
+def embedder(cache_dir: Path) -> Iterator[OpenVinoEmbedder]:
+    """One of our own, that remembers nothing."""
+    with closing(OpenVinoEmbedder(cache_dir)) as opened:
+        yield opened
 
 
 class TestOpenVinoEmbedder(EmbedderContract):
