@@ -10,11 +10,18 @@ from typing import Annotated
 import typer
 
 from ingest.errors import KbqaError
-from qa import commands_ask, commands_eval, commands_ingest, commands_look, commands_reembed
+from qa import (
+    commands_ask,
+    commands_chat,
+    commands_eval,
+    commands_ingest,
+    commands_look,
+    commands_reembed,
+)
 from qa.command import EXIT_CODES, FAILED, INTERRUPTED, app, exit_code, fail
 
-__all__ = ["EXIT_CODES", "app", "commands_ask", "commands_eval", "commands_ingest", "commands_look",
-           "commands_reembed", "exit_code", "main"]  # fmt: skip
+__all__ = ["EXIT_CODES", "app", "commands_ask", "commands_chat", "commands_eval",
+           "commands_ingest", "commands_look", "commands_reembed", "exit_code", "main"]  # fmt: skip
 
 
 @app.callback(invoke_without_command=True)

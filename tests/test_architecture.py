@@ -19,8 +19,8 @@ from tests.qa.commands import REPOSITORY, environment
 PACKAGES = ("ingest", "retrieval", "qa")
 SOURCES = sorted(path for package in PACKAGES for path in (REPOSITORY / package).rglob("*.py"))
 PRINTERS = {
-    "qa/cli.py", "qa/command.py", "qa/commands_ask.py", "qa/commands_ingest.py",
-    "qa/commands_look.py", "qa/progress.py", "qa/rendering.py",
+    "qa/cli.py", "qa/command.py", "qa/commands_ask.py", "qa/commands_chat.py",
+    "qa/commands_ingest.py", "qa/commands_look.py", "qa/progress.py", "qa/rendering.py",
 }  # fmt: skip
 ENVIRONMENT = {
     "qa/settings.py": "the one reader of the environment",
