@@ -12,6 +12,7 @@ import typer
 from ingest.errors import KbqaError
 from qa import (
     commands_ask,
+    commands_chat,
     commands_eval,
     commands_ingest,
     commands_keys,
@@ -22,9 +23,19 @@ from qa import (
 from qa.command import EXIT_CODES, FAILED, INTERRUPTED, app, exit_code, fail
 
 __all__ = [
-    "EXIT_CODES", "app", "commands_ask", "commands_eval", "commands_ingest", "commands_keys",
-    "commands_look", "commands_plugins", "commands_reembed", "exit_code", "main",
-]  # fmt: skip
+    "EXIT_CODES",
+    "app",
+    "commands_ask",
+    "commands_chat",
+    "commands_eval",
+    "commands_ingest",
+    "commands_keys",
+    "commands_look",
+    "commands_plugins",
+    "commands_reembed",
+    "exit_code",
+    "main",
+]
 
 
 @app.callback(invoke_without_command=True)

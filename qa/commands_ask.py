@@ -1,18 +1,35 @@
-"""`kbqa search` and `kbqa ask`."""
+"""`kbqa search`, `kbqa ask` and `kbqa open`."""
 
 from __future__ import annotations
 
+import contextlib
 import sys
+import time
 from collections.abc import Callable
+from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from qa.command import Filter, Json, Kb, Quiet, app, condition_of, print_json, say, text_of
 from qa.commands_plugins import show_prompt_of
-from qa.settings import load_settings
+from qa.settings import Settings, load_settings
 from qa.terminal import print
+
+if TYPE_CHECKING:
+    from ingest.documents import Record
+    from qa.knowledge_base import KnowledgeBase
+    from qa.turn import Answer
+
+
+Model = Annotated[
+    str | None,
+    typer.Option(
+        help="extractive, or PROVIDER:MODEL such as ollama:qwen3; a,b: the first that answers."
+    ),
+]
+BaseUrl = Annotated[str | None, typer.Option(help="URL of the LLM's endpoint.")]
 
 
 @app.command()
@@ -43,13 +60,8 @@ def search(
 def ask(
     question: Annotated[str, typer.Argument(help="The question; - reads it from stdin.")],
     kb: Kb = None,
-    model: Annotated[
-        str | None,
-        typer.Option(
-            help="extractive, or PROVIDER:MODEL such as ollama:qwen3; a,b: the first that answers."
-        ),
-    ] = None,
-    base_url: Annotated[str | None, typer.Option(help="URL of the LLM's endpoint.")] = None,
+    model: Model = None,
+    base_url: BaseUrl = None,
     image: Annotated[
         list[Path] | None, typer.Option(help="A picture that belongs to the question.")
     ] = None,
@@ -78,9 +90,9 @@ def ask(
         return
     on_token = _token_printer(json_, stream)
     with KnowledgeBase.open(settings=settings, create=False) as base:
-        answer = base.ask(
-            text_of(question), on_token, filters=condition_of(filters), images=image or ()
-        )
+        asked = text_of(question)
+        answer = base.ask(asked, on_token, filters=condition_of(filters), images=image or ())
+        keep_last(base, asked, answer, settings)
     if json_:
         event = {"event": "answer"} if on_token else {}
         print_json({**event, **answer_json(answer)})
@@ -93,6 +105,51 @@ def ask(
             show_nearest(answer.hits)
     else:
         show_sources(answer)
+
+
+@app.command("open")
+def open_(
+    number: Annotated[int, typer.Argument(help="Number of a citation of the last answer.")],
+    kb: Kb = None,
+    where: Annotated[
+        bool, typer.Option("--where", help="Only FILE:LINE, for an editor: $(kbqa open 2 --where).")
+    ] = False,
+    json_: Json = False,
+) -> None:
+    """Show the passage of a citation in its document, with what stands around it."""
+    from qa.kept import LastAnswers
+    from qa.knowledge_base import KnowledgeBase
+    from qa.passages import passages_of
+    from qa.rendering import show_passage
+
+    settings = load_settings(kb=kb)
+    with KnowledgeBase.open(settings=settings, create=False) as base:
+        last = LastAnswers(settings.state_dir / "last").load(base.location)
+        passages = passages_of(number, last.answer.citations, base.document)
+        files = {record.uri: file_of(record) for record in base.documents()} if where else {}
+    if json_:
+        print_json({"question": last.question, "passages": [asdict(found) for found in passages]})
+        return
+    for passage in passages:
+        if where:
+            line = "" if passage.line is None else f":{passage.line}"
+            print(f"{files.get(passage.uri) or passage.uri}{line}")
+        else:
+            show_passage(passage, styled=sys.stdout.isatty())
+
+
+def keep_last(base: KnowledgeBase, question: str, answer: Answer, settings: Settings) -> None:
+    """Remember an answer for `kbqa open`; without it where nothing can be written."""
+    from qa.kept import Exchange, LastAnswers
+
+    exchange = Exchange(question, answer, time.time())
+    with contextlib.suppress(OSError):
+        LastAnswers(settings.state_dir / "last").keep(base.location, exchange)
+
+
+def file_of(record: Record) -> str:
+    """The file that a document was read from; "" for what is in an archive or came otherwise."""
+    return record.source if not record.container else ""
 
 
 def _token_printer(json_: bool, stream: bool | None) -> Callable[[str], None] | None:

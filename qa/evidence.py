@@ -52,7 +52,7 @@ def best_span(statement: str, chunk: Chunk) -> Span:
 def may_support(statement: str, chunk: Chunk) -> bool:
     """Whether a passage has enough of the statement's words to be looked at closely."""
     wanted = content_terms(statement)
-    return len(wanted & content_terms(chunk.embedded_text)) >= ENOUGH * len(wanted)
+    return len(wanted & _terms(chunk)) >= ENOUGH * len(wanted)
 
 
 def context_of(chunk: Chunk, start: int, end: int) -> str:
@@ -92,6 +92,13 @@ def _pairs(
         near = best in (one, other) and _SAME_PARAGRAPH.fullmatch(text, one[1], other[0])
         if near and text[one[0]] != "|":
             yield one[0], other[1]
+
+
+@lru_cache(maxsize=512)
+def _terms(chunk: Chunk) -> frozenset[str]:
+    """What the sentences of a passage and those who head it say."""
+    said = (content_terms(chunk.text[start:end]) for start, end in _sentences(chunk))
+    return frozenset().union(content_terms(chunk.header), content_terms(chunk.context), *said)
 
 
 @lru_cache(maxsize=512)

@@ -263,6 +263,12 @@ class KnowledgeBase:
 
     # --- change the model ---
 
+    def use_model(self, model: str | Sequence[str] | ChatModel) -> None:
+        """Answer with another model from now on. Raises BadRequest, NotConfigured."""
+        parts = (model, self._parts[1])
+        self._handler = self._build(*parts)
+        self._parts = parts
+
     def reembed(
         self,
         embedder: str | Embedder,
@@ -296,6 +302,11 @@ class KnowledgeBase:
             return discard(self._opened)
 
     # --- look ---
+
+    @property
+    def location(self) -> str:
+        """Where the base lies: a folder or a URL."""
+        return self._opened.location
 
     def document(self, uri: str) -> Document:
         """A document with its canonical text. Raises BadRequest if there is none of that uri."""

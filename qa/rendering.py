@@ -10,6 +10,7 @@ from typing import Any
 
 from ingest.documents import Document, Record
 from ingest.errors import BadRequest
+from qa.passages import Passage
 from qa.terminal import print
 from qa.turn import Answer, Citation, Statement
 from retrieval.hits import Hit
@@ -147,6 +148,27 @@ def unsupported_lines(statements: Sequence[Statement]) -> Iterator[str]:
 def _where(citation: Citation) -> tuple[int, str, bool]:
     where = place(citation.uri, citation.page, citation.heading)
     return citation.number, where, citation.verified
+
+
+def show_passage(passage: Passage, *, styled: bool) -> None:
+    """Print the passage of a citation; `styled` for a terminal, which shows the quote in bold."""
+    print(f"[{passage.number}] {spot(passage)}")
+    if passage.moved:
+        print("the document has changed since the answer; this is where the quote stands now")
+    begin, end = ("\033[1m", "\033[0m") if styled else ("»", "«")
+    quoted = f"{end}\n{begin}".join(passage.quote.split("\n")) if styled else passage.quote
+    lines = f"{passage.before}{begin}{quoted}{end}{passage.after}".split("\n")
+    first = passage.before.count("\n")
+    for number, text in enumerate(lines):
+        sign = ">" if first <= number <= first + passage.quote.count("\n") else " "
+        line = f"{passage.line - first + number:>5}" if passage.line is not None else ""
+        print(f"{sign}{line}  {text}")
+
+
+def spot(passage: Passage) -> str:
+    """Where a passage stands: `file:12, Heading` or `file, p. 3, Heading`."""
+    uri = passage.uri if passage.line is None else f"{passage.uri}:{passage.line}"
+    return place(uri, passage.page, passage.heading)
 
 
 def show_nearest(hits: Sequence[Hit]) -> None:

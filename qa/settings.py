@@ -62,6 +62,10 @@ class Settings(BaseSettings):
         default_factory=lambda: platformdirs.user_cache_path("kbqa"),
         description="folder for the converted model; may be deleted at any time",
     )
+    state_dir: Path = Field(
+        default_factory=lambda: platformdirs.user_state_path("kbqa"),
+        description="folder for your conversations and the last answer of each base",
+    )
     lock_timeout: float = Field(
         2.0, ge=0, description="seconds to wait for another process to let go of the base"
     )

@@ -25,7 +25,7 @@ from tests.scripted_server import ScriptedServer, cut_stream, hang, status
 
 COMMANDS = (
     "ingest", "retry", "remove", "search", "ask", "status", "documents", "show", "doctor", "config",
-    "eval", "reembed",
+    "eval", "reembed", "open", "chat",
 )  # fmt: skip
 QUESTION = "How many days of annual leave do I have?"
 REPORT_FIELDS = [
