@@ -11,28 +11,34 @@ import typer
 
 from ingest.errors import KbqaError
 from qa import (
+    commands_access,
     commands_ask,
     commands_chat,
     commands_eval,
     commands_ingest,
     commands_keys,
     commands_look,
+    commands_mcp,
     commands_plugins,
     commands_reembed,
+    commands_serve,
 )
 from qa.command import EXIT_CODES, FAILED, INTERRUPTED, app, exit_code, fail
 
 __all__ = [
     "EXIT_CODES",
     "app",
+    "commands_access",
     "commands_ask",
     "commands_chat",
     "commands_eval",
     "commands_ingest",
     "commands_keys",
     "commands_look",
+    "commands_mcp",
     "commands_plugins",
     "commands_reembed",
+    "commands_serve",
     "exit_code",
     "main",
 ]

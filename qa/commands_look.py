@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import unicodedata
 from collections.abc import Mapping
 from dataclasses import asdict
-from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -55,20 +53,19 @@ def documents(
 ) -> None:
     """List the documents of the knowledge base, what failed and archives among them."""
     from qa.knowledge_base import KnowledgeBase
+    from qa.overview import fits, kind_of
     from qa.rendering import record_json
 
     if state is not None and state not in STATES:
         raise BadRequest(f"--state {state}: there are {', '.join(STATES)}")
     with KnowledgeBase.open(settings=load_settings(kb=kb), create=False) as base:
-        rows = [row for row in base.documents() if _fits(row, state, type_, path)]
+        rows = [row for row in base.documents() if fits(row, state, type_, path and utf8(path))]
         groups = base.copies() if json_ else []
     if json_:
         copies = {uri: [other for other in group if other != uri] for group in groups
                   for uri in group}  # fmt: skip
         print_json({"documents": [record_json(row, copies.get(row.uri, ())) for row in rows]})
         return
-    from qa.overview import kind_of
-
     for row in rows:
         error = f"  {row.error}" if row.error else ""
         print(f"{row.state:<9} {kind_of(row):<6} {row.chunks:>6}  {row.uri}{error}")
@@ -138,26 +135,14 @@ def config(kb: Kb = None, json_: Json = False) -> None:
         print(f"{name} = {row['value']}  ({row['source']})\n    {row['description']}")
 
 
-def _fits(row: Record, state: str | None, type_: str | None, path: str | None) -> bool:
-    from qa.overview import kind_of
-
-    if state is not None and row.state != state:
-        return False
-    if type_ is not None and type_.lower() not in (kind_of(row), row.media_type):
-        return False
-    return path is None or fnmatchcase(_composed(row.uri), _composed(utf8(path)))
-
-
 def _known(rows: list[Record], uri: str) -> str:
     """The uri as the base spells it: file systems differ in how they write an accent."""
+    from qa.overview import composed
+
     uris = [row.uri for row in rows]
     if uri in uris:
         return uri
-    return next((known for known in uris if _composed(known) == _composed(uri)), uri)
-
-
-def _composed(text: str) -> str:
-    return unicodedata.normalize("NFC", text)
+    return next((known for known in uris if composed(known) == composed(uri)), uri)
 
 
 def _shown(value: Any) -> Any:

@@ -36,7 +36,7 @@ from qa.parts import Parts, WithParts
 from qa.prompting import prompts_of
 from qa.settings import Settings, is_url, load_settings
 from qa.turn import Answer, Handler, Message, Plugin, Turn
-from retrieval.embedding import Embedder, LazyEmbedder
+from retrieval.embedding import Embedder, LazyEmbedder, Vectors
 from retrieval.filters import Filters
 from retrieval.hits import Hit
 from retrieval.index import Index
@@ -218,6 +218,10 @@ class KnowledgeBase:
         """As `search`, with the weights and timings that led to the hits."""
         return self._index.explain(query, k, where=filters)
 
+    def embed(self, texts: Sequence[str]) -> Vectors:
+        """Vectors of texts as of passages: `(len(texts), dimension)` float32, rows of length 1."""
+        return self._embedder.embed(texts)
+
     def ask(
         self,
         question: str,
@@ -226,17 +230,19 @@ class KnowledgeBase:
         history: Sequence[Message] = (),
         filters: Filters | None = None,
         images: Sequence[Pictured] = (),
+        on_hits: Callable[[tuple[Hit, ...]], None] | None = None,
     ) -> Answer:
         """Answer a question from the documents, with citations, or say that they do not answer it.
 
         `images` (files, or bytes of some) go to the model where it takes them; what is written in
         them is looked up with the question. `on_token` gets the answer piece by piece as it is
-        written. Raises BadRequest for a question that is empty or too long and for what is no
-        image, and what the model's server raises.
+        written, `on_hits` before that the passages found; what they raise ends it. Raises
+        BadRequest for a question that is empty or too long and for what is no image, and what the
+        model's server raises.
         """
         teller = Teller(on_token)
         turn = replace(_turn(question, history, filters), images=images_of(images))
-        turn = self._handler(replace(turn, on_token=teller.on_token))
+        turn = self._handler(replace(turn, on_token=teller.on_token, on_hits=on_hits))
         teller.tell_all(turn.text)
         return Answer(
             text=turn.text,
@@ -321,6 +327,14 @@ class KnowledgeBase:
     def documents(self) -> list[Record]:
         """The ledger in order of uri: documents, what failed, and archives."""
         return sorted(self._index.documents(), key=lambda record: record.uri)
+
+    def record(self, uri: str) -> Record | None:
+        """The row of the ledger for a uri; None if there is none."""
+        return self._index.record(uri)
+
+    def count(self) -> tuple[int, int]:
+        """(documents, chunks) that answer."""
+        return self._index.count()
 
     def status(self) -> Status:
         """The base in figures."""

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import time
+import unicodedata
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from fnmatch import fnmatchcase
 from typing import Literal
 
 from ingest.cures import cure_of
@@ -83,6 +85,21 @@ def answers(row: Record) -> bool:
 def kind_of(row: Record) -> str:
     """The type as people say it: md, pdf, docx; the media type where there is no such word."""
     return _KINDS.get(row.media_type, row.media_type or "unknown")
+
+
+def fits(row: Record, state: str | None, type_: str | None, path: str | None) -> bool:
+    """Whether a row is in this state, of this type (pdf, md... or a media type), and its path fits
+    the pattern; None for any."""
+    if state is not None and row.state != state:
+        return False
+    if type_ is not None and type_.lower() not in (kind_of(row), row.media_type):
+        return False
+    return path is None or fnmatchcase(composed(row.uri), composed(path))
+
+
+def composed(text: str) -> str:
+    """In the form in which an accent is part of its letter: file systems differ."""
+    return unicodedata.normalize("NFC", text)
 
 
 def findings(store: Store, rows: Sequence[Record]) -> list[Finding]:

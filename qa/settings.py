@@ -7,7 +7,7 @@ import re
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any, get_args
+from typing import Annotated, Any, Literal, get_args
 
 import platformdirs
 from pydantic import BaseModel, Field, SecretStr, ValidationError, field_validator
@@ -147,11 +147,34 @@ class Settings(BaseSettings):
         None,
         description="folder of prompts in place of kbqa's; default: prompts/ in the base's own",
     )
+    serve_host: str = Field(
+        "127.0.0.1", description="address that `kbqa serve` binds; any but this machine needs keys"
+    )
+    serve_port: int = Field(8765, ge=0, le=65535, description="its port; 0: a free one")
+    serve_names: Annotated[list[str], NoDecode] = Field(
+        [], description="host names that it is called by, such as kb.example.com"
+    )
+    serve_folders: Annotated[list[Path], NoDecode] = Field(
+        [], description="folders of this machine that its clients may have ingested"
+    )
+    serve_rate: int = Field(600, ge=1, description="requests a minute for each key")
+    serve_concurrency: int = Field(32, ge=1, description="requests at a time for each key")
+    serve_body_kb: int = Field(1024, ge=1, description="longest body of a request, in KB")
+    serve_upload_mb: int = Field(100, ge=1, description="largest file to upload, in MB")
+    serve_body_timeout: float = Field(
+        20.0, gt=0, description="seconds in which a body must come, and one more for each 64 KB"
+    )
+    serve_drain: float = Field(
+        20.0, ge=0, description="seconds to finish what is under way when told to end"
+    )
+    serve_log: Literal["console", "json"] = Field("console", description="form of its log")
 
-    @field_validator("plugins", "model", mode="before")
+    @field_validator("plugins", "model", "serve_names", "serve_folders", mode="before")
     @classmethod
     def _between_commas(cls, value: Any) -> Any:
-        return [name.strip() for name in value.split(",")] if isinstance(value, str) else value
+        if isinstance(value, str):
+            return [name.strip() for name in value.split(",") if name.strip()]
+        return value
 
     @classmethod
     def settings_customise_sources(

@@ -68,8 +68,9 @@ class Turn:
     `timings` are seconds per stage; `usage` counts tokens as the model reports them (or, with
     `estimated`, as kbqa guesses), `cost` is what they cost where a price is configured. `notes` are
     lines for the user about how the answer came to be. `evidence` is the probability that the base
-    answers the question, None where no search said so. `sources` are the hits as the model is shown
-    them, one text for each; empty: as `build_prompt` writes them.
+    answers the question, None where no search said so. `on_hits` is told what was found, before the
+    answer begins. `sources` are the hits as the model is shown them, one text for each; empty: as
+    `build_prompt` writes them.
     """
 
     question: str
@@ -89,6 +90,7 @@ class Turn:
     cost: float | None = None
     notes: tuple[str, ...] = ()
     on_token: Callable[[str], None] | None = None
+    on_hits: Callable[[tuple[Hit, ...]], None] | None = None
     evidence: float | None = None
     sources: tuple[str, ...] = ()
 

@@ -101,6 +101,10 @@ class Index:
         """The ledger: rows of documents, of what failed and of containers."""
         return ledger(self._store)
 
+    def record(self, uri: str) -> Record | None:
+        """The row of the ledger for `uri`; None if there is none."""
+        return next((row for row in ledger(self._store, uri) if row.uri == uri), None)
+
     def document(self, uri: str) -> Document | None:
         """A document with its canonical text; None if there is none of that uri."""
         for _ in range(ATTEMPTS):

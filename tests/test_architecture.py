@@ -33,7 +33,8 @@ FROM_INGEST = {
 }  # fmt: skip
 HEAVY = {
     "torch", "sentence_transformers", "transformers", "unstructured", "llama_index", "langchain",
-    "langchain_core", "qdrant_client", "openai",
+    "langchain_core", "qdrant_client", "openai", "fastapi", "starlette", "uvicorn", "mcp",
+    "prometheus_client",
 }  # fmt: skip
 
 

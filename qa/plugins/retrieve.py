@@ -13,6 +13,8 @@ def retrieve(index: Index, *, k: int) -> Plugin:
 
     def plugin(turn: Turn, call_next: Handler) -> Turn:
         found = index.explain(turn.query or turn.question, k, where=turn.filters)
+        if turn.on_hits:
+            turn.on_hits(found.hits)
         timings = {**turn.timings, **found.timings}
         return call_next(replace(turn, hits=found.hits, evidence=found.evidence, timings=timings))
 

@@ -1,0 +1,56 @@
+"""`kbqa mcp`."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import typer
+
+from qa.command import Kb, app
+from qa.settings import load_settings
+
+if TYPE_CHECKING:
+    from qa.knowledge_base import KnowledgeBase
+
+
+@app.command()
+def mcp(kb: Kb = None) -> None:
+    """Show a knowledge base to a model by the Model Context Protocol, over stdin and stdout.
+
+    It is started by the program that holds the model; `kbqa serve` offers the same at /mcp.
+    """
+    import anyio
+
+    from qa.knowledge_base import KnowledgeBase
+    from qa.server.observing import log_to_stderr
+
+    settings = load_settings(kb=kb)
+    log_to_stderr(settings.serve_log)
+    with KnowledgeBase.open(settings=settings, create=False) as base:
+        anyio.run(_serve, settings.kb.rstrip("/").rpartition("/")[2], base)
+    raise typer.Exit
+
+
+async def _serve(name: str, base: KnowledgeBase) -> None:
+    from mcp.server.stdio import stdio_server
+
+    from qa.server.mcp_tools import mcp_server
+
+    server = mcp_server(lambda ctx: _One(name, base))
+    async with stdio_server() as (received, sent):
+        await server.run(received, sent, server.create_initialization_options())
+
+
+class _One:
+    """A base alone, as a `qa.server.mcp_tools.Source`."""
+
+    def __init__(self, name: str, base: KnowledgeBase) -> None:
+        self._name, self._base = name, base
+
+    def names(self) -> list[str]:
+        """Its name."""
+        return [self._name]
+
+    async def open(self, name: str) -> KnowledgeBase:
+        """It is open."""
+        return self._base

@@ -1,0 +1,148 @@
+"""What no request gets past: the host that it names, where it comes from, how its body comes."""
+
+from __future__ import annotations
+
+import asyncio
+import ipaddress
+import time
+from collections.abc import Callable, Collection
+from urllib.parse import urlsplit
+
+from starlette.datastructures import Headers
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from qa.server.problems import Forbidden, TooLarge, TooSlow, WrongHost, reply_to
+
+SAFE_METHODS = {"GET", "HEAD", "OPTIONS"}
+SLOWEST = 64 * 1024  # bytes a second
+HEADERS = {
+    "Cache-Control": "no-store",
+    "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'",
+    "Cross-Origin-Resource-Policy": "same-origin",
+    "Referrer-Policy": "no-referrer",
+    "X-Content-Type-Options": "nosniff",
+}
+
+
+class HostGuard:
+    """Answers only to names that are ours, against DNS rebinding: a page of another site whose
+    name leads to this machine. A literal address is not a name that could be led elsewhere."""
+
+    def __init__(self, app: ASGIApp, names: Collection[str]) -> None:
+        self.app = app
+        self._names = {"localhost", *(name.lower() for name in names)}
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "http" and not self._is_ours(Headers(scope=scope).get("host", "")):
+            exc = WrongHost("add the name to the setting serve_names, if it is one of this server")
+            await reply_to(exc, Request(scope))(scope, receive, send)
+            return
+        await self.app(scope, receive, send)
+
+    def _is_ours(self, host: str) -> bool:
+        name = _hostname(f"//{host}")
+        return name in self._names or _is_address(name)
+
+
+class OriginGuard:
+    """Lets no other site's page change anything (CSRF): browsers say where a request comes from."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self.app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "http" and scope["method"] not in SAFE_METHODS:
+            headers = Headers(scope=scope)
+            if not _is_same_origin(headers):
+                exc = Forbidden("this request comes from a page of another site")
+                await reply_to(exc, Request(scope))(scope, receive, send)
+                return
+        await self.app(scope, receive, send)
+
+
+def _is_same_origin(headers: Headers) -> bool:
+    site = headers.get("sec-fetch-site")
+    if site is not None and site not in ("same-origin", "none"):
+        return False
+    origin = headers.get("origin")
+    return origin is None or urlsplit(origin).netloc.lower() == headers.get("host", "").lower()
+
+
+def _hostname(url: str) -> str:
+    try:
+        return urlsplit(url).hostname or ""
+    except ValueError:
+        return ""
+
+
+def _is_address(name: str) -> bool:
+    try:
+        ipaddress.ip_address(name)
+    except ValueError:
+        return False
+    return True
+
+
+class BodyGuard:
+    """Bounds the size of a body and the time that it takes to come.
+
+    `limit_of(scope)` is the size in bytes. A body may take `timeout` seconds, and one more for
+    each 64 KB of it. Whoever waits for it then raises TooLarge or TooSlow.
+    """
+
+    def __init__(self, app: ASGIApp, *, limit_of: Callable[[Scope], int], timeout: float) -> None:
+        self.app = app
+        self._limit_of, self._timeout = limit_of, timeout
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self.app(scope, receive, send)
+            return
+        headers = Headers(scope=scope)
+        if "transfer-encoding" in headers and "content-length" in headers:
+            await reply_to(_doubtful(), Request(scope))(scope, receive, send)
+            return
+        limit = self._limit_of(scope)
+        announced = headers.get("content-length", "0")
+        if announced.isdigit() and int(announced) > limit:
+            await reply_to(_too_large(limit), Request(scope))(scope, receive, send)
+            return
+        body = _Body(receive, limit, self._timeout)
+        await self.app(scope, body.receive, send)
+
+
+class _Body:
+    def __init__(self, receive: Receive, limit: int, timeout: float) -> None:
+        self._receive, self._limit, self._timeout = receive, limit, timeout
+        self._started: float | None = None  # when it was first waited for
+        self._size = 0
+        self._complete = False
+
+    async def receive(self) -> Message:
+        if self._complete:  # what comes now is that the client leaves, in its own time
+            return await self._receive()
+        self._started = self._started or time.monotonic()
+        until = self._started + self._timeout + self._size / SLOWEST
+        try:
+            async with asyncio.timeout(until - time.monotonic()):
+                message = await self._receive()
+        except TimeoutError:
+            raise TooSlow("the body did not come in time") from None
+        if message["type"] == "http.request":
+            self._size += len(message.get("body", b""))
+            self._complete = not message.get("more_body", False)
+            if self._size > self._limit:
+                raise _too_large(self._limit)
+        return message
+
+
+def _doubtful() -> HTTPException:
+    """A proxy and this server may differ in where such a request ends (request smuggling)."""
+    detail = "the request says in two ways how long it is"
+    return HTTPException(400, detail, {"Connection": "close"})
+
+
+def _too_large(limit: int) -> TooLarge:
+    return TooLarge(f"the body has more than {limit:,} bytes")

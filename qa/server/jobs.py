@@ -1,0 +1,286 @@
+"""Ingest jobs: noted before they are acknowledged, one at a time for each base, crash or not.
+
+An ingest may be killed at any moment and be run again, so a job that was running when the server
+ended is simply queued again.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import secrets
+import sqlite3
+import threading
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass, field
+from typing import Any, Literal, get_args
+
+from ingest.documents import FileEntry
+from ingest.errors import KbqaError, StorageError
+from ingest.sync import Progress, SyncReport
+from qa.commands_ingest import report_json
+from qa.knowledge_base import KnowledgeBase
+from qa.server.database import Database
+from qa.server.problems import Conflict, NotFound, problem_of, scrubbed
+
+logger = logging.getLogger(__name__)
+
+State = Literal["queued", "running", "done", "failed", "cancelled"]
+FINISHED: tuple[State, ...] = ("done", "failed", "cancelled")
+KEPT = 1000  # finished jobs
+AGAIN = 5.0  # seconds until a job is tried again whose state could not be noted
+_UNDONE = "state IN ('queued', 'running')"
+
+
+@dataclass(frozen=True, slots=True)
+class Spec:
+    """What is to be ingested into which base: `root`, or of it only the files `only` (absolute).
+
+    `label` is how the client knows it.
+    """
+
+    label: str
+    root: str
+    only: tuple[str, ...] = ()
+    prune: bool = False
+    retry: bool = False
+    include: tuple[str, ...] = ()
+    exclude: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """An ingest. Times in seconds since 1970; `report` once it is done, `error` if it failed."""
+
+    id: str
+    kb: str
+    spec: Spec
+    state: State
+    created: float
+    started: float | None = None
+    finished: float | None = None
+    report: Mapping[str, Any] | None = None
+    error: str = ""
+    progress: Mapping[str, Any] = field(default_factory=dict)
+
+
+class _Stopped(Exception):
+    """The job is to end: it was cancelled, or the server ends."""
+
+
+class Jobs:
+    """The table of jobs and the threads that work through it, one for each base that has any."""
+
+    def __init__(
+        self,
+        database: Database,
+        open_base: Callable[[str], KnowledgeBase],
+        on_report: Callable[[str, SyncReport], None] = lambda kb, report: None,
+    ) -> None:
+        self._database, self._open_base, self._on_report = database, open_base, on_report
+        self._lock = threading.Lock()
+        self._threads: dict[str, threading.Thread] = {}
+        self._progress: dict[str, dict[str, Any]] = {}
+        self._cancelled: set[str] = set()
+        self._listeners: dict[str, list[Callable[[], None]]] = {}
+        self._ending = threading.Event()
+
+    def resume(self) -> None:
+        """Take up what an earlier process left."""
+        for row in self._database.read(f"SELECT DISTINCT kb FROM jobs WHERE {_UNDONE}"):
+            self._wake(row["kb"])
+
+    def start(self, kb: str, spec: Spec) -> Job:
+        """Queue an ingest. Durable on return."""
+        job = Job(secrets.token_hex(8), kb, spec, "queued", time.time())
+        self._database.write(
+            "INSERT INTO jobs (id, kb, spec, state, created) VALUES (?, ?, ?, ?, ?)",
+            *(job.id, kb, json.dumps(asdict(spec)), job.state, job.created),
+        )
+        self._forget_old()
+        self._wake(kb)
+        return job
+
+    def get(self, kb: str, id_: str) -> Job:
+        """A job of a base. Raises NotFound."""
+        rows = self._database.read("SELECT * FROM jobs WHERE id = ? AND kb = ?", id_, kb)
+        if not rows:
+            raise NotFound(f"there is no ingest job '{id_}' of '{kb}'")
+        return self._job(rows[0])
+
+    def list(self, kb: str, limit: int) -> list[Job]:
+        """The jobs of a base, the newest first."""
+        rows = self._database.read(
+            "SELECT * FROM jobs WHERE kb = ? ORDER BY created DESC LIMIT ?", kb, limit
+        )
+        return [self._job(row) for row in rows]
+
+    def cancel(self, kb: str, id_: str) -> Job:
+        """End a job: at once if it waits, else after the batch at hand; what is in stays in.
+
+        Raises NotFound, Conflict for one that has ended.
+        """
+        job = self.get(kb, id_)
+        if job.state in FINISHED:
+            raise Conflict(f"the ingest job '{id_}' is {job.state}")
+        self._cancelled.add(id_)
+        if self._move(id_, "cancelled", "finished", only_from="queued"):
+            self._cancelled.discard(id_)
+        return self.get(kb, id_)
+
+    def listen(self, id_: str, listener: Callable[[], None]) -> Callable[[], None]:
+        """Call `listener`, from any thread, when a job changes; returns what ends that."""
+        with self._lock:
+            self._listeners.setdefault(id_, []).append(listener)
+
+        def leave() -> None:
+            with self._lock:
+                self._listeners[id_].remove(listener)
+                if not self._listeners[id_]:
+                    del self._listeners[id_]
+
+        return leave
+
+    def end(self, timeout: float) -> None:
+        """Stop after the batches at hand; what is not done is taken up by the next process."""
+        self._ending.set()
+        until = time.monotonic() + timeout
+        for thread in list(self._threads.values()):
+            thread.join(max(0.0, until - time.monotonic()))
+
+    # --- inside ---
+
+    def _wake(self, kb: str) -> None:
+        with self._lock:
+            if kb not in self._threads and not self._ending.is_set():
+                name = f"ingest {kb}"
+                thread = threading.Thread(target=self._work, args=(kb,), name=name, daemon=True)
+                self._threads[kb] = thread
+                thread.start()
+
+    def _work(self, kb: str) -> None:
+        """Do what is queued for a base, then end.
+
+        A job that is noted as running can be none but one whose end could not be noted.
+        """
+        while True:
+            try:
+                with self._lock:
+                    job = None if self._ending.is_set() else self._next(kb)
+                    if job is None:
+                        del self._threads[kb]
+                        return
+                self._run(job)
+            except StorageError as exc:
+                logger.error("ingest jobs of %s: %s", kb, scrubbed(str(exc)))
+                self._ending.wait(AGAIN)
+
+    def _next(self, kb: str) -> Job | None:
+        rows = self._database.read(
+            f"SELECT * FROM jobs WHERE kb = ? AND {_UNDONE} ORDER BY created LIMIT 1", kb
+        )
+        return self._job(rows[0]) if rows else None
+
+    def _run(self, job: Job) -> None:
+        if not self._move(job.id, "running", "started", only_from=job.state):
+            return
+        try:
+            report = self._ingest(job)
+        except _Stopped:
+            ended = job.id in self._cancelled
+            self._move(job.id, "cancelled" if ended else "queued", "finished")
+        except KbqaError as exc:
+            logger.warning("ingest job %s failed: %s", job.id, scrubbed(str(exc)))
+            self._move(job.id, "failed", "finished", error=problem_of(exc, job.id).detail)
+        except Exception as exc:  # noqa: BLE001 - the job has failed, the server has not
+            logger.error("ingest job %s: %s: %s", job.id, type(exc).__name__, scrubbed(str(exc)))
+            self._move(job.id, "failed", "finished", error="the error is in the server's log")
+        else:
+            self._move(job.id, "done", "finished", report=json.dumps(report_json(report)))
+            self._on_report(job.kb, report)
+        finally:
+            self._progress.pop(job.id, None)
+            self._cancelled.discard(job.id)
+
+    def _ingest(self, job: Job) -> SyncReport:
+        spec = job.spec
+        only = frozenset(spec.only)
+
+        def stop_if_told() -> None:
+            if self._ending.is_set() or job.id in self._cancelled:
+                raise _Stopped
+
+        def leave(entry: FileEntry) -> bool:
+            stop_if_told()
+            return bool(only) and entry.path not in only
+
+        def note(progress: Progress) -> None:
+            self._progress[job.id] = {
+                "total": progress.total,
+                "done": progress.done,
+                "chunks": progress.chunks,
+                "uri": progress.uri,
+            }
+            self._tell(job.id)
+            stop_if_told()
+
+        return self._open_base(job.kb).ingest(
+            spec.root,
+            prune=spec.prune,
+            retry=spec.retry,
+            include=spec.include,
+            exclude=spec.exclude,
+            leave=leave,
+            on_progress=note,
+        )
+
+    def _move(
+        self,
+        id_: str,
+        state: State,
+        moment: Literal["started", "finished"],
+        *,
+        only_from: State | None = None,
+        report: str | None = None,
+        error: str = "",
+    ) -> bool:
+        """Note the next state of a job, and when it came; whether it was in `only_from`."""
+        changed = self._database.write(
+            f"UPDATE jobs SET state = ?, {moment} = ?, report = ?, error = ? "
+            "WHERE id = ? AND state = coalesce(?, state)",
+            *(state, time.time(), report, error, id_, only_from),
+        )
+        self._tell(id_)
+        return changed > 0
+
+    def _tell(self, id_: str) -> None:
+        with self._lock:
+            listeners = list(self._listeners.get(id_, ()))
+        for listener in listeners:
+            listener()
+
+    def _forget_old(self) -> None:
+        self._database.write(
+            f"DELETE FROM jobs WHERE id IN (SELECT id FROM jobs WHERE NOT {_UNDONE} "
+            "ORDER BY created DESC LIMIT -1 OFFSET ?)",
+            KEPT,
+        )
+
+    def _job(self, row: sqlite3.Row) -> Job:
+        spec = json.loads(row["spec"])
+        for name in ("only", "include", "exclude"):
+            spec[name] = tuple(spec[name])
+        assert row["state"] in get_args(State)
+        return Job(
+            id=row["id"],
+            kb=row["kb"],
+            spec=Spec(**spec),
+            state=row["state"],
+            created=row["created"],
+            started=row["started"],
+            finished=row["finished"] if row["state"] in FINISHED else None,
+            report=json.loads(row["report"]) if row["report"] else None,
+            error=row["error"],
+            progress=dict(self._progress.get(row["id"], ())),
+        )

@@ -1,0 +1,98 @@
+"""`kbqa serve`: the checks before, uvicorn, the end."""
+
+from __future__ import annotations
+
+import ipaddress
+import signal
+import socket
+from collections.abc import Callable
+from types import FrameType
+
+import uvicorn
+
+from ingest.errors import BadRequest, KbqaError
+from qa.server.app import create_app
+from qa.server.observing import log_to_stderr
+from qa.server.service import Service
+from qa.settings import Settings
+
+BACKLOG = 256
+
+
+def serve(settings: Settings, *, on_start: Callable[[str], None] = lambda url: None) -> None:
+    """Serve until told to end (SIGTERM, Ctrl-C); `on_start` gets the address.
+
+    Raises BadRequest where the address may not be bound: it is not of this machine, and there are
+    no keys; or it is in use.
+    """
+    log_to_stderr(settings.serve_log)
+    app = create_app(settings)
+    service: Service = app.state.service
+    try:
+        require_keys(settings, has_keys=service.keys.any())
+        listener = _bind(settings)
+    except KbqaError:
+        service.close()
+        raise
+    host, port = listener.getsockname()[:2]
+    on_start(f"http://{f'[{host}]' if ':' in host else host}:{port}")
+    config = uvicorn.Config(
+        app,
+        http="h11",
+        ws="none",
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        timeout_graceful_shutdown=int(settings.serve_drain),
+        h11_max_incomplete_event_size=64 * 1024,
+    )
+    with listener:
+        _Server(config, service).run(sockets=[listener])
+
+
+def require_keys(settings: Settings, *, has_keys: bool) -> None:
+    """Raise BadRequest for an address that others than this machine reach, if there are no keys."""
+    if not has_keys and not _is_loopback(settings.serve_host):
+        raise BadRequest(
+            f"{settings.serve_host} can be reached from other machines, and there are no keys: "
+            "make one with `kbqa access create --role reader`, or bind 127.0.0.1"
+        )
+
+
+class _Server(uvicorn.Server):
+    """Tells the streams that wait for something to end, before it waits for them to."""
+
+    def __init__(self, config: uvicorn.Config, service: Service) -> None:
+        super().__init__(config)
+        self._service = service
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        """To be told to end is no failure: uvicorn would raise the signal again afterwards."""
+        self.force_exit = self.should_exit and sig == signal.SIGINT
+        self.should_exit = True
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        self._service.end()
+        await super().shutdown(sockets)
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
+
+
+def _bind(settings: Settings) -> socket.socket:
+    family = socket.AF_INET6 if ":" in settings.serve_host else socket.AF_INET
+    listener = socket.socket(family)
+    try:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.bind((settings.serve_host, settings.serve_port))
+        listener.listen(BACKLOG)
+    except OSError as exc:
+        listener.close()
+        raise BadRequest(
+            f"cannot bind {settings.serve_host}:{settings.serve_port}: {exc.strerror or exc}"
+        ) from exc
+    return listener

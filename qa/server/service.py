@@ -1,0 +1,61 @@
+"""What the routes of one server share. Built in `app.py`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from threading import Event
+
+from fastapi import Request
+
+from qa.server.bases import Bases
+from qa.server.database import Database
+from qa.server.folders import Folders
+from qa.server.jobs import Jobs
+from qa.server.keys import Keys
+from qa.server.limits import Limits
+from qa.server.metrics import Metrics
+from qa.server.streaming import Threads
+from qa.server.uploads import Uploads
+from qa.settings import Settings
+
+
+@dataclass(frozen=True, slots=True)
+class Service:
+    """The parts; `ending` is set when the server has been told to end."""
+
+    settings: Settings
+    database: Database
+    keys: Keys
+    limits: Limits
+    bases: Bases
+    folders: Folders
+    uploads: Uploads
+    jobs: Jobs
+    metrics: Metrics
+    threads: Threads
+    ending: Event = field(default_factory=Event)
+    _waiting: list[Callable[[], None]] = field(default_factory=list)
+
+    def on_end(self, listener: Callable[[], None]) -> Callable[[], None]:
+        """Call `listener` when the server is told to end; returns what takes that back."""
+        self._waiting.append(listener)
+        return lambda: self._waiting.remove(listener)
+
+    def end(self) -> None:
+        """Tell all who wait that the server is about to end."""
+        self.ending.set()
+        for listener in list(self._waiting):
+            listener()
+
+    def close(self) -> None:
+        """Stop jobs, close bases and records."""
+        self.jobs.end(self.settings.serve_drain)
+        self.bases.close()
+        self.database.close()
+
+
+def service_of(request: Request) -> Service:
+    """That of the server which got this request."""
+    service: Service = request.app.state.service
+    return service

@@ -1,0 +1,150 @@
+"""Jobs with a base that does what the test says."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import closing
+from pathlib import Path
+from typing import Any, cast
+
+import pytest
+
+from ingest.errors import BadRequest, StorageError
+from ingest.sync import Progress, SyncReport
+from qa.knowledge_base import KnowledgeBase
+from qa.server.database import Database
+from qa.server.jobs import FINISHED, Job, Jobs, Spec
+from qa.server.problems import Conflict, NotFound
+
+SPEC = Spec("docs", "/docs", include=("*.md",))
+Ingest = Callable[[Callable[[Progress], None]], SyncReport]
+
+
+class ScriptedBase:
+    """Ingests as it is told to; `calls` are the options that it got."""
+
+    def __init__(self, *script: Ingest) -> None:
+        self._script = list(script)
+        self.calls: list[dict[str, Any]] = []
+
+    def ingest(self, path: str, **options: Any) -> SyncReport:
+        self.calls.append({"path": path, **options})
+        return self._script.pop(0)(options["on_progress"])
+
+
+@pytest.fixture
+def database(tmp_path: Path) -> Iterator[Database]:
+    with closing(Database(tmp_path)) as opened:
+        yield opened
+
+
+def jobs_of(database: Database, base: ScriptedBase) -> Jobs:
+    return Jobs(database, lambda name: cast("KnowledgeBase", base))
+
+
+def at_end(jobs: Jobs, job: Job) -> Job:
+    """The job when it has ended."""
+    changed = threading.Event()
+    leave = jobs.listen(job.id, changed.set)
+    while (found := jobs.get(job.kb, job.id)).state not in FINISHED:
+        assert changed.wait(20)
+        changed.clear()
+    leave()
+    return found
+
+
+def add_one(note: Callable[[Progress], None]) -> SyncReport:
+    note(Progress(1, done=1))
+    return SyncReport(added=1)
+
+
+def test_a_job_runs_and_reports(database: Database) -> None:
+    base = ScriptedBase(add_one)
+    jobs = jobs_of(database, base)
+    job = jobs.start("kb", SPEC)
+    ended = at_end(jobs, job)
+    assert (ended.state, ended.report and ended.report["added"]) == ("done", 1)
+    assert ended.started
+    assert ended.finished
+    assert base.calls[0]["path"] == "/docs"
+    assert base.calls[0]["include"] == ("*.md",)
+    assert jobs.list("kb", 10) == [ended]
+    for kb, id_ in (("other", job.id), ("kb", "nothing")):
+        with pytest.raises(NotFound):
+            jobs.get(kb, id_)
+    with pytest.raises(Conflict):
+        jobs.cancel("kb", job.id)
+
+
+def test_one_runs_at_a_time_and_each_can_be_cancelled(database: Database) -> None:
+    running, go_on = threading.Event(), threading.Event()
+
+    def wait(note: Callable[[Progress], None]) -> SyncReport:
+        running.set()
+        assert go_on.wait(20)
+        return add_one(note)
+
+    jobs = jobs_of(database, ScriptedBase(wait, add_one))
+    first, second, third = (jobs.start("kb", SPEC) for _ in range(3))
+    assert running.wait(20)
+    assert [jobs.get("kb", job.id).state for job in (first, second, third)] == [
+        "running", "queued", "queued",
+    ]  # fmt: skip
+    assert jobs.cancel("kb", second.id).state == "cancelled"
+    assert jobs.cancel("kb", first.id).state == "running"
+    go_on.set()
+    assert at_end(jobs, first).state == "cancelled"
+    assert at_end(jobs, third).state == "done"
+
+
+def test_a_failed_job_says_why_and_others_go_on(database: Database) -> None:
+    def fail(note: Callable[[Progress], None]) -> SyncReport:
+        raise BadRequest("no such file or folder: /var/lib/docs")
+
+    def break_(note: Callable[[Progress], None]) -> SyncReport:
+        raise RuntimeError("a secret")
+
+    jobs = jobs_of(database, ScriptedBase(fail, break_, add_one))
+    failed, broken, well = [at_end(jobs, jobs.start("kb", SPEC)) for _ in range(3)]
+    assert (failed.state, failed.error) == ("failed", "no such file or folder: .../docs")
+    assert broken.state == "failed"
+    assert "secret" not in broken.error
+    assert well.state == "done"
+
+
+def test_what_was_under_way_goes_on_in_the_next_process(database: Database) -> None:
+    stopped = threading.Event()
+
+    def until_told(note: Callable[[Progress], None]) -> SyncReport:
+        stopped.set()
+        while True:
+            note(Progress(9))
+
+    before = jobs_of(database, ScriptedBase(until_told))
+    first, second = before.start("kb", SPEC), before.start("kb", SPEC)
+    assert stopped.wait(20)
+    before.end(20)
+    assert {before.get("kb", job.id).state for job in (first, second)} == {"queued"}
+    database.write("UPDATE jobs SET state = 'running' WHERE id = ?", first.id)  # as after kill -9
+    after = jobs_of(database, ScriptedBase(add_one, add_one))
+    after.resume()
+    assert [at_end(after, job).state for job in (first, second)] == ["done", "done"]
+
+
+def test_a_job_whose_end_could_not_be_noted_is_done_again(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("qa.server.jobs.AGAIN", 0.01)
+    full = [True]
+
+    class FullDisk(Database):
+        def write(self, sql: str, *values: object) -> int:
+            if full and "done" in values:
+                full.pop()
+                raise StorageError("the disk is full")
+            return super().write(sql, *values)
+
+    database.__class__ = FullDisk
+    jobs = jobs_of(database, ScriptedBase(add_one, add_one))
+    assert at_end(jobs, jobs.start("kb", SPEC)).state == "done"

@@ -1,0 +1,70 @@
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+
+from ingest.errors import BadRequest
+from qa.server.database import FILE, Database
+from qa.server.keys import Keys, Role
+from tests.qa.commands import Kbqa, is_one_clear_line
+
+
+@pytest.fixture
+def keys(tmp_path: Path) -> Iterator[Keys]:
+    with closing(Database(tmp_path)) as database:
+        yield Keys(database)
+
+
+def test_a_key_is_found_by_its_text_alone(keys: Keys) -> None:
+    key, text = keys.create(Role.EDITOR, ["a", "b"], "for CI")
+    assert keys.find(text) == key
+    assert (key.role, key.bases, key.note) == (Role.EDITOR, frozenset("ab"), "for CI")
+    secret = text.rpartition("_")[2]
+    wrong = [
+        "", "kbqa", text[:-1], text + "x", text.replace("_", "-"), key.id, f"kbqa_{key.id}_",
+        f"kbqa_{key.id[::-1]}_{secret}", "\ud800",
+    ]  # fmt: skip
+    for guess in wrong:
+        assert keys.find(guess) is None
+
+
+def test_only_a_hash_is_kept_in_a_file_of_the_owner(keys: Keys, tmp_path: Path) -> None:
+    _, text = keys.create(Role.READER)
+    for file in tmp_path.iterdir():
+        assert text.rpartition("_")[2].encode() not in file.read_bytes()
+    assert (tmp_path / FILE).stat().st_mode & 0o077 == 0
+
+
+def test_roles_include_each_other() -> None:
+    assert [role.covers(Role.EDITOR) for role in Role] == [False, True, True]
+
+
+def test_records_outlive_the_process(tmp_path: Path) -> None:
+    with closing(Database(tmp_path)) as database:
+        _, text = Keys(database).create(Role.READER)
+    with closing(Database(tmp_path)) as database:
+        assert Keys(database).any()
+        assert Keys(database).find(text)
+        with pytest.raises(BadRequest, match="there is no key"):
+            Keys(database).revoke("nothing")
+
+
+def test_the_command_makes_lists_and_revokes(kbqa: Kbqa) -> None:
+    made = kbqa("access", "create", "--role", "reader", "--kb", "handbook", "--json").json
+    assert made["key"].startswith(f"kbqa_{made['id']}_")
+    listed = kbqa("access", "list").out
+    assert made["id"] in listed
+    assert "handbook" in listed
+    assert made["key"] not in listed
+    assert kbqa("access", "revoke", made["id"]).code == 0
+    assert kbqa("access", "list", "--json").json == {"keys": []}
+    is_one_clear_line(kbqa("access", "revoke", made["id"]), 2, made["id"])
+    is_one_clear_line(kbqa("access", "create", "--role", "king"), 2, "king")
+
+
+def test_other_machines_need_keys(kbqa: Kbqa) -> None:
+    for host in ("0.0.0.0", "::", "192.0.2.7", "example.com"):
+        is_one_clear_line(kbqa("serve", "--host", host, "--port", "0"), 2, host, "kbqa access")

@@ -1,0 +1,112 @@
+"""The SDK's own client, over both transports."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+
+import anyio
+import httpx2
+import pytest
+from mcp.client.client import Client
+from mcp.client.stdio import StdioServerParameters, stdio_client
+from mcp.client.streamable_http import streamable_http_client
+from mcp.shared.exceptions import MCPError
+from mcp_types import CallToolResult, TextContent, TextResourceContents
+
+from qa.server.keys import Role
+from tests.qa.commands import command, environment
+from tests.qa.conftest import copy_base
+from tests.qa.server.serving import Served
+
+QUESTION = "How many days of annual leave do I have?"
+Talk = Callable[[Client], Awaitable[None]]
+
+
+def over_http(served: Served, headers: dict[str, str], talk: Talk) -> None:
+    async def run() -> None:
+        async with (
+            httpx2.AsyncClient(headers=headers, timeout=60) as http,
+            Client(streamable_http_client(f"{served.url}/mcp", http_client=http)) as client,
+        ):
+            await talk(client)
+
+    anyio.run(run)
+
+
+def said(result: CallToolResult) -> str:
+    assert isinstance(result.content[0], TextContent)
+    return result.content[0].text
+
+
+async def talk_to_library(client: Client) -> None:
+    """All tools and resources, on the base of the four files."""
+    tools = {tool.name: tool for tool in (await client.list_tools()).tools}
+    assert set(tools) == {"search", "ask", "list_documents", "read_document"}
+    assert tools["ask"].input_schema["required"] == ["question"]
+    kb = {"knowledge_base": "library"}
+
+    answer = await client.call_tool("ask", {**kb, "question": QUESTION})
+    assert "25 days" in said(answer)
+    assert "[1] handbook.md" in said(answer)
+    assert answer.structured_content["citations"][0]["verified"] is True
+
+    hits = await client.call_tool("search", {**kb, "query": "润滑油", "k": 1, "filter": "lang:zh"})
+    assert said(hits).startswith("[1] 产品/手册.md")
+
+    listed = await client.call_tool("list_documents", {**kb, "path": "*.pdf"})
+    assert said(listed) == "furnace.pdf (pdf, ok)"
+
+    page = await client.call_tool("read_document", {**kb, "uri": "furnace.pdf", "page": 2})
+    assert "E-17" in said(page)
+    assert page.structured_content["next"] is None
+
+    for name, arguments, message in (
+        ("ask", {**kb, "question": ""}, "question"),
+        ("ask", {"knowledge_base": "nothing", "question": "x"}, "library"),
+        ("read_document", {**kb, "uri": "nothing"}, "no document 'nothing'"),
+        ("search", {**kb, "query": "x", "filter": "("}, "filter"),
+    ):
+        failed = await client.call_tool(name, arguments)
+        assert failed.is_error
+        assert message in said(failed)
+        assert "/kb" not in said(failed).replace("knowledge", "")
+
+    resources = (await client.list_resources()).resources
+    assert [resource.name for resource in resources] == [
+        "furnace.pdf", "handbook.md", "notes.txt", "产品/手册.md",
+    ]  # fmt: skip
+    content = (await client.read_resource(resources[1].uri)).contents[0]
+    assert isinstance(content, TextResourceContents)
+    assert "25 days" in content.text
+    with pytest.raises(MCPError, match="no document"):
+        await client.read_resource("kbqa://documents/library/bm90aGluZw")
+
+
+def test_over_http(served: Served) -> None:
+    over_http(served, {}, talk_to_library)
+
+
+def test_over_stdio(library: Path, tmp_path: Path) -> None:
+    base = copy_base(library, tmp_path / "library")
+    program, *arguments = command("mcp", "--kb", base)
+    parameters = StdioServerParameters(command=program, args=arguments, env=environment())
+
+    async def run() -> None:
+        async with Client(stdio_client(parameters)) as client:
+            await talk_to_library(client)
+
+    anyio.run(run)
+
+
+def test_a_key_shows_its_bases_only(served: Served) -> None:
+    headers = served.key(Role.READER, "other")
+
+    async def talk(client: Client) -> None:
+        assert (await client.list_resources()).resources == []
+        refused = await client.call_tool("ask", {"knowledge_base": "library", "question": "x"})
+        assert refused.is_error
+        assert said(refused) == "knowledge_base is 'library'; there are other"
+
+    over_http(served, headers, talk)
+    assert served.http.post("/mcp", json={}).status_code == 401

@@ -1,0 +1,81 @@
+from __future__ import annotations
+
+import json
+import logging
+from pathlib import Path
+
+import pytest
+
+from ingest import errors
+from ingest.errors import KbqaError, Locked, RateLimited, StorageError, Unreachable
+from qa.server import problems
+from qa.server.observing import ConsoleFormatter, JsonFormatter
+from qa.server.problems import FORMS, NotFound, form_of, headers_of, problem_of, scrubbed
+
+ERRORS = [kind for module in (errors, problems) for kind in vars(module).values()
+          if isinstance(kind, type) and issubclass(kind, KbqaError)]  # fmt: skip
+
+
+@pytest.mark.parametrize("kind", ERRORS, ids=lambda kind: kind.__name__)
+def test_every_error_has_a_form_of_its_own(kind: type[KbqaError]) -> None:
+    form = next(FORMS[base] for base in kind.__mro__ if base in FORMS)
+    assert kind is KbqaError or form.status != 500
+    assert 400 <= form.status < 600
+
+
+def test_an_error_of_the_server_shows_nothing_of_it() -> None:
+    for exc in (
+        StorageError("cannot open /var/lib/kbqa/handbook: denied"),
+        Unreachable("http://qdrant.internal:6333 does not answer"),
+        Locked("/var/lib/kbqa is in use by process 7"),
+        RuntimeError("secret"),
+    ):
+        told = problem_of(exc, "1").model_dump_json()
+        for word in ("/var", "qdrant.internal", "process 7", "secret"):
+            assert word not in told
+
+
+def test_it_says_when_to_come_back() -> None:
+    assert headers_of(Unreachable("x"))["Retry-After"] == "5"
+    assert headers_of(Unreachable("x", retry_after=61.2))["Retry-After"] == "62"
+    assert headers_of(RateLimited("x"))["Retry-After"] == "10"
+    assert "Retry-After" not in headers_of(NotFound("x"))
+    assert form_of(NotFound("x")).status == 404
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("no 'a' in /var/lib/kbqa/default", "no 'a' in .../default"),
+        ("cannot open /data: denied", "cannot open /data: denied"),
+        ("~/docs/a.md: gone", ".../a.md: gone"),
+        ("handbook/leave.md and 3/4, a / b", "handbook/leave.md and 3/4, a / b"),
+        ("http://127.0.0.1:6333/name/x", "http://127.0.0.1:6333/name/x"),
+        ("two\nlines of '/home/me/x y.md'", "two lines of '.../x y.md'"),
+    ],
+)
+def test_paths_are_cut(text: str, told: str) -> None:
+    assert scrubbed(text) == told
+
+
+@pytest.mark.parametrize("formatter", [JsonFormatter(), ConsoleFormatter()])
+def test_the_log_holds_no_trace_path_or_key(formatter: logging.Formatter, tmp_path: Path) -> None:
+    secret = "kbqa_0123456789ab_TopSecretTopSecret"
+    try:
+        (tmp_path / "nothing").read_text()
+    except OSError as exc:
+        record = logging.LogRecord(
+            "qa", logging.ERROR, "/x.py", 1, f"with {secret} and Bearer abc.def", None,
+            (type(exc), exc, exc.__traceback__),
+        )  # fmt: skip
+    line = formatter.format(record)
+    assert "TopSecret" not in line
+    assert "abc.def" not in line
+    assert "kbqa_0123456789ab" in line
+    assert str(tmp_path) not in line
+    assert "Traceback" not in line
+    assert "\n" not in line
+    assert "FileNotFoundError" in line
+    assert "test_problems.py:" in line or "pathlib.py:" in line
+    if isinstance(formatter, JsonFormatter):
+        assert json.loads(line)["level"] == "error"

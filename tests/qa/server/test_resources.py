@@ -1,0 +1,175 @@
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from qa.server.ids import id_of
+from tests.qa.server.serving import Served, events_of
+
+LIBRARY = "/v1/knowledge-bases/library"
+QUESTION = "How many days of annual leave do I have?"
+
+
+def ended(served: Served, job: dict[str, Any]) -> dict[str, Any]:
+    """A job when it has ended, as its events tell."""
+    url = f"/v1/knowledge-bases/{job['kb']}/ingest-jobs/{job['id']}/events"
+    last: dict[str, Any] = json.loads(events_of(served.http.get(url))[-1][1])
+    return last
+
+
+def test_bases_are_listed_and_described(served: Served) -> None:
+    listed = served.http.get("/v1/knowledge-bases").json()
+    assert [base["name"] for base in listed["knowledge_bases"]] == ["library", "other"]
+    status = served.http.get(LIBRARY).json()
+    assert (status["documents"], status["types"]) == (4, {"md": 2, "pdf": 1, "txt": 1})
+    assert "location" not in status
+
+
+def test_a_base_is_made_once(served: Served) -> None:
+    made = served.http.post("/v1/knowledge-bases", json={"name": "new"})
+    assert (made.status_code, made.json()["documents"]) == (201, 0)
+    again = served.http.post("/v1/knowledge-bases", json={"name": "new"})
+    assert again.status_code == 409
+    for name in (".server", "../up", "a/b", ""):
+        refused = served.http.post("/v1/knowledge-bases", json={"name": name})
+        assert refused.status_code in (400, 422), name
+
+
+def test_documents_are_listed_page_by_page(served: Served) -> None:
+    seen: list[str] = []
+    after: str | None = ""
+    while after is not None:
+        url = f"{LIBRARY}/documents"
+        page = served.http.get(url, params={"limit": 3, "after": after}).json()
+        assert page["total"] == 4
+        seen += [row["uri"] for row in page["documents"]]
+        after = page["next"]
+    assert seen == sorted(seen)
+    assert len(seen) == 4
+    only = served.http.get(f"{LIBRARY}/documents", params={"type": "pdf"}).json()
+    assert [row["uri"] for row in only["documents"]] == ["furnace.pdf"]
+
+
+def test_a_document_is_read_by_its_id(served: Served) -> None:
+    url = f"{LIBRARY}/documents/{id_of('产品/手册.md')}"
+    row = served.http.get(url).json()
+    assert (row["uri"], row["state"], row["kind"]) == ("产品/手册.md", "ok", "md")
+    assert "润滑油" in served.http.get(f"{url}/text").json()["text"]
+    assert served.http.get(f"{url}/quality").json()["poor"] is False
+
+
+def test_a_page_is_a_span_of_the_text(served: Served) -> None:
+    url = f"{LIBRARY}/documents/{id_of('furnace.pdf')}"
+    pages = served.http.get(f"{url}/pages").json()["pages"]
+    whole = served.http.get(f"{url}/text").json()
+    second = served.http.get(f"{url}/text", params={"page": 2}).json()
+    assert "E-17" in second["text"]
+    assert second["start"] == pages[1]["start"]
+    assert whole["text"][pages[1]["start"] : pages[1]["end"]] == second["text"]
+    assert served.http.get(f"{url}/text", params={"page": 9}).status_code == 400
+
+
+def test_search_explains_itself(served: Served) -> None:
+    query = {"query": "annual leave", "k": 2, "filter": "type:md", "explain": True}
+    found = served.http.post(f"{LIBRARY}/search", json=query).json()
+    assert found["hits"][0]["uri"] == "handbook.md"
+    assert found["explanation"]["timings"]["search"] > 0
+    query = {"query": "annual leave", "filter": "type:"}
+    refused = served.http.post(f"{LIBRARY}/search", json=query)
+    assert refused.status_code == 400
+    assert refused.json()["detail"].startswith("filter")
+
+
+def test_an_answer_comes_whole(served: Served) -> None:
+    answer = served.http.post(f"{LIBRARY}/ask", json={"question": QUESTION}).json()
+    assert "25 days" in answer["text"]
+    assert answer["citations"][0]["uri"] == "handbook.md"
+    assert answer["citations"][0]["verified"] is True
+
+
+def test_an_answer_comes_as_events(served: Served) -> None:
+    reply = served.http.post(
+        f"{LIBRARY}/ask", json={"question": QUESTION}, headers={"Accept": "text/event-stream"}
+    )
+    assert reply.headers["content-type"].startswith("text/event-stream")
+    events = [(name, json.loads(text)) for name, text in events_of(reply)]
+    names = list(dict.fromkeys(name for name, _ in events))
+    assert names == ["hits", "token", "citations", "done"]
+    said = "".join(value["text"] for name, value in events if name == "token")
+    assert said == events[-1][1]["text"]
+
+
+def test_a_file_is_uploaded_read_replaced_read_again_and_deleted(served: Served) -> None:
+    base = "/v1/knowledge-bases/other"
+    for colour in ("blue", "green"):
+        sent = served.http.post(
+            f"{base}/documents",
+            params={"uri": "rooms/paint.md"},
+            content=f"# Paint\n\nThe meeting room is painted {colour}.".encode(),
+        )
+        assert sent.status_code == 202
+        assert ended(served, sent.json()["job"])["state"] == "done"
+        answer = served.http.post(
+            f"{base}/ask", json={"question": "In what colour is the meeting room painted?"}
+        )
+        assert colour in answer.json()["text"]
+    url = f"{base}/documents/{id_of('rooms/paint.md')}"
+    job = served.http.post(f"{url}/reingest").json()
+    assert ended(served, job)["report"]["unchanged"] == 1
+    assert served.http.delete(url).status_code == 204
+    assert served.http.get(url).status_code == 404
+    assert served.http.delete(url).status_code == 404
+    assert not (served.service.uploads.root("other") / "rooms/paint.md").exists()
+
+
+def test_what_cannot_be_read_is_told_and_kept(served: Served) -> None:
+    base = "/v1/knowledge-bases/other"
+    sent = served.http.post(
+        f"{base}/documents", params={"uri": "broken.pdf"}, content=b"%PDF-1.7 no"
+    )
+    job = ended(served, sent.json()["job"])
+    assert job["report"]["failed"] == 1
+    row = served.http.get(f"{base}/documents/{id_of('broken.pdf')}").json()
+    assert row["state"] == "failed"
+    assert row["error"]
+    text = served.http.get(f"{base}/documents/{id_of('broken.pdf')}/text")
+    assert text.status_code == 409
+
+
+def test_a_document_from_elsewhere_is_not_read_again(served: Served) -> None:
+    url = f"{LIBRARY}/documents/{id_of('handbook.md')}/reingest"
+    assert served.http.post(url).status_code == 409
+
+
+def test_evaluation(served: Served) -> None:
+    form = {
+        "questions": [{"question": QUESTION, "document": "handbook.md", "answer": "25 days"}],
+        "measures": ["hit@1"],
+        "answers": True,
+    }
+    found = served.http.post(f"{LIBRARY}/eval", json=form).json()
+    assert found["figures"]["hit@1"]["all"]["mean"] == 1.0
+    assert found["outcomes"][0]["said"]["text"]
+
+
+def test_health_metrics_and_the_description(served: Served) -> None:
+    assert served.http.get("/health/live").json() == {"status": "ok"}
+    assert served.http.get("/health/ready").json() == {"status": "ok"}
+    served.http.post(f"{LIBRARY}/search", json={"query": "leave"})
+    text = served.http.get("/metrics").text
+    assert 'kbqa_requests_total{method="POST",route="/v1/knowledge-bases/{kb}/search"' in text
+    assert 'kbqa_chunks{kb="library"}' in text
+    described = served.http.get("/openapi.json").json()
+    for path in described["paths"].values():
+        for operation in path.values():
+            for status, reply in operation["responses"].items():
+                if status >= "4":
+                    assert list(reply["content"]) == ["application/problem+json"]
+
+
+def test_every_reply_has_an_id_and_is_not_kept_by_caches(served: Served) -> None:
+    reply = served.http.get("/nothing", headers={"X-Request-ID": "from-the-proxy-1"})
+    assert reply.headers["x-request-id"] == "from-the-proxy-1"
+    assert reply.headers["cache-control"] == "no-store"
+    assert reply.headers["content-type"] == "application/problem+json"
+    assert reply.json()["instance"] == "urn:kbqa:request:from-the-proxy-1"

@@ -1,0 +1,59 @@
+"""The process `kbqa serve`: its end, and what is there after it was killed."""
+
+from __future__ import annotations
+
+import json
+import signal
+import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import httpx2
+
+from qa.server.ids import id_of
+from tests.qa.commands import command, environment
+from tests.qa.server.serving import events_of
+
+DOCUMENTS = "/v1/knowledge-bases/new/documents"
+
+
+Running = tuple[subprocess.Popen[str], httpx2.Client]
+
+
+@contextmanager
+def server(data_dir: Path, **settings: str) -> Iterator[Running]:
+    """`kbqa serve` on a free port."""
+    env = environment(KBQA_DATA_DIR=str(data_dir), KBQA_WORKERS="1", **settings)
+    process = subprocess.Popen(
+        command("serve", "--port", "0"), stderr=subprocess.PIPE, text=True, env=env
+    )
+    assert process.stderr
+    url = process.stderr.readline().split()[2].rstrip(";")
+    with process, httpx2.Client(base_url=url, timeout=60) as http:
+        try:
+            yield process, http
+        finally:
+            process.kill()
+
+
+def test_what_was_acknowledged_is_read_after_a_kill(tmp_path: Path) -> None:
+    with server(tmp_path) as (process, http):
+        assert http.post("/v1/knowledge-bases", json={"name": "new"}).status_code == 201
+        text = b"The lift is serviced in May."
+        sent = http.post(DOCUMENTS, params={"uri": "lift.txt"}, content=text)
+        assert sent.status_code == 202
+        process.send_signal(signal.SIGKILL)
+    with server(tmp_path, KBQA_SERVE_LOG="json") as (process, http):
+        url = f"/v1/knowledge-bases/new/ingest-jobs/{sent.json()['job']['id']}"
+        last = json.loads(events_of(http.get(f"{url}/events"))[-1][1])
+        assert last["state"] == "done"
+        assert "lift" in http.get(f"{DOCUMENTS}/{id_of('lift.txt')}/text").json()["text"]
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(30) == 0
+        assert process.stderr
+        lines = [json.loads(line) for line in process.stderr]
+    requests = [line for line in lines if line["message"] == "request"]
+    assert {line["status"] for line in requests} == {200}
+    assert all(line["request"] and line["route"] for line in requests)
+    assert str(tmp_path) not in json.dumps(lines)
