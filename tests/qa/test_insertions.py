@@ -54,10 +54,6 @@ def test_what_was_there_stays_where_it_was(additions: list[tuple[int, str]]) -> 
 
     assert without(0, len(document.text)) == TEXT
     old = [mark for mark in document.marks if mark.label != "new"]
-    spans = zip(
-        [*document.pages, *document.sections, *old],
-        [*DOCUMENT.pages, *DOCUMENT.sections, *DOCUMENT.marks],
-        strict=True,
-    )
-    for span, before in spans:
-        assert without(span.start, span.end) == TEXT[before.start : before.end]
+    spans = [(span.start, span.end) for span in (*document.pages, *document.sections, *old)]
+    before = (*DOCUMENT.pages, *DOCUMENT.sections, *DOCUMENT.marks)
+    assert [without(*span) for span in spans] == [TEXT[one.start : one.end] for one in before]

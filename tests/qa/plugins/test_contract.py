@@ -16,8 +16,8 @@ from qa.settings import load_settings
 from qa.turn import Message, Plugin
 from retrieval.embedding import Embedder
 from tests.contracts.plugin_contract import PluginContract
-from tests.qa.conftest import copy_base
 from tests.qa.test_plugins import Model
+from tests.sample_base import copy_base
 
 
 def reply(messages: Sequence[Message]) -> str:
