@@ -24,14 +24,22 @@ from tests.qa.commands import REPOSITORY, environment
 from tests.qa.conftest import NOTES
 
 START = 120.0  # seconds until it must answer; it imports torch and transformers
-SERVE = "from transformers.cli.transformers import main; main()"
+# builds the model too, so that one process imports torch and not two
+SERVE = """
+import sys
+from pathlib import Path
+from transformers.cli.transformers import main
+from tests import tiny_model
+tiny_model.build(Path(sys.argv[2]))
+main()
+"""
 
 pytestmark = pytest.mark.end_to_end
 
 
 @contextmanager
 def serving(model: Path, log: Path) -> Iterator[str]:
-    """The base URL of a server of `model`, in a process of its own."""
+    """The base URL of a server of the tiny model, which it writes to `model`."""
     pytest.importorskip("fastapi")
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
@@ -67,7 +75,7 @@ def _wait_for(url: str, process: subprocess.Popen[bytes], log: Path) -> None:
 
 
 def test_chat_streaming_usage_and_a_knowledge_base(tmp_path: Path, embedder: Embedder) -> None:
-    model = tiny_model.build(tmp_path / "tiny")
+    model = tmp_path / "tiny"
     spec = f"openai:{model}"
     prompt = [Message("user", tiny_model.PROMPT)]
     with serving(model, tmp_path / "log") as url:

@@ -3,10 +3,12 @@ from __future__ import annotations
 import logging
 import socket
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 
 import pytest
 
 from ingest.errors import BadRequest, NotAuthorised, TimedOut, Unreachable
+from qa.model_wrappers import Fallback, Priced
 from qa.models import ChatModel, ModelOptions, open_model
 from qa.openai_model import OpenAIChatModel
 from retrieval.openai_errors import Endpoint
@@ -32,6 +34,15 @@ class TestOpenAIChatModel(ChatModelContract):
     def open_model(self, server: ScriptedServer, *, timeout: float = 5.0) -> ChatModel:
         environ = {"OPENAI_API_KEY": KEY}
         return open_model("openai:m", options(server, timeout=timeout), environ=environ)
+
+
+class TestWrappers(ChatModelContract):
+    """All that stands around a model lets the contract through."""
+
+    def open_model(self, server: ScriptedServer, *, timeout: float = 5.0) -> ChatModel:
+        limited = replace(options(server, timeout=timeout), concurrency=1)
+        model = open_model("openai:m", limited, environ={"OPENAI_API_KEY": KEY})
+        return Priced(Fallback([model]))
 
 
 class TestLangChainChatModel(ChatModelContract):
