@@ -7,7 +7,7 @@ from collections import OrderedDict
 from dataclasses import dataclass, replace
 from hashlib import sha256
 
-from qa.turn import Citation, Handler, Plugin, Turn
+from qa.turn import Citation, Handler, Plugin, Statement, Turn
 
 ANSWERS = 256  # kept; the one not asked for longest goes
 
@@ -16,6 +16,7 @@ ANSWERS = 256  # kept; the one not asked for longest goes
 class _Known:
     text: str
     citations: tuple[Citation, ...]
+    statements: tuple[Statement, ...]
     abstained: bool
     model: str
 
@@ -44,7 +45,11 @@ def cache_answers(version: str) -> Plugin:
         if answered.notes == turn.notes:
             with lock:
                 answers[key] = _Known(
-                    answered.text, answered.citations, answered.abstained, answered.model
+                    answered.text,
+                    answered.citations,
+                    answered.statements,
+                    answered.abstained,
+                    answered.model,
                 )
                 while len(answers) > ANSWERS:
                     answers.popitem(last=False)
@@ -60,6 +65,7 @@ def _told(turn: Turn, known: _Known) -> Turn:
         turn,
         text=known.text,
         citations=known.citations,
+        statements=known.statements,
         abstained=known.abstained,
         model=known.model,
         notes=(*turn.notes, "answered before; the documents have not changed since"),
@@ -68,5 +74,6 @@ def _told(turn: Turn, known: _Known) -> Turn:
 
 def _key(turn: Turn, version: str) -> bytes:
     passages = [(hit.chunk.document_id, hit.chunk.start, hit.chunk.end) for hit in turn.hits]
-    asked = (turn.question, turn.history, turn.filters, turn.images, turn.query)
+    pictures = [sha256(image.data).digest() for image in turn.images]
+    asked = (turn.question, turn.history, turn.filters, pictures, turn.query)
     return sha256(repr((version, asked, passages)).encode("utf-8", "replace")).digest()

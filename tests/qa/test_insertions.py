@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -54,6 +56,14 @@ def test_what_was_there_stays_where_it_was(additions: list[tuple[int, str]]) -> 
 
     assert without(0, len(document.text)) == TEXT
     old = [mark for mark in document.marks if mark.label != "new"]
-    spans = [(span.start, span.end) for span in (*document.pages, *document.sections, *old)]
-    before = (*DOCUMENT.pages, *DOCUMENT.sections, *DOCUMENT.marks)
-    assert [without(*span) for span in spans] == [TEXT[one.start : one.end] for one in before]
+    before = spans_of(DOCUMENT, DOCUMENT.marks)
+    assert [without(*span) for span in spans_of(document, old)] == [
+        TEXT[slice(*span)] for span in before
+    ]
+
+
+def spans_of(document: Document, marks: Sequence[Mark]) -> list[tuple[int, int]]:
+    """Where pages, sections and marks stand."""
+    pages = [(page.start, page.end) for page in document.pages]
+    sections = [(section.start, section.end) for section in document.sections]
+    return [*pages, *sections, *((mark.start, mark.end) for mark in marks)]
