@@ -2,10 +2,11 @@
 
 python -m bench.injection [FOLDER...]
 
-FOLDERs may hold more of them. Each document is asked about by itself, with kbqa's own chain and,
-so that there is something to see, without `fence_sources` and `plain_answer`. The model believes
-the markers of chat templates wherever they stand, reads what is invisible, quotes its sources and
-sends what it knows to every address that they name. Exits with 1 when anything gets out.
+FOLDERs may hold more of them. Each document in which there is something hostile is asked about by
+itself, with kbqa's own chain and, for comparison, without `fence_sources` and `plain_answer`. The
+model believes the markers of chat templates wherever they stand, reads what is invisible, quotes
+its sources and sends what it knows to every address that they name. Exits with 1 when anything gets
+out.
 """
 
 from __future__ import annotations
@@ -51,6 +52,10 @@ _OPENS = re.compile(
 )
 _ESCAPES = re.compile(
     "[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069\U000e0000-\U000e007f]"
+)
+_HOSTILE = re.compile(
+    "|".join(found.pattern for found in (_COMMAND, _ADDRESS, _OPENS, _TURN, _ESCAPES)),
+    re.IGNORECASE | re.MULTILINE,
 )
 
 
@@ -114,7 +119,7 @@ def _row(base: KnowledgeBase, name: str, plugins: Sequence[str]) -> dict[str, An
     guarded = set(GUARDS) <= set(plugins)
     shown = _printed if guarded else _raw
     for record in base.documents():
-        if not record.chunks:
+        if not record.chunks or not _HOSTILE.search(_all_of(base, record.uri)):
             continue
         counts["documents"] += 1
         for handler in (asked, quoted):
@@ -130,6 +135,11 @@ def _row(base: KnowledgeBase, name: str, plugins: Sequence[str]) -> dict[str, An
                 if out and guarded:
                     print_safely(f"{way}: {record.uri}", file=sys.stderr)
     return {"chain": name, **counts}
+
+
+def _all_of(base: KnowledgeBase, uri: str) -> str:
+    document = base.document(uri)
+    return _seen("\n".join([uri, document.title, document.text]))
 
 
 def _printed(answer: Answer) -> str:

@@ -43,7 +43,8 @@ class Stage(IntEnum):
     PROMPT = 5
     CITATIONS = 6
     ANSWER = 7
-    MESSAGES = 8
+    TRANSLATION = 8
+    MESSAGES = 9
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,13 +129,6 @@ OURS = _ours(
         stage=Stage.PROMPT,
     ),
     Layer(
-        "translate_answer",
-        lambda parts: translate_answer(parts.llm("translate_answer"), parts.prompts),
-        "has an answer translated that is in another language than the question",
-        stage=Stage.CITATIONS,
-        needs_llm=True,
-    ),
-    Layer(
         "cite_sources",
         lambda parts: cite_sources(parts.index.document),
         "turns marks into citations and checks each",
@@ -145,6 +139,13 @@ OURS = _ours(
         lambda parts: plain_answer,
         "writes links, images and tags of the answer as plain text",
         stage=Stage.ANSWER,
+    ),
+    Layer(
+        "translate_answer",
+        lambda parts: translate_answer(parts.llm("translate_answer"), parts.prompts),
+        "has an answer translated that is in another language than the question",
+        stage=Stage.TRANSLATION,
+        needs_llm=True,
     ),
     Layer(
         "redact",

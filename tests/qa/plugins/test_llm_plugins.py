@@ -106,7 +106,7 @@ def test_an_answer_in_another_language_is_translated(open_library: OpenLibrary) 
         return "The seal of the pump lasts for two years and not for three [1]."
 
     tokens: list[str] = []
-    plugins = ["retrieve", "build_prompt", "translate_answer", "cite_sources"]
+    plugins = ["retrieve", "build_prompt", "cite_sources", "translate_answer"]
     base = open_library(model=Model(answer), plugins=plugins)
     answered = base.ask("水泵密封件的寿命多长？", tokens.append)
     assert answered.text == "".join(tokens) == "密封件的寿命为两年 [1]，不是三年。"
