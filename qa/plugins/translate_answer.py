@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from dataclasses import replace
 
@@ -14,6 +15,7 @@ from qa.prompting import Prompts
 from qa.turn import Handler, Plugin, Turn
 from retrieval.facts import languages_of
 
+_DASHES = re.compile("-{3,}")
 ENOUGH = 30  # characters from which the language of an answer is told
 
 
@@ -46,7 +48,8 @@ def is_foreign(text: str, wanted: Language) -> bool:
 
 
 def _translated(turn: Turn, model: ChatModel, prompts: Prompts, wanted: Language) -> Turn:
-    prompt = prompts.fill("translate_answer", wanted, text=neutral(turn.text))
+    text = _DASHES.sub("—", neutral(turn.text))  # no line of it ends the quotation
+    prompt = prompts.fill("translate_answer", wanted, text=text)
     turn, reply = asked_aside(turn, model, prompt, by="translate_answer")
     return replace(turn, text=reply) if reply else turn
 
