@@ -16,7 +16,10 @@ from retrieval.hits import Hit
 from retrieval.index import Index
 
 LONGEST = 500  # characters of a question that a model may come up with
-_BULLET = re.compile(r"\s*(?:[-*•·]|\(?\d{1,2}[.):、）]|[\"'“「])\s*|\s*[\"'”」]\s*\Z")
+_AROUND = re.compile(
+    r"\A\s*(?:[-*•·]|[(（]?\d{1,2}[.):、）](?!\d))?\s*(?:(?:Question|问题)[:：])?\s*[\"'“「]?\s*"
+    r"|\s*[\"'”」]?\s*\Z"
+)
 
 
 def asked_aside(turn: Turn, model: ChatModel, prompt: str, *, by: str) -> tuple[Turn, str]:
@@ -35,7 +38,7 @@ def asked_aside(turn: Turn, model: ChatModel, prompt: str, *, by: str) -> tuple[
 
 def questions_in(reply: str, *, most: int) -> list[str]:
     """The lines of a reply without bullets and quotation marks, each once, the first `most`."""
-    lines = (_BULLET.sub("", line).strip() for line in reply.splitlines())
+    lines = (_AROUND.sub("", line) for line in reply.splitlines())
     return list(dict.fromkeys(line[:LONGEST] for line in lines if line))[:most]
 
 

@@ -45,7 +45,8 @@ class Stage(IntEnum):
     PROMPT = 5
     CITATIONS = 6
     ANSWER = 7
-    MESSAGES = 8
+    TRANSLATION = 8
+    MESSAGES = 9
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,13 +137,6 @@ OURS = _ours(
         stage=Stage.PROMPT,
     ),
     Layer(
-        "translate_answer",
-        lambda parts: translate_answer(parts.llm("translate_answer"), parts.prompts),
-        "has an answer translated that is in another language than the question",
-        stage=Stage.CITATIONS,
-        needs_llm=True,
-    ),
-    Layer(
         "check_support",
         lambda parts: check_support(parts.embedder),
         "marks statements that their quotes do not bear out",
@@ -159,6 +153,13 @@ OURS = _ours(
         lambda parts: plain_answer,
         "writes links, images and tags of the answer as plain text",
         stage=Stage.ANSWER,
+    ),
+    Layer(
+        "translate_answer",
+        lambda parts: translate_answer(parts.llm("translate_answer"), parts.prompts),
+        "has an answer translated that is in another language than the question",
+        stage=Stage.TRANSLATION,
+        needs_llm=True,
     ),
     Layer(
         "redact",

@@ -4,21 +4,12 @@ from __future__ import annotations
 
 import threading
 from collections import OrderedDict
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from hashlib import sha256
 
-from qa.turn import Citation, Handler, Plugin, Statement, Turn
+from qa.turn import Handler, Plugin, Turn
 
 ANSWERS = 256  # kept; the one not asked for longest goes
-
-
-@dataclass(frozen=True, slots=True)
-class _Known:
-    text: str
-    citations: tuple[Citation, ...]
-    statements: tuple[Statement, ...]
-    abstained: bool
-    model: str
 
 
 def cache_answers(version: str) -> Plugin:
@@ -30,7 +21,7 @@ def cache_answers(version: str) -> Plugin:
     wrong with (notes) are not kept. They lie in this process's memory, never on the disk, and may
     be asked for by several threads at a time.
     """
-    answers: OrderedDict[bytes, _Known] = OrderedDict()
+    answers: OrderedDict[bytes, Turn] = OrderedDict()
     lock = threading.Lock()
 
     def plugin(turn: Turn, call_next: Handler) -> Turn:
@@ -44,12 +35,8 @@ def cache_answers(version: str) -> Plugin:
         answered = call_next(turn)
         if answered.notes == turn.notes:
             with lock:
-                answers[key] = _Known(
-                    answered.text,
-                    answered.citations,
-                    answered.statements,
-                    answered.abstained,
-                    answered.model,
+                answers[key] = replace(
+                    answered, prompt=(), sources=(), images=(), on_token=None, on_hits=None
                 )
                 while len(answers) > ANSWERS:
                     answers.popitem(last=False)
@@ -58,16 +45,18 @@ def cache_answers(version: str) -> Plugin:
     return plugin
 
 
-def _told(turn: Turn, known: _Known) -> Turn:
+def _told(turn: Turn, known: Turn) -> Turn:
+    """What was answered to a turn like this one, which costs nothing now."""
     if turn.on_token:
         turn.on_token(known.text)
     return replace(
-        turn,
-        text=known.text,
-        citations=known.citations,
-        statements=known.statements,
-        abstained=known.abstained,
-        model=known.model,
+        known,
+        images=turn.images,
+        on_token=turn.on_token,
+        on_hits=turn.on_hits,
+        timings=turn.timings,
+        usage=turn.usage,
+        cost=turn.cost,
         notes=(*turn.notes, "answered before; the documents have not changed since"),
     )
 

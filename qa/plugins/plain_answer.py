@@ -22,9 +22,10 @@ _TAG = (
     r"</?(?=(?:img|a|script|iframe|frame|link|object|embed|svg|video|audio|form|base|meta|style"
     r"|input|source|track|image|area|button|body|html)(?![\w-]))"
 )
+_URL = re.compile(rf"(?:{_SCHEME}){_PART}{{0,2000}}(?<![.,;:!?])", re.IGNORECASE)
 _EDITED = re.compile(
     rf"(?P<link>\]\()|(?P<image>!(?=\[\D))|(?P<tag>{_TAG})"
-    rf"|(?P<url>(?:{_SCHEME}){_PART}{{0,2000}}(?<![.,;:!?]))",
+    rf"|(?P<url>{_URL.pattern})",
     re.IGNORECASE,
 )
 _UNFINISHED = re.compile(
@@ -38,10 +39,10 @@ def plain_answer(turn: Turn, call_next: Handler) -> Turn:
     """Write images, links, foreign addresses, active tags and control characters as plain text."""
 
     @cache
-    def known() -> str:
+    def known() -> set[str]:
         asked = [message.content for message in turn.history if message.role == "user"]
         said = "\n".join([turn.question, *asked, *(described(hit) for hit in turn.hits)])
-        return f"{said}\n{visible(said)}"
+        return {*_URL.findall(said), *_URL.findall(visible(said))}
 
     def plain(match: re.Match[str]) -> str:
         if match["url"]:

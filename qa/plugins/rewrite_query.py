@@ -7,6 +7,7 @@ from dataclasses import replace
 from qa.asking import asked_aside, questions_in
 from qa.language import language_of
 from qa.models import ChatModel
+from qa.neutral import neutral
 from qa.prompting import Prompts
 from qa.turn import Handler, Plugin, Turn
 from retrieval.terms import analyse_query, stems
@@ -37,7 +38,8 @@ def rewrite_query(model: ChatModel | None = None, prompts: Prompts | None = None
 
 def _written_out(turn: Turn, model: ChatModel, prompts: Prompts) -> tuple[Turn, str]:
     history = "\n".join(
-        f"{message.role}: {message.content[:LONGEST]}" for message in turn.history[-MESSAGES:]
+        f"{message.role}: {neutral(message.content[:LONGEST])}"
+        for message in turn.history[-MESSAGES:]
     )
     prompt = prompts.fill(
         "rewrite_query", language_of(turn.question), history=history, question=turn.question

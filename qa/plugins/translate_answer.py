@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from dataclasses import replace
 
 from qa.asking import asked_aside
 from qa.language import Language, language_of
-from qa.marks import MarkFilter
+from qa.marks import NO_ANSWER
 from qa.models import ChatModel
 from qa.neutral import neutral
 from qa.prompting import Prompts
 from qa.turn import Handler, Plugin, Turn
 from retrieval.facts import languages_of
 
+_DASHES = re.compile("-{3,}")
 ENOUGH = 30  # characters from which the language of an answer is told
 
 
@@ -21,7 +23,7 @@ def translate_answer(model: ChatModel, prompts: Prompts) -> Plugin:
     """A plugin that has an answer in another language than the question's (zh or en) translated.
 
     The first `ENOUGH` characters decide; until then tokens are held back, and after that go
-    through or wait for the translation. Citations stay as they are: they quote the documents.
+    through or wait for the translation. It stands inside `cite_sources`, which cites what is read.
     """
 
     def plugin(turn: Turn, call_next: Handler) -> Turn:
@@ -41,18 +43,15 @@ def translate_answer(model: ChatModel, prompts: Prompts) -> Plugin:
 
 def is_foreign(text: str, wanted: Language) -> bool:
     """Whether a text is in the other one of the languages that kbqa speaks."""
-    languages = languages_of(text[:ENOUGH])
+    languages = languages_of(text[:ENOUGH]) if not text.startswith(NO_ANSWER) else []
     return bool(languages) and languages[0] in ("en", "zh") and wanted not in languages
 
 
 def _translated(turn: Turn, model: ChatModel, prompts: Prompts, wanted: Language) -> Turn:
-    prompt = prompts.fill("translate_answer", wanted, text=neutral(turn.text))
+    text = _DASHES.sub("—", neutral(turn.text))  # no line of it ends the quotation
+    prompt = prompts.fill("translate_answer", wanted, text=text)
     turn, reply = asked_aside(turn, model, prompt, by="translate_answer")
-    if not reply:
-        return turn
-    marks = MarkFilter(len(turn.hits))
-    marks.feed(reply)
-    return replace(turn, text=marks.finish())
+    return replace(turn, text=reply) if reply else turn
 
 
 class _Gate:
