@@ -7,8 +7,8 @@ other words, and false ones with a number changed, a denial added or removed, an
 taken from elsewhere. Each is checked against the passage that holds its source. The rules were
 written with the first of them in view; those marked `held` came after, and nothing was changed for
 them. Prints, per language and kind of falsehood, the AUROC against the true statements and the
-share told rightly at `SUPPORTED`; and the processor time that citing and checking takes for answers of three statements
-without marks from eight passages, which is the dearest case: once as they come, once again.
+share told rightly at `SUPPORTED`; and the processor time that citing and checking takes for answers
+of three statements without marks from eight passages, the dearest case: at first, and once again.
 """
 
 from __future__ import annotations
