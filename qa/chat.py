@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Protocol
 
-from ingest.errors import BadRequest, StorageError
+from ingest.errors import BadRequest, KbqaError, StorageError
 from qa.conversation import Conversation, Conversations
 from qa.kept import Exchange
 from qa.knowledge_base import KnowledgeBase
@@ -51,9 +51,17 @@ class Output(Protocol):
         """Show lines for people."""
         ...
 
+    def error(self, error: KbqaError) -> None:
+        """Tell what went wrong with a line."""
+        ...
+
+    def stopped(self) -> None:
+        """Tell that an answer was stopped."""
+        ...
+
 
 class Chat:
-    """One conversation at a time with one base. `done` after `/quit`."""
+    """One `conversation` at a time with one base. `done` after `/quit`."""
 
     def __init__(
         self,
@@ -70,7 +78,7 @@ class Chat:
         self._output = output
         self._model = model
         self._filters = filters
-        self._conversation = conversation or conversations.start(base.location)
+        self.conversation = conversation or conversations.start(base.location)
         self._unanswered = ""  # a question that was stopped or failed
         self._obey: dict[str, Callable[[str], None]] = {
             "/sources": lambda _: self._output.sources(self._last().answer),
@@ -99,24 +107,24 @@ class Chat:
 
     def _ask(self, question: str) -> None:
         self._unanswered = question
-        self._conversation.ask(self._base, question, self._output.on_token, filters=self._filters)
+        self.conversation.ask(self._base, question, self._output.on_token, filters=self._filters)
         self._answered()
 
     def _retry(self) -> None:
         if self._unanswered:
             self._ask(self._unanswered)
             return
-        self._conversation.ask_again(self._base, self._output.on_token, filters=self._filters)
+        self.conversation.ask_again(self._base, self._output.on_token, filters=self._filters)
         self._answered()
 
     def _answered(self) -> None:
         self._unanswered = ""
-        self._output.answer(self._last(), self._conversation.id)
+        self._output.answer(self._last(), self.conversation.id)
 
     def _last(self) -> Exchange:
-        if not self._conversation.exchanges:
+        if not self.conversation.exchanges:
             raise BadRequest("nothing has been answered in this conversation")
-        return self._conversation.exchanges[-1]
+        return self.conversation.exchanges[-1]
 
     def _open(self, number: str) -> None:
         if not number.isdecimal():
@@ -138,7 +146,7 @@ class Chat:
         path = Path(file).expanduser()
         try:
             with path.open("x", encoding="utf-8") as opened:
-                opened.write("\n".join(markdown_lines(self._conversation.exchanges)))
+                opened.write("\n".join(markdown_lines(self.conversation.exchanges)))
         except FileExistsError as exc:
             raise BadRequest(f"{path} exists already: /save writes new files only") from exc
         except OSError as exc:
@@ -146,7 +154,7 @@ class Chat:
         self._output.message(f"saved to {path}")
 
     def _begin(self) -> None:
-        self._conversation = self._conversations.start(self._base.location)
+        self.conversation = self._conversations.start(self._base.location)
         self._unanswered = ""
         self._output.message("a new conversation; the one before is kept")
 

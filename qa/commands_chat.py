@@ -5,11 +5,11 @@ from __future__ import annotations
 
 import signal
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import asdict
 from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -71,12 +71,13 @@ def chat(
             filters=condition_of(filters),
             conversation=kept.load(utf8(id_), base.location) if resume else None,
         )
-        if at_terminal:  # even if a script in the background, where it is ignored, started us
-            signal.signal(signal.SIGINT, signal.default_int_handler)
-        if at_terminal and not quiet:
-            say(f"{base.location}: ask a question; /help lists commands, Ctrl-D ends")
-        code = _run(chatting, _typed(settings) if at_terminal else sys.stdin, at_terminal, json_)
-    raise typer.Exit(code)
+        if not at_terminal:
+            raise typer.Exit(_take(chatting, output, sys.stdin))
+        if not quiet:
+            said = len(chatting.conversation.exchanges)
+            so_far = f", {said} questions so far" if said else ""
+            say(f"{base.location}{so_far}: ask a question; /help lists commands, Ctrl-D ends")
+        _take(chatting, output, _typed(settings), on_interrupt=output.stopped)
 
 
 def _manage(kept: Conversations, location: str, delete: str, json_: bool) -> None:
@@ -95,25 +96,32 @@ def _line(summary: Summary) -> str:
     return f"{summary.id}  {changed}  {summary.exchanges:>3}  {summary.title}"
 
 
-def _run(chatting: Chat, lines: Iterator[str] | Any, at_terminal: bool, json_: bool) -> int:
-    """Take lines until they end; the exit code is that of the first that failed."""
+def _take(
+    chatting: Chat,
+    output: Output,
+    lines: Iterable[str],
+    on_interrupt: Callable[[], None] | None = None,
+) -> int:
+    """Take lines until they end; the exit code is that of the first that failed.
+
+    Ctrl-C goes on with the next line where there is `on_interrupt`.
+    """
+    if on_interrupt:  # even if a script in the background, where Ctrl-C is ignored, started us
+        signal.signal(signal.SIGINT, signal.default_int_handler)
     code = 0
     for line in lines:
         try:
             chatting.take(line)
         except KeyboardInterrupt:
-            if not at_terminal:
+            if on_interrupt is None:
                 raise
-            say("\nstopped; /retry asks again")
+            on_interrupt()
         except KbqaError as exc:
             code = code or exit_code(exc)
-            if json_:
-                print_json({"event": "error", "error": str(exc), "exit_code": exit_code(exc)})
-            else:
-                say(f"kbqa: {' '.join(str(exc).split())}")
+            output.error(exc)
         if chatting.done:
             break
-    return 0 if at_terminal else code
+    return code
 
 
 def _typed(settings: Settings) -> Iterator[str]:
@@ -184,6 +192,14 @@ class _Text:
         """On stderr."""
         say("\n".join(lines))
 
+    def error(self, error: KbqaError) -> None:
+        """In one line, on stderr."""
+        say(f"kbqa: {' '.join(str(error).split())}")
+
+    def stopped(self) -> None:
+        """Below what was written until then."""
+        say("\nstopped; /retry asks again")
+
 
 class _Events:
     """For programs: one JSON object a line."""
@@ -213,6 +229,15 @@ class _Events:
     def message(self, *lines: str) -> None:
         """Lines for people."""
         print_json({"event": "message", "text": "\n".join(lines)}, flush=True)
+
+    def error(self, error: KbqaError) -> None:
+        """What went wrong with a line."""
+        told = {"event": "error", "error": str(error), "exit_code": exit_code(error)}
+        print_json(told, flush=True)
+
+    def stopped(self) -> None:
+        """An answer was stopped."""
+        print_json({"event": "stopped"}, flush=True)
 
 
 def _print_token(token: str) -> None:

@@ -11,7 +11,7 @@ from typing import NamedTuple
 from ingest.documents import Chunk
 from qa.claims import content_terms
 from qa.sentences import sentences
-from qa.support import facts_agree, support, words_agree
+from qa.support import facts_agree, facts_shared, support, words_agree
 
 CANDIDATES = 4  # spans of a passage that are looked at closely, by the terms they share
 SECOND_SENTENCE = 0.1  # what a second sentence must add to the figure to be quoted too
@@ -41,6 +41,8 @@ def best_span(statement: str, chunk: Chunk) -> Span:
     if not spans:
         return _scored(statement, chunk, 0, len(text))
     shared = {span: _shared(wanted, text[slice(*span)]) for span in spans}
+    if not any(shared.values()):  # of another language
+        shared = {span: float(facts_shared(statement, text[slice(*span)])) for span in spans}
     likely = sorted(spans, key=lambda span: -shared[span])[:CANDIDATES]
     fits = {span: _fit(statement, chunk, *span) for span in likely}
     best = max(likely, key=lambda span: fits[span])

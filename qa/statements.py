@@ -10,6 +10,7 @@ from qa.claims import claim_of
 from qa.marks import mark_numbers, without_marks
 from qa.sentences import ends_in_abbreviation
 
+LONGEST_TAIL = 200  # characters
 _MARKS = r"(?:[ \t]?\[\d{1,4}\](?!\())*"
 _STOP = re.compile(rf"(?:[。！？!?…]+|\.+(?=[\s\"”’)\]*_]|\Z))[\"”’」』）)*_]*{_MARKS}|\n")
 _FENCE = re.compile(r"[ \t]*```")
@@ -46,7 +47,7 @@ class Piece(NamedTuple):
     @property
     def tail(self) -> int:
         """Where its last marks and its stop begin: a mark may be put there."""
-        tail = _TAIL.search(self.text)
+        tail = _TAIL.search(self.text, max(0, len(self.text) - LONGEST_TAIL))
         return tail.start() if tail else len(self.text)
 
     @property

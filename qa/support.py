@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable
 
-from qa.claims import claim_of
+from qa.claims import claim_of, is_cjk
 from qa.contradictions import contradicts, swaps
 from qa.quantities import Quantity, agree
 
@@ -48,6 +48,12 @@ def support(
     return figure
 
 
+def comparable(statement: str, passage: str) -> bool:
+    """Whether the two are in languages that share words: not so for Chinese and English."""
+    said, found = claim_of(statement).terms, claim_of(passage).terms
+    return any(map(is_cjk, said)) == any(map(is_cjk, found)) or bool(said & found)
+
+
 def words_agree(statement: str, passage: str, context: str = "") -> float:
     """Share of the statement's terms that the passage has."""
     said, found = claim_of(statement).terms, claim_of(passage).terms
@@ -70,6 +76,13 @@ def facts_agree(statement: str, passage: str, context: str = "") -> float:
     elif missing:
         left *= NAME_NEARBY
     return left
+
+
+def facts_shared(statement: str, passage: str) -> int:
+    """How many numbers and names of the statement the passage has."""
+    said, found = claim_of(statement), claim_of(passage)
+    numbers = sum(_has(found.quantities, number) for number in said.quantities)
+    return numbers + sum(name in found.squeezed for name in said.names)
 
 
 def _squashed(agreement: float) -> float:

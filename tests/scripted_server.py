@@ -230,6 +230,20 @@ def trickle(exchange: Exchange) -> None:
         exchange.write_chunk(": still here\n\n")
 
 
+def drip(piece: str, gone: threading.Event) -> Behaviour:
+    """The same piece again and again; `gone` is set when the client has closed the connection."""
+
+    def behave(exchange: Exchange) -> None:
+        exchange.start_stream()
+        try:
+            while not exchange.wait(TICK):
+                exchange.write_event(_event({"content": piece}))
+        except OSError:
+            gone.set()
+
+    return behave
+
+
 def cut_stream(exchange: Exchange) -> None:
     """The connection breaks within the body."""
     exchange.start_stream()

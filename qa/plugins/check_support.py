@@ -9,7 +9,7 @@ import numpy as np
 
 from ingest.documents import Chunk
 from qa.evidence import best_span, context_of
-from qa.support import SUPPORTED, facts_agree, support
+from qa.support import SUPPORTED, comparable, facts_agree, support
 from qa.turn import Citation, Handler, Plugin, Statement, Turn
 from retrieval.embedding import Embedder
 
@@ -21,7 +21,8 @@ def check_support(embedder: Embedder) -> Plugin:
 
     A statement is judged by all its quotes together; one without citations by the hit that comes
     nearest, and is never supported. Words and facts decide; the embedder is asked only where these
-    leave a doubt that it can lift, since that costs more than all else.
+    leave a doubt that it can lift, since that costs more than all else. A Chinese statement on
+    English quotes stays unjudged (None) unless a number or a name is wrong.
     """
 
     def plugin(turn: Turn, call_next: Handler) -> Turn:
@@ -41,8 +42,18 @@ def judged(statement: Statement, chunks: Sequence[Chunk], embedder: Embedder) ->
         return replace(statement, support=nearest, supported=False)
     quotes = "\n".join(citation.quote for citation in statement.citations)
     context = "\n".join(_context(citation, chunks) for citation in statement.citations)
+    if not comparable(statement.text, quotes):
+        return _judged_by_facts(statement, quotes, context)
     figure = support_of(statement.text, quotes, context, embedder)
     return replace(statement, support=figure, supported=figure >= SUPPORTED)
+
+
+def _judged_by_facts(statement: Statement, quotes: str, context: str) -> Statement:
+    """Of a statement in another language than its quotes only numbers and names can be compared."""
+    left = facts_agree(statement.text, quotes, context)
+    if left >= SUPPORTED:
+        return statement
+    return replace(statement, support=left, supported=False)
 
 
 def support_of(statement: str, quotes: str, context: str, embedder: Embedder) -> float:

@@ -49,6 +49,10 @@ def test_a_statement_of_two_sentences_quotes_both() -> None:
     assert said == [(1, "It was built in 1889. It is 330 m high.")]
 
 
+def test_a_statement_in_another_language_quotes_the_sentence_with_its_facts() -> None:
+    assert quotes("铁塔高330米[1]。") == [[(1, "It is 330 m high.")]]
+
+
 def test_a_statement_on_a_table_quotes_its_row() -> None:
     assert quotes("The plan Plus has a price of €19 [3].") == [[(3, "| Plus | €19 |")]]
 

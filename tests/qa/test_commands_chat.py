@@ -28,7 +28,7 @@ from qa.settings import load_settings
 from tests.qa.commands import Done, Kbqa, command, environment, is_one_clear_line
 from tests.qa.conftest import HANDBOOK
 from tests.qa.test_rendering import ANSWER_FIELDS
-from tests.scripted_server import TICK, Exchange, ScriptedServer, _event, status
+from tests.scripted_server import ScriptedServer, drip, status
 
 QUESTION = "How many days of annual leave do I have?"
 Chat = Callable[..., Done]
@@ -240,20 +240,12 @@ class Terminal:
 
 
 def test_ctrl_c_stops_an_answer_and_not_the_chat(base_folder: Path, kbqa: Kbqa) -> None:
-    cut = threading.Event()
-
-    def drips(exchange: Exchange) -> None:
-        exchange.start_stream()
-        try:
-            while not exchange.wait(TICK):
-                exchange.write_event(_event({"content": "Well, "}))
-        except OSError:
-            cut.set()
+    gone = threading.Event()
 
     def answer(messages: object) -> str:
         return "You have 25 days of annual leave [1]."
 
-    with ScriptedServer(answer, script=[drips]) as server:
+    with ScriptedServer(answer, script=[drip("Well, ", gone)]) as server:
         options = ("--kb", base_folder, "--model", "openai:m", "--base-url", server.base_url)
         with Terminal(*options) as terminal:
             terminal.wait_for("/help lists commands")
@@ -262,7 +254,7 @@ def test_ctrl_c_stops_an_answer_and_not_the_chat(base_folder: Path, kbqa: Kbqa) 
             terminal.wait_for("Well, Well, ")
             terminal.type("\x03")
             terminal.wait_for("stopped; /retry asks again")
-            assert cut.wait(PATIENCE)  # the server has noticed
+            assert gone.wait(PATIENCE)  # the server has noticed
             terminal.wait_for(">")
             terminal.type("nonsense\x03")  # clears the line
             terminal.wait_for(">")
