@@ -26,7 +26,6 @@ from ingest.loaders.pdf_text import PageText, assembled, passages_of
 from ingest.loaders.registry import Source
 
 MAX_PIXELS = 100_000_000  # of a frame: 300 MB in three colours
-OCR_SECONDS = 40.0
 NO_TEXT = "no text found in the image"
 MAX_FRAMES = 1_000
 _SMALL_SIDE = 700  # pixels; small pictures are enlarged: letters of 8 pixels are read badly
@@ -34,7 +33,7 @@ DAMAGED = (OSError, ValueError, SyntaxError, EOFError, RuntimeError)  # what Pil
 _FORMATS = ("PNG", "JPEG", "MPO", "TIFF", "WEBP", "BMP", "DIB", "GIF", "HEIF", "AVIF")
 
 
-def load_image(source: Source, *, ocr_seconds: float = OCR_SECONDS) -> Document:
+def load_image(source: Source, *, ocr_seconds: float | None = None) -> Document:
     """The text in an image; LoadError where it is damaged, too large, or without text."""
     _register_heif()
     budget = OcrBudget(ocr_seconds, MAX_FRAMES)

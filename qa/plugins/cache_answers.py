@@ -45,6 +45,11 @@ def cache_answers(version: str) -> Plugin:
     return plugin
 
 
+def _kept(turn: Turn) -> Turn:
+    """The turn without what is large, or of its caller."""
+    return replace(turn, prompt=(), sources=(), images=(), on_token=None, on_hits=None)
+
+
 def _told(turn: Turn, known: Turn) -> Turn:
     """What was answered to a turn like this one, which costs nothing now."""
     if turn.on_token:

@@ -58,9 +58,10 @@ def test_a_missing_folder(kbqa: Kbqa, base_folder: Path) -> None:
 
 def test_an_empty_folder(kbqa: Kbqa, base_folder: Path, tmp_path: Path) -> None:
     (tmp_path / "empty").mkdir()
-    done = kbqa("ingest", tmp_path / "empty", "--kb", base_folder)
-    assert done.code == 2
-    assert done.err == f"kbqa: no documents in {tmp_path / 'empty'}\n"
+    for option in ([], ["--dry-run"]):
+        done = kbqa("ingest", tmp_path / "empty", "--kb", base_folder, *option)
+        assert done.code == 2
+        assert done.err == f"kbqa: no documents in {tmp_path / 'empty'}\n"
     still_answers(kbqa, base_folder)
 
 

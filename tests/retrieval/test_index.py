@@ -295,6 +295,23 @@ def test_renaming_to_its_own_uri_loses_nothing(index: Index) -> None:
     assert index.search("annual leave")[0].uri == "leave.md"
 
 
+def test_many_are_renamed_with_few_writes_even_into_each_others_place(tmp_path: Path) -> None:
+    texts = {f"{number}.md": f"Text number {number}." for number in range(40)}
+    with closing(EdgeStore(tmp_path, dimension=32, lock_timeout=0)) as store:
+        counting = CrashingStore(store, at=-1)
+        index = Index(counting, HashEmbedder())
+        index.replace([prepared(uri, text) for uri, text in texts.items()])
+        before = counting.writes
+        index.rename([(f"{number}.md", entry(f"{number + 1}.md")) for number in range(40)])
+        assert counting.writes - before < 10
+        for number in range(40):
+            document = index.document(f"{number + 1}.md")
+            assert document is not None
+            assert document.text == f"Text number {number}."
+        assert index.document("0.md") is None
+        assert index.count() == (40, 40)
+
+
 def test_touching_records_the_file_and_nothing_else(index: Index) -> None:
     hits = index.search("annual leave")
     index.touch([entry("leave.md"), entry("missing.md")])
