@@ -21,7 +21,7 @@ from ingest.errors import (
     Unreachable,
 )
 from retrieval.conditions import Condition
-from retrieval.filters import from_options
+from retrieval.filter_text import from_options
 
 FAILED, BAD_REQUEST, PARTLY_DONE, INTERRUPTED = 1, 2, 8, 130
 EXIT_CODES: dict[type[KbqaError], int] = {
