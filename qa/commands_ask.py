@@ -24,7 +24,6 @@ def search(
 ) -> None:
     """Show the passages that fit a query best."""
     from qa.knowledge_base import KnowledgeBase
-    from qa.plugins.build_prompt import within
     from qa.rendering import explanation_json, hit_json, show_explanation, show_hits
 
     settings = load_settings(kb=kb)
@@ -36,8 +35,7 @@ def search(
         return
     show_hits(found.hits, explained=found if explain else None)
     if explain:
-        answerable = len(within(found.hits[: settings.top_k], settings.prompt_tokens))
-        show_explanation(found, min_score=settings.min_score, answerable=answerable)
+        show_explanation(found, min_score=settings.min_score)
 
 
 @app.command()

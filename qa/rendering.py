@@ -122,16 +122,10 @@ def _show_reasons(hit: Hit, found: Explanation) -> None:
     )
 
 
-def show_explanation(found: Explanation, *, min_score: float, answerable: int) -> None:
-    """Print weights, terms, what was cut and timings of a search.
-
-    `answerable` is how many of the hits an answer could rest on, within the prompt's budget.
-    """
+def show_explanation(found: Explanation, *, min_score: float) -> None:
+    """Print weights, terms, what was cut and timings of a search."""
     verdict = "answers" if found.evidence >= min_score else "says that the documents do not answer"
-    print(
-        f"evidence {found.evidence:.2f}: `ask` {verdict} (min_score {min_score:g}); "
-        f"{answerable} of {len(found.hits)} passages fit into its prompt"
-    )
+    print(f"evidence {found.evidence:.2f}: `ask` {verdict} (min_score {min_score:g})")
     print(
         f"strength = {found.weight:.2f} x dense + {1 - found.weight:.2f} x lexical / "
         f"{sum(found.terms.values()):.1f}; the embedder knows {found.known_share:.0%} of the query"

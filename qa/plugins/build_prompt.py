@@ -22,7 +22,7 @@ def build_prompt(*, budget: int) -> Plugin:
     """
 
     def plugin(turn: Turn, call_next: Handler) -> Turn:
-        hits = within(turn.hits, budget)
+        hits = _within(turn.hits, budget)
         language = language_of(turn.question)
         sources = "\n\n".join(source(number, hit) for number, hit in enumerate(hits, 1))
         before, _, after = _template(f"user.{language}").partition("{sources}")
@@ -46,8 +46,7 @@ def source(number: int, hit: Hit) -> str:
     return f"[{number}] {chunk.header or hit.uri} ({hit.uri}{page}{cells})\n{said}"
 
 
-def within(hits: Sequence[Hit], budget: int) -> tuple[Hit, ...]:
-    """The first of `hits` that `budget` tokens hold; the best one always."""
+def _within(hits: Sequence[Hit], budget: int) -> tuple[Hit, ...]:
     kept: list[Hit] = []
     for number, hit in enumerate(hits, 1):
         budget -= estimate_tokens(source(number, hit))
