@@ -101,10 +101,15 @@ def say(message: str) -> None:
     print(message, file=sys.stderr)
 
 
-def fail(message: str, code: int, wants_json: bool) -> NoReturn:
-    """End with one line on stderr, and an object on stdout if asked for."""
+def fail(message: str, code: int, wants_json: bool, *, marked: str = "") -> NoReturn:
+    """End with one line on stderr, and an object on stdout if asked for.
+
+    `marked` is what was wrong with a caret at the fault; it follows for people.
+    """
     line = " ".join(message.split())
     if wants_json:
         print_json({"error": line, "exit_code": code})
     say(f"kbqa: {line}")
+    if marked:
+        say(marked)
     sys.exit(code)

@@ -203,6 +203,7 @@ class _Parser:
             tuple(value for value, _ in values),
             tuple(quoted for _, quoted in values),
             start,
+            self._text,
         )
 
     def _values(self, operator: str) -> list[tuple[str, bool]]:

@@ -62,13 +62,11 @@ def compiled(
     dates of files. `metadata_names` is asked for the message only, when a field is unknown. Raises
     FilterError.
     """
-    text = filters if isinstance(filters, str) else ""
-    return _Compiler(text, matching_uris, modified_uris, metadata_names).of(tree_of(filters))
+    return _Compiler(matching_uris, modified_uris, metadata_names).of(tree_of(filters))
 
 
 @dataclass(frozen=True, slots=True)
 class _Compiler:
-    text: str
     matching_uris: MatchingUris
     modified_uris: ModifiedUris
     metadata_names: Callable[[], Iterable[str]]
@@ -212,7 +210,7 @@ class _Compiler:
         return among if isinstance(among, Match) else And((*prefix, among))
 
     def _fault(self, node: Compare, reason: str) -> FilterError:
-        return FilterError(reason, self.text, node.position if self.text else -1)
+        return FilterError(reason, node.text, node.position)
 
 
 _SUFFIXES = {"markdown": "md", "text": "txt", "word": "docx", "excel": "xlsx", "powerpoint": "pptx"}
