@@ -70,7 +70,7 @@ def main() -> None:
             fail("interrupted; what was finished is kept", INTERRUPTED, wants_json)
         raise
     except KbqaError as exc:
-        fail(str(exc), exit_code(exc), wants_json)
+        fail(str(exc), exit_code(exc), wants_json, marked=getattr(exc, "marked", ""))
     except BrokenPipeError:  # the reader, `head` say, has enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(FAILED)

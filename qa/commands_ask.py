@@ -45,15 +45,16 @@ def search(
     from qa.knowledge_base import KnowledgeBase
     from qa.rendering import explanation_json, hit_json, show_explanation, show_hits
 
-    with KnowledgeBase.open(settings=load_settings(kb=kb), create=False) as base:
+    settings = load_settings(kb=kb)
+    with KnowledgeBase.open(settings=settings, create=False) as base:
         found = base.explain(text_of(query), k, filters=condition_of(filters))
     if json_:
         hits = {"hits": [hit_json(rank, hit) for rank, hit in enumerate(found.hits, 1)]}
         print_json({**hits, **(explanation_json(found) if explain else {})})
         return
-    show_hits(found.hits, legs=explain)
+    show_hits(found.hits, explained=found if explain else None)
     if explain:
-        show_explanation(found)
+        show_explanation(found, min_score=settings.min_score)
 
 
 @app.command()

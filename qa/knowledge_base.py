@@ -37,13 +37,13 @@ from qa.prompting import prompts_of
 from qa.settings import Settings, is_url, load_settings
 from qa.turn import Answer, Handler, Message, Plugin, Turn
 from retrieval.embedding import Embedder, LazyEmbedder, Vectors
+from retrieval.explaining import Explanation
 from retrieval.filters import Filters
 from retrieval.hits import Hit
 from retrieval.index import Index
 from retrieval.inspecting import copies_in
 from retrieval.points import FORMAT, write_base
 from retrieval.reembedding import Building
-from retrieval.searching import Explanation
 
 MAX_QUESTION = 20_000  # characters
 

@@ -283,7 +283,7 @@ class _Server:
 
     @cached_property
     def _client(self) -> QdrantClient:
-        from retrieval.server_store import connect
+        from retrieval.server_client import connect
 
         key = self._settings.qdrant_api_key
         return connect(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterator, Sequence
-from dataclasses import fields
+from dataclasses import asdict, fields
 from itertools import groupby
 from typing import Any
 
@@ -13,8 +13,8 @@ from ingest.errors import BadRequest
 from qa.passages import Passage
 from qa.terminal import print
 from qa.turn import Answer, Citation, Statement
+from retrieval.explaining import Explanation
 from retrieval.hits import Hit
-from retrieval.searching import Explanation
 
 PREVIEW = 300  # characters of a passage that a person is shown
 NEAREST = 3
@@ -88,6 +88,17 @@ def explanation_json(found: Explanation) -> dict[str, Any]:
     return {
         "evidence": round(found.evidence, 4),
         "cut": dict(found.cut),
+        "dropped": [
+            {
+                "uri": item.chunk.uri,
+                "start": item.chunk.start,
+                "end": item.chunk.end,
+                "why": item.why,
+                "of": item.of,
+            }
+            for item in found.dropped
+        ],
+        "reasons": [_rounded(asdict(found.reasons(hit))) for hit in found.hits],
         "weights": {"dense": round(found.weight, 4), "lexical": round(1 - found.weight, 4)},
         "known_share": round(found.known_share, 4),
         "terms": {term: round(weight, 3) for term, weight in found.terms.items()},
@@ -95,31 +106,55 @@ def explanation_json(found: Explanation) -> dict[str, Any]:
     }
 
 
-def show_hits(hits: Sequence[Hit], *, legs: bool) -> None:
-    """Print hits as a numbered list: score, place, passage."""
+def _rounded(values: dict[str, Any]) -> dict[str, Any]:
+    return {
+        name: round(value, 4) if isinstance(value, float) else value
+        for name, value in values.items()
+    }
+
+
+def show_hits(hits: Sequence[Hit], *, explained: Explanation | None = None) -> None:
+    """Print hits as a numbered list: score, place, passage; with the reasons, if given."""
     for rank, hit in enumerate(hits, 1):
         print(f"{rank:>2}. {hit.score:.2f}  {place(hit.uri, hit.chunk.page, hit.chunk.heading)}")
-        if legs:
-            shares = (
-                f"{name} rank {leg.rank} score {leg.score:.3f}" for name, leg in hit.legs.items()
-            )
-            print(f"    {', '.join(shares)}")
+        if explained is not None:
+            _show_reasons(hit, explained)
         text = " ".join(hit.text.split())
         print(f"    {text[:PREVIEW]}{'...' if len(text) > PREVIEW else ''}")
         if hit.copies:
             print(f"    the same in {', '.join(hit.copies)}")
 
 
-def show_explanation(found: Explanation) -> None:
-    """Print weights, terms and timings of a search."""
+def _show_reasons(hit: Hit, found: Explanation) -> None:
+    reasons = found.reasons(hit)
+    legs = ", ".join(
+        f"{name} rank {leg.rank} score {leg.score:.3f}" for name, leg in hit.legs.items()
+    )
+    heading = f"; in its heading: {', '.join(reasons.heading)}" if reasons.heading else ""
+    print(f"    {legs}; before feedback and reranker: rank {reasons.rank}")
     print(
-        f"evidence {found.evidence:.2f}; "
+        f"    strength {reasons.strength:.3f} = dense {reasons.dense:.3f} + lexical "
+        f"{reasons.lexical:.3f} + feedback {reasons.feedback:+.3f}{heading}"
+    )
+
+
+def show_explanation(found: Explanation, *, min_score: float) -> None:
+    """Print weights, terms, what was cut and timings of a search."""
+    verdict = "answers" if found.evidence >= min_score else "says that the documents do not answer"
+    print(f"evidence {found.evidence:.2f}: `ask` {verdict} (min_score {min_score:g})")
+    print(
         f"strength = {found.weight:.2f} x dense + {1 - found.weight:.2f} x lexical / "
         f"{sum(found.terms.values()):.1f}; the embedder knows {found.known_share:.0%} of the query"
     )
     print("terms: " + ", ".join(f"{term} {weight:.1f}" for term, weight in found.terms.items()))
     if found.cut:
         print("cut: " + ", ".join(f"{count} ({reason})" for reason, count in found.cut.items()))
+    for item in found.dropped:
+        if item.why != "beyond k":
+            of = f" of {item.of}" if item.of else ""
+            print(
+                f"    {place(item.chunk.uri, item.chunk.page, item.chunk.heading)}: {item.why}{of}"
+            )
     print("timings: " + ", ".join(f"{k} {1000 * v:.1f} ms" for k, v in found.timings.items()))
 
 

@@ -6,6 +6,7 @@ See `retrieval.edge_guard`. It imports nothing of ours, to start fast.
 from __future__ import annotations
 
 import json
+import os
 import sys
 import time
 from collections.abc import Sequence
@@ -25,7 +26,7 @@ def main() -> None:
     try:
         _read_in(engine, *names)
     except BaseException as exc:  # noqa: BLE001 - Rust panics derive from it
-        sys.stdout.write(" ".join(str(exc).split())[:120])
+        os.write(1, " ".join(str(exc).split())[:120].encode())  # to the one who asked
         sys.exit(UNREADABLE)
     engine.close()
 

@@ -42,11 +42,22 @@ SCORE_SLOPE, SCORE_OFFSET = 6.5, -4.2
 
 
 class Fused(NamedTuple):
-    """A candidate after fusion. `score` is not yet cut at 1."""
+    """A candidate after fusion. `score` is its strength, not cut at 1: dense + lexical + feedback.
+
+    `rank`, from 1, is its place before the feedback.
+    """
 
     id: int
     score: float
     legs: dict[str, Leg]
+    dense: float = 0.0
+    lexical: float = 0.0
+    feedback: float = 0.0
+    rank: int = 0
+
+    def moved(self, score: float) -> Fused:
+        """The same with the strength that the feedback gives it."""
+        return self._replace(score=score, feedback=score - self.dense - self.lexical)
 
 
 class EvidenceWeights(NamedTuple):
@@ -133,25 +144,24 @@ def fuse(
         weight = 1.0
     missed = MISSED * max(0.0, dense[-1].score) if dense else 0.0
     words = {id_: score / total_idf for id_, score in lexical} if total_idf > 0 else {}
-    scores = {id_: weight * missed + (1 - weight) * share for id_, share in words.items()}
-    for id_, cosine in dense:
-        scores[id_] = weight * max(0.0, cosine) + (1 - weight) * words.get(id_, 0.0)
-    order = sorted(scores.items(), key=lambda item: (-item[1], item[0]))[:keep]
-    legs: dict[int, dict[str, Leg]] = {id_: {} for id_, _ in order}
+    near = dict.fromkeys(words, missed) | {id_: max(0.0, cosine) for id_, cosine in dense}
+    parts = {
+        id_: (weight * cosine, (1 - weight) * words.get(id_, 0.0)) for id_, cosine in near.items()
+    }
+    order = sorted(parts, key=lambda id_: (-sum(parts[id_]), id_))[:keep]
+    legs: dict[int, dict[str, Leg]] = {id_: {} for id_ in order}
     for name, leg in (("dense", dense), ("lexical", lexical)):
         for rank, (id_, score) in enumerate(leg, 1):
             if id_ in legs:
                 legs[id_][name] = Leg(rank, score)
-    return [Fused(id_, score, legs[id_]) for id_, score in order]
+    return [
+        Fused(id_, sum(parts[id_]), legs[id_], *parts[id_], rank=rank)
+        for rank, id_ in enumerate(order, 1)
+    ]
 
 
 def refine(
-    fused: Sequence[Fused],
-    question: Vectors,
-    vectors: Mapping[int, Vectors],
-    *,
-    weight: float,
-    total_idf: float,
+    fused: Sequence[Fused], question: Vectors, vectors: Mapping[int, Vectors], *, weight: float
 ) -> list[Fused]:
     """`fused` with its first candidates, those in `vectors`, in a better order.
 
@@ -161,17 +171,13 @@ def refine(
     seen = [item for item in fused if item.id in vectors]
     if not seen:
         return list(fused)
-    if total_idf <= 0:
-        weight = 1.0
     near = np.array([vectors[item.id] for item in seen])
     moved = question + FEEDBACK_WEIGHT * near[:FEEDBACK].mean(axis=0)
     cosines = near @ (moved / max(float(np.linalg.norm(moved)), 1e-12))
     again = []
     for item, cosine in zip(seen, cosines.tolist(), strict=True):
-        share = item.legs["lexical"].score / total_idf if "lexical" in item.legs else 0.0
-        score = weight * max(0.0, cosine) + (1 - weight) * (share if total_idf > 0 else 0.0)
-        again.append(item._replace(score=score))
+        again.append(item.moved(weight * max(0.0, cosine) + item.lexical))
     again.sort(key=lambda item: (-item.score, item.id))
     floor = again[-1].score
     rest = [item for item in fused if item.id not in vectors]
-    return again + [item._replace(score=min(item.score, floor)) for item in rest]
+    return again + [item.moved(min(item.score, floor)) for item in rest]

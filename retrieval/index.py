@@ -16,6 +16,7 @@ from typing import TypeVar
 from ingest.documents import Chunk, Document, FileEntry, Prepared, Record
 from ingest.errors import StorageError
 from retrieval.embedding import Embedder
+from retrieval.explaining import Explanation
 from retrieval.facts import facts_of
 from retrieval.filters import Filters
 from retrieval.fusion import idf
@@ -37,7 +38,7 @@ from retrieval.points import (
 from retrieval.renaming import Move, in_batches, located, moved_points, moved_rows
 from retrieval.reranking import Reranker
 from retrieval.reuse import embed_unknown, known_vectors
-from retrieval.searching import Explanation, asked, checked, found, reranked
+from retrieval.searching import asked, checked, found, reranked
 from retrieval.store import Payload, Store
 from retrieval.widening import around, section_around
 

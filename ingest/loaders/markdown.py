@@ -6,7 +6,7 @@ import re
 from bisect import bisect_right
 from collections.abc import Iterator
 
-from ingest.documents import Document, Mark, Scalar
+from ingest.documents import Document, Mark, Scalar, Value
 from ingest.errors import LoadError
 from ingest.loaders.encoding import Decoded, NotText, decode
 from ingest.loaders.registry import Source
@@ -24,7 +24,11 @@ _CONTENTS = re.compile(
     r"(?:^[ \t]*(?:[-*+]|\d+[.)])[ \t]+\[[^\]\n]{1,300}\]\(#[^)\s]{0,300}\)[ \t]*(?:\n|\Z)){2,}",
     re.M,
 )
-_FIELD = re.compile(r"^([A-Za-z_][\w.\-]{0,63}):[ \t]+(\S.*)$", re.M)
+_NAME = r"^([A-Za-z_][\w.\-]{0,63}):[ \t]"
+_FIELD = re.compile(rf"{_NAME}+(\S.*)$", re.M)
+_LIST = re.compile(rf"{_NAME}*\n((?:[ \t]*-[ \t]+\S.*(?:\n|\Z))+)", re.M)
+_FLOW_LIST = re.compile(r"\[([^\[\]{}]*)\]\s*(?:#.*)?\Z")
+_ITEM = re.compile(r"\"[^\"]*\"|'[^']*'|[^,\s][^,]*")
 
 
 def load_markdown(source: Source) -> Document:
@@ -106,18 +110,31 @@ def quality_of(decoded: Decoded) -> dict[str, Scalar]:
     return quality
 
 
-def _split_front_matter(text: str) -> tuple[dict[str, Scalar], str]:
-    """The scalar fields of the front matter, and the text after it without leading blank lines."""
+def _split_front_matter(text: str) -> tuple[dict[str, Value], str]:
+    """The fields of the front matter that are scalars or lists of them, and the text after it
+    without leading blank lines."""
     match = _FRONT_MATTER.match(text)
-    if not match or not (fields := _FIELD.findall(match[1] or "")):
+    if not match or not (fields := _fields(match[1] or "")):
         return {}, text
     body = text[match.end() :].lstrip("\n")
-    scalars = {key: _scalar(value) for key, value in fields if value[0] not in "&*!|>[{"}
-    return dict(scalars), body if body.strip() else text
+    return {name: value for name, value in fields.items() if value}, body if body.strip() else text
+
+
+def _fields(front: str) -> dict[str, Value]:
+    """Every field; what is neither a scalar nor a list of them is "" here."""
+    fields = {name: _value(written) for name, written in _FIELD.findall(front)}
+    for name, lines in _LIST.findall(front):
+        fields[name] = [_scalar(line.strip()[1:].strip()) for line in lines.splitlines()]
+    return fields
+
+
+def _value(written: str) -> Value:
+    if flow := _FLOW_LIST.match(written):
+        return [_scalar(item) for item in _ITEM.findall(flow[1])]
+    return "" if written[0] in "&*!|>[{" else _scalar(written)
 
 
 def _scalar(value: str) -> str:
-    value = value.strip()
     if value[0] in "\"'":
         closing = value.find(value[0], 1)
         return value[1:closing] if closing > 0 else value[1:]

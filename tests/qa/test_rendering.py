@@ -49,21 +49,25 @@ def test_json_of_an_answer(kb: KnowledgeBase) -> None:
 
 def test_json_of_an_explanation(kb: KnowledgeBase) -> None:
     reasons = explanation_json(kb.explain(QUESTION))
-    names = ["evidence", "cut", "weights", "known_share", "terms", "timings"]
+    names = [
+        "evidence", "cut", "dropped", "reasons", "weights", "known_share", "terms", "timings",
+    ]  # fmt: skip
     assert list(reasons) == names
     assert sum(reasons["weights"].values()) == pytest.approx(1)
 
 
 def test_hits_for_people(kb: KnowledgeBase, capsys: pytest.CaptureFixture[str]) -> None:
     found = kb.explain(QUESTION, 2)
-    show_hits(found.hits, legs=True)
-    show_explanation(found)
+    show_hits(found.hits, explained=found)
+    show_explanation(found, min_score=found.evidence + 0.1)
     out = capsys.readouterr().out
     assert " 1. " in out
     assert "furnace.pdf, p. 1" in out
     assert "lexical rank 1 score " in out
     assert "timings: embed " in out
     assert "x dense + " in out
+    assert "feedback +" in out
+    assert "says that the documents do not answer (min_score " in out
 
 
 def answered(*statements: Statement) -> Answer:

@@ -167,7 +167,7 @@ def test_what_the_first_hits_say_moves_the_question() -> None:
     dense = ranked({id_: float(vector @ question) for id_, vector in vectors.items()})
     fused = fuse(dense, [], weight=1.0, total_idf=0.0)
     assert [item.id for item in fused] == [1, 2, 3, 4]
-    again = refine(fused, question, vectors, weight=1.0, total_idf=0.0)
+    again = refine(fused, question, vectors, weight=1.0)
     assert [item.id for item in again] == [1, 2, 4, 3]
     moved = question + FEEDBACK_WEIGHT * (vectors[1] + vectors[2]) / 2
     assert again[0].score == pytest.approx(float(vectors[1] @ moved / np.linalg.norm(moved)))
@@ -183,10 +183,14 @@ def test_a_second_look_keeps_the_candidates_and_an_order(
     dense = ranked({id_: float(vector @ question) for id_, vector in known.items()})
     fused = fuse(dense, ranked(lexical), weight=weight, total_idf=1.0)
     looked_at = {id_: known[id_] for id_ in seen & known.keys()}
-    again = refine(fused, question, looked_at, weight=weight, total_idf=1.0)
+    again = refine(fused, question, looked_at, weight=weight)
     assert sorted(item.id for item in again) == sorted(item.id for item in fused)
     scores = [item.score for item in again]
     assert scores == sorted(scores, reverse=True)
+    assert scores == pytest.approx([item.dense + item.lexical + item.feedback for item in again])
+    assert {item.id: item.rank for item in again} == {
+        item.id: rank for rank, item in enumerate(fused, 1)
+    }
     assert looked_at or again == fused
 
 

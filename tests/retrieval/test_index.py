@@ -103,6 +103,22 @@ def test_hits_say_what_each_leg_thought(index: Index) -> None:
     assert all(seconds >= 0 for seconds in explanation.timings.values())
 
 
+def test_an_explanation_says_why(tmp_path: Path) -> None:
+    with open_index(tmp_path) as index:
+        index.replace([prepared(uri, LEAVE) for uri in ("leave.md", "copy.md")])
+        index.replace([prepared("long.md", LONG)])
+        found = index.explain("annual leave", 2)
+    copy = next(item for item in found.dropped if item.why == "copy")
+    assert {copy.chunk.uri, copy.of} == {"copy.md", "leave.md"}
+    assert found.hits[0].copies == (copy.chunk.uri,)
+    assert sum(found.cut.values()) == len(found.candidates) - 2
+    for hit in found.hits:
+        why = found.reasons(hit)
+        assert why.strength == pytest.approx(why.dense + why.lexical + why.feedback)
+        assert hit.score == pytest.approx(probability(why.strength))
+    assert found.reasons(found.hits[0]).rank in (1, 2)
+
+
 def test_the_dense_leg_counts_less_where_the_embedder_is_blind(tmp_path: Path) -> None:
     with open_index(tmp_path, HashEmbedder(known_share=0.0)) as index:
         index.replace([prepared("leave.md", LEAVE)])
