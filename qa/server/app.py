@@ -75,6 +75,7 @@ def create_app(settings: Settings) -> FastAPI:
         version=version("kbqa"),
         docs_url=None,  # its page loads scripts from another host
         redoc_url=None,
+        redirect_slashes=False,  # where to would be taken from the request's Host
         telemetry=NO_TELEMETRY,
         lifespan=lifespan,
     )

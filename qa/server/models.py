@@ -168,13 +168,24 @@ class DocumentText(BaseModel):
     page: int | None = Field(description="the page that was asked for")
     start: int = Field(description="where `text` begins in the document's text")
     text: str
+    metadata: dict[str, Scalar] = {}
+
+
+class SectionItem(BaseModel):
+    """What stands under a heading: a span of the document's text."""
+
+    title: str
+    level: int
+    start: int
+    end: int
 
 
 class PageList(BaseModel):
-    """The pages of a document; none for a text without pages."""
+    """The pages and sections of a document; none for a text without them."""
 
     uri: str
     pages: list[PageItem]
+    sections: list[SectionItem]
 
 
 class Complaint(BaseModel):

@@ -22,6 +22,7 @@ from qa.server.models import (
     PageItem,
     PageList,
     Quality,
+    SectionItem,
     Upload,
 )
 from qa.server.observing import note_target
@@ -120,14 +121,22 @@ def get_document_text(
         page=page,
         start=0 if page is None else starts.get(page, 0),
         text=page_text(document, page),
+        metadata=dict(document.metadata),
     )
 
 
 @router.get("/{id}/pages", responses=problems(404, 409))
 def get_document_pages(base: ReadBase, id: Id) -> PageList:
-    """The pages, slides or sheets of a document, and how well each was read."""
+    """The pages, slides or sheets of a document, and how well each was read; its sections."""
     document = _document(base, id)
-    return PageList(uri=document.uri, pages=[PageItem.of(page) for page in document.pages])
+    return PageList(
+        uri=document.uri,
+        pages=[PageItem.of(page) for page in document.pages],
+        sections=[
+            SectionItem(title=s.title, level=s.level, start=s.start, end=s.end)
+            for s in document.sections
+        ],
+    )
 
 
 @router.get("/{id}/quality", responses=problems(404, 409))

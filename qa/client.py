@@ -1,0 +1,278 @@
+"""A knowledge base behind `kbqa serve`, with the methods of one that is here.
+
+>>> with RemoteKnowledgeBase("http://127.0.0.1:8765", "handbook") as kb:
+...     print(kb.ask("How many days of leave do I have?").text)
+
+`AsyncRemoteKnowledgeBase` has the same methods, to be awaited. Both drive the flows of
+`qa.client_calls`.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Generic, ParamSpec, Self, TypeVar, overload
+
+import httpx2
+
+from ingest.errors import (
+    BadRequest,
+    KbqaError,
+    Locked,
+    NotAuthorised,
+    NotConfigured,
+    RateLimited,
+    StorageError,
+    TimedOut,
+    Unreachable,
+)
+from qa import client_calls
+from qa.client_calls import Call, Flow, OnEvent
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+PIECE = 1024 * 1024  # bytes of a file that are read at a time
+EVENTS = "text/event-stream"
+BASES = "/v1/knowledge-bases"
+_TYPE = "urn:kbqa:problem:"
+ERRORS: Mapping[str, type[KbqaError]] = {  # of what is not here: BadRequest for 4xx, Unreachable
+    "not-authenticated": NotAuthorised,
+    "forbidden": NotAuthorised,
+    "too-many-requests": RateLimited,
+    "upstream-refused": NotAuthorised,
+    "upstream-busy": RateLimited,
+    "upstream-slow": TimedOut,
+    "too-slow": TimedOut,
+    "not-configured": NotConfigured,
+    "locked": Locked,
+    "storage": StorageError,
+}
+
+
+class _Method(Generic[P, T]):
+    """A flow as a method: called at once in the one client, to be awaited in the other."""
+
+    def __init__(self, flow: Callable[P, Flow[T]]) -> None:
+        self._flow = flow
+        self.__doc__ = flow.__doc__
+
+    @overload
+    def __get__(self, client: None, owner: type) -> Self: ...
+
+    @overload
+    def __get__(self, client: RemoteKnowledgeBase, owner: type) -> Callable[P, T]: ...
+
+    @overload
+    def __get__(
+        self, client: AsyncRemoteKnowledgeBase, owner: type
+    ) -> Callable[P, Awaitable[T]]: ...
+
+    def __get__(self, client: Any, owner: type) -> Any:
+        if client is None:
+            return self
+        return lambda *args, **options: client._run(self._flow(*args, **options))
+
+
+class _Methods:
+    """Those of a knowledge base."""
+
+    search = _Method(client_calls.search)
+    explain = _Method(client_calls.explain)
+    ask = _Method(client_calls.ask)
+    documents = _Method(client_calls.documents)
+    document = _Method(client_calls.document)
+    status = _Method(client_calls.status)
+    remove = _Method(client_calls.remove)
+    ingest = _Method(client_calls.ingest)
+
+
+class RemoteKnowledgeBase(_Methods):
+    """The base `name` of the server at `url`. Usable from several threads; a context manager.
+
+    Errors are those that a base raises here, NotAuthorised for a wrong key, Unreachable where
+    nothing answers.
+    """
+
+    def __init__(self, url: str, name: str, *, key: str = "", timeout: float = 300.0) -> None:
+        self._url = url
+        with _clear_errors_of(url):
+            self._http = httpx2.Client(**_options(url, key, timeout))
+        self._path = f"{BASES}/{name}"
+
+    def close(self) -> None:
+        """Close the connections."""
+        self._http.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        exc: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def _run(self, flow: Flow[T]) -> T:
+        reply: Any = None
+        try:
+            while True:
+                call = flow.send(reply)
+                with _clear_errors_of(self._url):
+                    reply = self._sent(call)
+        except StopIteration as done:
+            outcome: T = done.value
+            return outcome
+
+    def _sent(self, call: Call) -> Any:
+        content = _pieces(call.file) if call.file else None
+        with self._http.stream(**_request(self._path, call), content=content) as response:
+            if not response.is_success or call.on_event is None:
+                response.read()
+                return _outcome(response)
+            events = _Events(call.on_event)
+            for line in response.iter_lines():
+                events.take(line)
+            return events.last
+
+
+class AsyncRemoteKnowledgeBase(_Methods):
+    """As `RemoteKnowledgeBase`, for `async with` and `await`."""
+
+    def __init__(self, url: str, name: str, *, key: str = "", timeout: float = 300.0) -> None:
+        self._url = url
+        with _clear_errors_of(url):
+            self._http = httpx2.AsyncClient(**_options(url, key, timeout))
+        self._path = f"{BASES}/{name}"
+
+    async def close(self) -> None:
+        """Close the connections."""
+        await self._http.aclose()
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        exc: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        await self.close()
+
+    async def _run(self, flow: Flow[T]) -> T:
+        reply: Any = None
+        try:
+            while True:
+                call = flow.send(reply)
+                with _clear_errors_of(self._url):
+                    reply = await self._sent(call)
+        except StopIteration as done:
+            outcome: T = done.value
+            return outcome
+
+    async def _sent(self, call: Call) -> Any:
+        content = _apieces(call.file) if call.file else None
+        async with self._http.stream(**_request(self._path, call), content=content) as response:
+            if not response.is_success or call.on_event is None:
+                await response.aread()
+                return _outcome(response)
+            events = _Events(call.on_event)
+            async for line in response.aiter_lines():
+                events.take(line)
+            return events.last
+
+
+# --- what both say and understand ---
+
+
+class _Events:
+    """Lines of a stream into events. Raises what the event `error` tells."""
+
+    def __init__(self, on_event: OnEvent) -> None:
+        self._on_event = on_event
+        self._name = ""
+        self.last: Any = None
+
+    def take(self, line: str) -> None:
+        field, _, value = line.partition(": ")
+        if field == "event":
+            self._name = value
+        elif field == "data":
+            self.last = json.loads(value)
+            if self._name == "error":
+                raise _error(self.last, None)
+            self._on_event(self._name, self.last)
+
+
+def _options(url: str, key: str, timeout: float) -> dict[str, Any]:
+    headers = {"Authorization": f"Bearer {key}"} if key else {}
+    return {
+        "base_url": url,
+        "headers": headers,
+        "timeout": httpx2.Timeout(timeout, connect=10.0),
+    }
+
+
+def _request(path: str, call: Call) -> dict[str, Any]:
+    url = f"{path}{call.path}"
+    request: dict[str, Any] = {"method": call.method, "url": url, "params": call.params}
+    if call.body is not None:
+        request["json"] = call.body
+    if call.on_event is not None:
+        request["headers"] = {"Accept": EVENTS}
+    return request
+
+
+def _pieces(file: Path) -> Iterator[bytes]:
+    with file.open("rb") as opened:
+        while piece := opened.read(PIECE):
+            yield piece
+
+
+async def _apieces(file: Path) -> AsyncIterator[bytes]:
+    for piece in _pieces(file):
+        yield piece
+
+
+def _outcome(response: httpx2.Response) -> Any:
+    try:
+        said = response.json() if response.content else None
+    except ValueError as exc:
+        raise Unreachable(f"{response.url} is no kbqa server: its reply is no JSON") from exc
+    if not response.is_success:
+        raise _error(said, response.headers.get("retry-after"))
+    return said
+
+
+def _error(problem: Any, retry_after: str | None) -> KbqaError:
+    if not isinstance(problem, Mapping) or not str(problem.get("type")).startswith(_TYPE):
+        return Unreachable("what answers is no kbqa server")
+    kind = ERRORS.get(problem["type"].removeprefix(_TYPE))
+    detail, status = str(problem.get("detail")), int(problem.get("status", 500))
+    wait = float(retry_after) if retry_after and retry_after.isdigit() else None
+    if kind is None:
+        kind = BadRequest if status < 500 else Unreachable
+    if kind is RateLimited:
+        return RateLimited(detail, retry_after=wait)
+    if kind is Unreachable:
+        return Unreachable(detail, transient=status == 503, retry_after=wait)
+    return kind(detail)
+
+
+@contextmanager
+def _clear_errors_of(url: str) -> Iterator[None]:
+    try:
+        yield
+    except httpx2.TimeoutException as exc:
+        raise TimedOut(f"{url} took too long to answer") from exc
+    except (httpx2.InvalidURL, httpx2.UnsupportedProtocol) as exc:
+        raise BadRequest(f"'{url}' is no address of a server: {exc}") from exc
+    except httpx2.HTTPError as exc:
+        message = f"{url} does not answer ({exc}): is `kbqa serve` running?"
+        raise Unreachable(message, transient=True) from exc

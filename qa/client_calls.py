@@ -1,0 +1,236 @@
+"""What is said to a server for each method of a knowledge base, whoever carries it.
+
+A flow is a generator that yields requests, is sent their replies, and returns the outcome: the
+clients of `qa.client` drive it, one with and one without `await`.
+"""
+
+from __future__ import annotations
+
+import base64
+import os
+from collections.abc import Callable, Generator, Mapping, Sequence
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import Any, TypeVar
+from urllib.parse import quote
+
+from ingest.documents import Chunk, Document, Failure, Page, Record, Section
+from ingest.errors import BadRequest
+from ingest.sync import Progress, SyncReport
+from ingest.walking import Selection, walk
+from qa.overview import Status
+from qa.turn import Answer, Citation, Message
+from retrieval.hits import Hit, Leg
+from retrieval.searching import Explanation
+
+T = TypeVar("T")
+ROWS = 1000  # of a list, in one reply
+
+OnEvent = Callable[[str, Mapping[str, Any]], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """A request. `path` counts from the base's own; `body` is JSON, `file` what to send instead.
+
+    With `on_event` the reply is a stream of events; its outcome is the last one.
+    """
+
+    method: str
+    path: str
+    body: Mapping[str, Any] | None = None
+    params: Mapping[str, Any] | None = None
+    file: Path | None = None
+    on_event: OnEvent | None = None
+
+
+Flow = Generator[Call, Any, T]
+
+
+def search(query: str, k: int = 10, filters: str | None = None) -> Flow[list[Hit]]:
+    """The `k` best passages; see `KnowledgeBase.search`."""
+    found = yield from explain(query, k, filters)
+    return list(found.hits)
+
+
+def explain(query: str, k: int = 10, filters: str | None = None) -> Flow[Explanation]:
+    """As `search`, with the weights and timings that led to the hits."""
+    body = {"query": query, "k": k, "filter": filters or "", "explain": True}
+    said = yield Call("POST", "/search", body)
+    why = said["explanation"]
+    return Explanation(
+        tuple(map(_hit, said["hits"])),
+        why["weights"]["dense"],
+        why["known_share"],
+        why["terms"],
+        why["timings"],
+        why["evidence"],
+        why["cut"],
+    )
+
+
+def ask(
+    question: str,
+    on_token: Callable[[str], None] | None = None,
+    *,
+    history: Sequence[Message] = (),
+    filters: str | None = None,
+    on_hits: Callable[[tuple[Hit, ...]], None] | None = None,
+) -> Flow[Answer]:
+    """An answer with citations, streamed to `on_token`; see `KnowledgeBase.ask`."""
+
+    def note(event: str, value: Mapping[str, Any]) -> None:
+        if event == "token" and on_token:
+            on_token(value["text"])
+        elif event == "hits" and on_hits:
+            on_hits(tuple(map(_hit, value["hits"])))
+
+    body = {
+        "question": question,
+        "filter": filters or "",
+        "history": [{"role": said.role, "content": said.content} for said in history],
+    }
+    streamed = note if on_token or on_hits else None
+    said = yield Call("POST", "/ask", body, on_event=streamed)
+    return _answer(said)
+
+
+def documents() -> Flow[list[Record]]:
+    """The ledger in order of uri: documents, what failed, and archives."""
+    rows: list[Record] = []
+    after: str | None = ""
+    while after is not None:
+        said = yield Call("GET", "/documents", params={"limit": ROWS, "after": after})
+        rows += map(_record, said["documents"])
+        after = said["next"]
+    return rows
+
+
+def document(uri: str) -> Flow[Document]:
+    """A document with its canonical text. Raises BadRequest if there is none of that uri."""
+    path = f"/documents/{_id(uri)}"
+    row = yield Call("GET", path)
+    text = yield Call("GET", f"{path}/text")
+    parts = yield Call("GET", f"{path}/pages")
+    return Document(
+        uri=uri,
+        sha256=row["sha256"],
+        text=text["text"],
+        title=text["title"],
+        media_type=row["media_type"],
+        pages=tuple(Page(**page) for page in parts["pages"]),
+        sections=tuple(Section(**section) for section in parts["sections"]),
+        metadata=text["metadata"],
+        quality=row["quality"],
+        parser=row["parser"],
+    )
+
+
+def status() -> Flow[Status]:
+    """The base in figures; its location is the name that the server has for it."""
+    said = yield Call("GET", "")
+    names = {field.name for field in fields(Status)} - {"location"}
+    return Status(location=said["name"], **{name: said[name] for name in names})
+
+
+def remove(*uris: str) -> Flow[None]:
+    """Drop documents, and their files where they were uploaded. Raises BadRequest if there is none
+    of a uri; those before it are gone by then."""
+    for uri in uris:
+        yield Call("DELETE", f"/documents/{_id(uri)}")
+
+
+def ingest(
+    path: str | os.PathLike[str],
+    *,
+    include: Sequence[str] = (),
+    exclude: Sequence[str] = (),
+    on_progress: Callable[[Progress], None] | None = None,
+) -> Flow[SyncReport]:
+    """Send a file, or the files of a folder, and wait until the server has read them.
+
+    A document that the server has already and whose file is no longer in the folder stays. Raises
+    BadRequest for a wrong path.
+    """
+    if not os.path.exists(path):
+        raise BadRequest(f"no such file or folder: {path}")
+    target = os.path.realpath(path)
+    root = target if os.path.isdir(target) else os.path.dirname(target)
+    seen = walk(target, root, Selection.of(include, exclude))
+    progress = Progress(total=len(seen.entries))
+    jobs = []
+    for entry in seen.entries:
+        file = Path(entry.path)
+        sent = yield Call("POST", "/documents", params={"uri": entry.uri}, file=file)
+        jobs.append(sent["job"]["id"])
+        progress.uri = entry.uri
+    report = SyncReport(failures=tuple(seen.failures), skips=tuple(seen.skips))
+    for job in jobs:
+        said = yield Call("GET", f"/ingest-jobs/{job}/events", on_event=lambda event, value: None)
+        if said["report"] is None:
+            raise BadRequest(f"the ingest of {said['source']} {said['state']}: {said['error']}")
+        report += _report(said["report"])
+        progress.done += 1
+        progress.chunks = report.chunks
+        if on_progress:
+            on_progress(progress)
+    return report
+
+
+# --- replies into ours ---
+
+
+def _id(uri: str) -> str:
+    """As `qa.server.ids` makes it; that package needs the server's libraries."""
+    return quote(base64.urlsafe_b64encode(uri.encode("utf-8", "surrogatepass")).rstrip(b"="))
+
+
+def _hit(said: Mapping[str, Any]) -> Hit:
+    chunk = Chunk(
+        document_id="",
+        uri=said["uri"],
+        title=said["title"],
+        start=said["start"],
+        end=said["end"],
+        text=said["text"],
+        heading=tuple(said["heading"]),
+        page=said["page"],
+    )
+    legs = {name: Leg(leg["rank"], leg["score"]) for name, leg in said["legs"].items()}
+    return Hit(chunk, said["score"], legs, tuple(said["copies"]))
+
+
+def _answer(said: Mapping[str, Any]) -> Answer:
+    return Answer(
+        text=said["text"],
+        citations=tuple(map(_citation, said["citations"])),
+        hits=tuple(map(_hit, said["hits"])),
+        abstained=said["abstained"],
+        model=said["model"],
+        usage=said["usage"],
+        timings=said["timings"],
+        cost=said["cost"],
+        notes=tuple(said["notes"]),
+    )
+
+
+def _citation(said: Mapping[str, Any]) -> Citation:
+    known = {name: said[name] for name in _names(Citation) if name in said}
+    return Citation(**{**known, "heading": tuple(said["heading"])})
+
+
+def _record(said: Mapping[str, Any]) -> Record:
+    return Record(**{name: said[name] for name in _names(Record) if name in said})
+
+
+def _report(said: Mapping[str, Any]) -> SyncReport:
+    counts: dict[str, Any] = {
+        name: value for name, value in said.items() if isinstance(value, int | float)
+    }
+    failures = tuple(Failure(item["uri"], item["reason"]) for item in said["failures"])
+    skips = tuple(Failure(item["uri"], item["reason"], skipped=True) for item in said["skips"])
+    return SyncReport(**counts, failures=failures, skips=skips)
+
+
+def _names(kind: Any) -> list[str]:
+    return [field.name for field in fields(kind)]

@@ -1,0 +1,140 @@
+"""The client has the methods of a knowledge base, and gives what that gives."""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from ingest.errors import BadRequest, NotAuthorised, Unreachable
+from qa import client, client_calls
+from qa.client import AsyncRemoteKnowledgeBase, RemoteKnowledgeBase
+from qa.knowledge_base import KnowledgeBase
+from qa.server.keys import Role
+from qa.server.problems import FORMS, STATUSES
+from qa.turn import Message
+from tests.qa.conftest import write_documents
+from tests.qa.server.serving import Served
+
+QUESTION = "How many days of annual leave do I have?"
+
+
+@pytest.fixture
+def remote(served: Served) -> Iterator[RemoteKnowledgeBase]:
+    with RemoteKnowledgeBase(served.url, "library") as opened:
+        yield opened
+
+
+@pytest.fixture
+def local(served: Served) -> KnowledgeBase:
+    return served.service.bases.open("library")
+
+
+def test_it_finds_the_same(remote: RemoteKnowledgeBase, local: KnowledgeBase) -> None:
+    ours, theirs = local.explain("annual leave", 3), remote.explain("annual leave", 3)
+    assert [hit.text for hit in theirs.hits] == [hit.text for hit in ours.hits]
+    assert theirs.hits[0].legs.keys() == ours.hits[0].legs.keys()
+    assert theirs.terms.keys() == ours.terms.keys()
+    assert theirs.evidence == pytest.approx(ours.evidence, abs=1e-3)
+    filtered = remote.search("leave", k=5, filters="type:pdf")
+    assert {hit.uri for hit in filtered} <= {"furnace.pdf"}
+
+
+def test_it_answers_the_same_whole_and_streamed(
+    remote: RemoteKnowledgeBase, local: KnowledgeBase
+) -> None:
+    tokens: list[str] = []
+    found: list[int] = []
+    ours = local.ask(QUESTION)
+    theirs = remote.ask(QUESTION)
+    streamed = remote.ask(
+        QUESTION, tokens.append, history=[Message("user", "Hello")], on_hits=lambda hits:
+        found.append(len(hits)),
+    )  # fmt: skip
+    assert theirs.text == ours.text
+    assert theirs.citations == ours.citations
+    assert "".join(tokens) == streamed.text
+    assert found == [len(streamed.hits)]
+
+
+def test_it_lists_and_reads_the_same(remote: RemoteKnowledgeBase, local: KnowledgeBase) -> None:
+    assert [row.uri for row in remote.documents()] == [row.uri for row in local.documents()]
+    ours, theirs = local.document("furnace.pdf"), remote.document("furnace.pdf")
+    assert (theirs.text, theirs.pages, theirs.sections) == (ours.text, ours.pages, ours.sections)
+    assert (theirs.sha256, dict(theirs.metadata)) == (ours.sha256, dict(ours.metadata))
+    assert remote.status().chunks == local.status().chunks
+
+
+def test_it_sends_a_folder_and_removes(served: Served, tmp_path: Path) -> None:
+    folder = write_documents(tmp_path / "docs")
+    (folder / "broken.pdf").write_bytes(b"%PDF-1.7 no")
+    done: list[int] = []
+    with RemoteKnowledgeBase(served.url, "other") as remote:
+        report = remote.ingest(folder, on_progress=lambda progress: done.append(progress.done))
+        assert (report.added, report.failed) == (4, 1)
+        assert done == [1, 2, 3, 4, 5]
+        assert remote.ingest(folder / "notes.txt").unchanged == 1
+        remote.remove("notes.txt", "handbook.md")
+        assert {row.uri for row in remote.documents()} == {
+            "broken.pdf", "furnace.pdf", "产品/手册.md",
+        }  # fmt: skip
+        with pytest.raises(BadRequest, match=r"no document 'notes\.txt'"):
+            remote.remove("notes.txt")
+        with pytest.raises(BadRequest, match="no such file"):
+            remote.ingest(folder / "nothing")
+
+
+def test_the_same_with_await(served: Served) -> None:
+    async def run() -> None:
+        async with AsyncRemoteKnowledgeBase(served.url, "library") as remote:
+            hits, answer = await asyncio.gather(remote.search("leave", 1), remote.ask(QUESTION))
+            assert hits[0].uri == "handbook.md"
+            assert "25 days" in answer.text
+            tokens: list[str] = []
+            await remote.ask(QUESTION, tokens.append)
+            assert tokens
+            with pytest.raises(BadRequest, match="no document 'nothing'"):
+                await remote.document("nothing")
+
+    asyncio.run(run())
+
+
+def test_errors_are_ours(served: Served, remote: RemoteKnowledgeBase) -> None:
+    with pytest.raises(BadRequest, match="filter"):
+        remote.search("leave", filters="(")
+    for url, name, kind, words in (
+        (served.url, "nothing", BadRequest, "no knowledge base 'nothing'"),
+        ("http://127.0.0.1:9", "library", Unreachable, "kbqa serve"),
+        ("nonsense", "library", BadRequest, "no address"),
+        ("ftp://127.0.0.1", "library", BadRequest, "no address"),
+    ):
+        with RemoteKnowledgeBase(url, name) as wrong, pytest.raises(kind, match=words):
+            wrong.status()
+    key, text = served.service.keys.create(Role.READER)
+    try:
+        with pytest.raises(NotAuthorised, match="send a key"):
+            remote.status()
+        with RemoteKnowledgeBase(served.url, "library", key=text) as known:
+            assert known.status().documents == 4
+            with pytest.raises(NotAuthorised, match="editor"):
+                known.remove("handbook.md")
+    finally:
+        served.service.keys.revoke(key.id)
+
+
+def test_its_methods_are_called_as_those_of_a_base() -> None:
+    for name, flow in vars(client_calls).items():
+        method = getattr(KnowledgeBase, name, None)
+        if method is None or not inspect.isgeneratorfunction(flow):
+            continue
+        known = list(inspect.signature(method).parameters)[1:]
+        assert set(inspect.signature(flow).parameters) <= set(known), name
+        assert name in vars(client._Methods)
+
+
+def test_every_problem_has_an_error() -> None:
+    slugs = {form.slug for form in (*FORMS.values(), *STATUSES.values())}
+    assert client.ERRORS.keys() <= slugs
