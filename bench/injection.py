@@ -24,7 +24,7 @@ from bench.common import parser, report, temporary_base
 from bench.injections import texts, write_files
 from qa import KnowledgeBase, Message
 from qa.models import Reply
-from qa.rendering import show_citations, show_hits
+from qa.rendering import show_hits, show_sources
 from qa.settings import DEFAULT_PLUGINS
 from qa.terminal import print as print_safely
 from qa.turn import Answer
@@ -146,8 +146,8 @@ def _printed(answer: Answer) -> str:
     """What `kbqa ask` and `kbqa search` print of it."""
     with redirect_stdout(io.StringIO()) as printed:
         print_safely(answer.text)
-        show_citations(answer.citations)
-        show_hits(answer.hits, legs=True)
+        show_sources(answer)
+        show_hits(answer.hits)
     return printed.getvalue()
 
 

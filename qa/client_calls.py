@@ -20,8 +20,8 @@ from ingest.sync import Progress, SyncReport
 from ingest.walking import Selection, walk
 from qa.overview import Status
 from qa.turn import Answer, Citation, Message
+from retrieval.explaining import Explanation
 from retrieval.hits import Hit, Leg
-from retrieval.searching import Explanation
 
 T = TypeVar("T")
 ROWS = 1000  # of a list, in one reply

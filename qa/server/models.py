@@ -17,8 +17,8 @@ from qa.server import ids
 from qa.server.jobs import Job
 from qa.server.problems import scrubbed
 from qa.turn import Answer, Message
-from retrieval.filters import MAX_FILTER
-from retrieval.searching import Explanation
+from retrieval.explaining import Explanation
+from retrieval.filter_text import MAX_FILTER
 
 MAX_K = 100
 MAX_HISTORY = 100  # messages
@@ -168,7 +168,7 @@ class DocumentText(BaseModel):
     page: int | None = Field(description="the page that was asked for")
     start: int = Field(description="where `text` begins in the document's text")
     text: str
-    metadata: dict[str, Scalar] = {}
+    metadata: dict[str, Scalar | list[str]] = {}
 
 
 class SectionItem(BaseModel):
