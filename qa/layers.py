@@ -189,7 +189,7 @@ def made(layers: Sequence[Layer], parts: Parts) -> list[Plugin]:
 
     With `redact` among them, what others ask the LLM on the side is redacted as well.
     """
-    if parts.model is not None and any(layer.name == "redact" for layer in layers):
+    if parts.model is not None and OURS["redact"] in layers:
         parts = replace(parts, model=RedactedModel(parts.model))
     return [layer.make(parts) for layer in layers]
 
