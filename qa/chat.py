@@ -70,13 +70,16 @@ class Chat:
         output: Output,
         *,
         model: str,
+        keep: Callable[[Exchange], None],
         filters: Condition | None = None,
         conversation: Conversation | None = None,
     ) -> None:
+        """`keep` gets each answer, for `kbqa open`."""
         self._base = base
         self._conversations = conversations
         self._output = output
         self._model = model
+        self._keep = keep
         self._filters = filters
         self.conversation = conversation or conversations.start(base.location)
         self._unanswered = ""  # a question that was stopped or failed
@@ -119,6 +122,7 @@ class Chat:
 
     def _answered(self) -> None:
         self._unanswered = ""
+        self._keep(self._last())
         self._output.answer(self._last(), self.conversation.id)
 
     def _last(self) -> Exchange:

@@ -19,8 +19,7 @@ from qa.terminal import print
 
 if TYPE_CHECKING:
     from ingest.documents import Record
-    from qa.knowledge_base import KnowledgeBase
-    from qa.turn import Answer
+    from qa.kept import Exchange
 
 
 Model = Annotated[
@@ -82,6 +81,7 @@ def ask(
     Without a model the answer is the few sentences that answer it, quoted. When the documents do
     not answer, it says so.
     """
+    from qa.kept import Exchange
     from qa.knowledge_base import KnowledgeBase
     from qa.rendering import answer_json, show_nearest, show_sources
 
@@ -93,7 +93,7 @@ def ask(
     with KnowledgeBase.open(settings=settings, create=False) as base:
         asked = text_of(question)
         answer = base.ask(asked, on_token, filters=condition_of(filters), images=image or ())
-        keep_last(base, asked, answer, settings)
+        keep_last(base.location, Exchange(asked, answer, time.time()), settings)
     if json_:
         event = {"event": "answer"} if on_token else {}
         print_json({**event, **answer_json(answer)})
@@ -139,13 +139,12 @@ def open_(
             show_passage(passage, styled=sys.stdout.isatty())
 
 
-def keep_last(base: KnowledgeBase, question: str, answer: Answer, settings: Settings) -> None:
-    """Remember an answer for `kbqa open`; without it where nothing can be written."""
-    from qa.kept import Exchange, LastAnswers
+def keep_last(location: str, exchange: Exchange, settings: Settings) -> None:
+    """Remember an answer for `kbqa open`; go on without where nothing can be written."""
+    from qa.kept import LastAnswers
 
-    exchange = Exchange(question, answer, time.time())
     with contextlib.suppress(OSError):
-        LastAnswers(settings.state_dir / "last").keep(base.location, exchange)
+        LastAnswers(settings.state_dir / "last").keep(location, exchange)
 
 
 def file_of(record: Record) -> str:

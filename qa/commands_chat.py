@@ -8,6 +8,7 @@ import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import asdict
 from datetime import datetime
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -15,7 +16,7 @@ import typer
 
 from ingest.errors import BadRequest, KbqaError
 from qa.command import Filter, Json, Kb, Quiet, app, condition_of, exit_code, print_json, say, utf8
-from qa.commands_ask import BaseUrl, Model
+from qa.commands_ask import BaseUrl, Model, keep_last
 from qa.settings import Settings, load_settings
 
 if TYPE_CHECKING:
@@ -68,6 +69,7 @@ def chat(
             kept,
             output,
             model=", ".join(settings.model),
+            keep=partial(keep_last, base.location, settings=settings),
             filters=condition_of(filters),
             conversation=kept.load(utf8(id_), base.location) if resume else None,
         )

@@ -23,6 +23,7 @@ import pytest
 from ingest.documents import Document
 from qa.chat import COMMANDS
 from qa.commands_ask import keep_last
+from qa.kept import Exchange
 from qa.knowledge_base import KnowledgeBase
 from qa.settings import load_settings
 from tests.qa.commands import Done, Kbqa, command, environment, is_one_clear_line
@@ -51,7 +52,7 @@ def chat(kbqa: Kbqa, base_folder: Path, monkeypatch: pytest.MonkeyPatch) -> Chat
 
 def ask(kb: KnowledgeBase, question: str = QUESTION) -> None:
     """As `kbqa ask` does, with an embedder that is open already."""
-    keep_last(kb, question, kb.ask(question), load_settings())
+    keep_last(kb.location, Exchange(question, kb.ask(question), 0.0), load_settings())
 
 
 def test_open_shows_the_passage_of_the_last_answer(
@@ -129,8 +130,9 @@ def test_questions_and_commands_from_a_pipe(chat: Chat, tmp_path: Path) -> None:
     assert "never asked" not in text
 
 
-def test_a_conversation_goes_on(chat: Chat) -> None:
+def test_a_conversation_goes_on(chat: Chat, kbqa: Kbqa, base_folder: Path) -> None:
     chat(QUESTION)
+    assert "25 days" in kbqa("open", "1", "--kb", base_folder).out
     chat("What does alarm E-17 mean?", "/retry")
     (last, first) = chat(options=("--list",)).out.splitlines()
     assert last.endswith("  1  What does alarm E-17 mean?")
@@ -262,7 +264,7 @@ def test_ctrl_c_stops_an_answer_and_not_the_chat(base_folder: Path, kbqa: Kbqa) 
             terminal.wait_for("/retry")  # is completed
             terminal.type("\r")
             terminal.wait_for("25 days of annual leave [1].")
-            terminal.wait_for("[1] handbook.md")
+            terminal.wait_for("[1] handbook.md, Staff handbook > Leave")
             terminal.wait_for(">")
             terminal.type("\x04")
             assert terminal.exit_code() == 0
