@@ -136,7 +136,10 @@ class Settings(BaseSettings):
     top_k: int = Field(8, ge=1, le=100, description="passages that an answer may rest on")
     prompt_tokens: int = Field(3000, ge=100, description="budget for the sources in the prompt")
     min_score: float = Field(
-        0.2, ge=0, le=1, description="evidence below this: the documents do not answer"
+        0.1,
+        ge=0,
+        le=1,
+        description="evidence below this: the documents do not answer; `kbqa eval --calibrate`",
     )
     plugins: Annotated[list[str], NoDecode] = Field(
         list(DEFAULT_PLUGINS),

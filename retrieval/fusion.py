@@ -34,10 +34,14 @@ UNSEEN_NUMBER = 1.5
 CANDIDATES = 100  # of each leg
 MISSED = 0.8  # of the last cosine listed: what counts for a candidate that the dense leg left out
 REFINED = 30  # candidates that are looked at again; 20 and 50 were within .0002
+EVIDENT = 3  # hits that count as evidence: what the base says twice still leads the third
+USUAL_COSINE = 0.4  # of the best passage for a question about the documents' subject
+LEAST_SCORE = 0.001  # of the first hit: log-odds beyond it say no more
 FEEDBACK, FEEDBACK_WEIGHT = 2, 0.4  # Rocchio's passages and their weight beside the question's 1
 NEGLIGIBLE = 0.05  # weight below which the dense leg cannot change the order: Chinese, mostly
-# Logistic regressions on questions with and without their passage in the base, four sets of both
-# languages, each set and each class of the same weight; bench.abstention and RESULTS.md.
+# Logistic regressions on questions with and without their passage in the base, sets of both
+# languages, each set and each class of the same weight; bench.abstention and RESULTS.md. The
+# coefficient of the cosine was set: it matters for questions in other words than the documents'.
 SCORE_SLOPE, SCORE_OFFSET = 6.5, -4.2
 
 
@@ -65,12 +69,15 @@ class EvidenceWeights(NamedTuple):
 
     cosine: float
     covered: float
-    lexical: float
-    known: float
+    length: float
+    first: float
+    lead: float
     offset: float
 
 
-EVIDENCE = EvidenceWeights(cosine=0.6, covered=3.7, lexical=3.4, known=-1.0, offset=-3.6)
+EVIDENCE = EvidenceWeights(
+    cosine=4.0, covered=3.0, length=0.63, first=0.57, lead=5.36, offset=-4.71
+)
 
 
 def probability(strength: float) -> float:
@@ -79,18 +86,29 @@ def probability(strength: float) -> float:
 
 
 def evidence(
-    *, known_share: float, cosine: float, lexical: float, covered: float, weights: EvidenceWeights
+    *,
+    known_share: float,
+    cosine: float,
+    covered: float,
+    length: int,
+    scores: Sequence[float],
+    weights: EvidenceWeights,
 ) -> float:
     """Probability that the base answers the question, 0..1.
 
-    `cosine` is the best of the dense leg, `lexical` the best BM25 score over the sum of the
-    terms' weights, `covered` as `covered_share` has it.
+    `cosine` is the best of the dense leg, `covered` as `covered_share` has it, `length` the number
+    of the question's terms: to cover half of a long question says more. `scores` are those of the
+    first hits: the first as log-odds, and its lead over the last of them. Where the documents
+    answer, few passages stand out; where they are merely about the subject, many are alike.
     """
+    first = min(max(scores[0], LEAST_SCORE), 1 - LEAST_SCORE)
+    lead = scores[0] - (scores[EVIDENT - 1] if len(scores) >= EVIDENT else 0.0)
     return _logistic(
-        weights.cosine * known_share * cosine
+        weights.cosine * known_share * (cosine - USUAL_COSINE)
         + weights.covered * covered
-        + weights.lexical * lexical
-        + weights.known * known_share
+        + weights.length * math.log1p(length)
+        + weights.first * math.log(first / (1 - first))
+        + weights.lead * lead
         + weights.offset
     )
 

@@ -18,6 +18,7 @@ from retrieval.explaining import Dropped, Explanation, copies_among, id_of
 from retrieval.fusion import (
     CANDIDATES,
     EVIDENCE,
+    EVIDENT,
     NEGLIGIBLE,
     REFINED,
     Fused,
@@ -34,7 +35,6 @@ from retrieval.reranking import RERANKED, Reranker, rerank
 from retrieval.store import Scored, Store
 from retrieval.terms import analyse_query, stems
 
-EVIDENT = 3  # hits whose words count as evidence
 SPARE = 10  # candidates beyond 2k, since in a replaced document each passage may be there twice
 MAX_K = 1000
 MAX_QUERY = 20_000  # characters; BM25 and the embedder see no use in more
@@ -111,7 +111,7 @@ def found(
     fused = _fused(asked, store, dense, lexical, total)
     asked.clock.lap("fuse")
     hits, dropped = _current_hits(store, fused, max(asked.wanted, EVIDENT))
-    proof = _evidence(asked, dense, lexical, weights, hits) if hits else 0.0
+    proof = _evidence(asked, dense, weights, hits) if hits else 0.0
     hits, beyond = hits[: asked.wanted], hits[asked.wanted :]
     dropped += [Dropped(hit.chunk, "beyond k") for hit in beyond]
     asked.clock.lap("read")
@@ -161,22 +161,15 @@ def _fused(
 
 
 def _evidence(
-    asked: Asked,
-    dense: Sequence[Scored],
-    lexical: Sequence[Scored],
-    weights: Mapping[str, float],
-    hits: Sequence[Hit],
+    asked: Asked, dense: Sequence[Scored], weights: Mapping[str, float], hits: Sequence[Hit]
 ) -> float:
-    total = sum(weights.values())
     meant = {term: weights[term] for term in stems(weights)}
     return evidence(
         known_share=asked.known_share,
         cosine=max(0.0, dense[0].score) if dense else 0.0,
-        lexical=lexical[0].score / total if lexical else 0.0,
-        covered=max(
-            (covered_share(meant, set(indexed_terms(hit.chunk))) for hit in hits[:EVIDENT]),
-            default=0.0,
-        ),
+        covered=max(covered_share(meant, set(indexed_terms(hit.chunk))) for hit in hits[:EVIDENT]),
+        length=len(meant),
+        scores=[hit.score for hit in hits[:EVIDENT]],
         weights=EVIDENCE,
     )
 

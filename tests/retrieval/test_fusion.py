@@ -201,20 +201,38 @@ def test_a_score_is_a_probability_that_grows_with_strength(first: float, second:
     assert (first <= second) or scores[0] >= scores[1]
 
 
-@given(known=UNIT, cosine=UNIT, lexical=UNIT, covered=UNIT, more=UNIT)
+@given(UNIT, UNIT, UNIT, st.lists(UNIT, min_size=1, max_size=3), UNIT)
 def test_evidence_is_a_probability_that_grows_with_each_sign(
-    known: float, cosine: float, lexical: float, covered: float, more: float
+    known: float, cosine: float, covered: float, scores: list[float], more: float
 ) -> None:
-    def found(cosine: float, lexical: float, covered: float) -> float:
+    scores.sort(reverse=True)
+
+    def found(cosine: float, covered: float, first: float = 0.0, length: int = 5) -> float:
         return evidence(
-            known_share=known, cosine=cosine, lexical=lexical, covered=covered, weights=EVIDENCE
+            known_share=known,
+            cosine=cosine,
+            covered=covered,
+            length=length,
+            scores=[scores[0] + first, *scores[1:]],
+            weights=EVIDENCE,
         )
 
-    least = found(cosine, lexical, covered)
+    least = found(cosine, covered)
     assert 0.0 < least < 1.0
-    assert least <= found(cosine + more, lexical, covered)
-    assert least <= found(cosine, lexical + more, covered)
-    assert least <= found(cosine, lexical, covered + more)
+    assert least <= found(cosine + more, covered)
+    assert least <= found(cosine, covered + more)
+    assert least <= found(cosine, covered, first=more)
+    assert least <= found(cosine, covered, length=6)
+
+
+def test_passages_that_are_all_alike_are_less_evidence() -> None:
+    def found(*scores: float) -> float:
+        return evidence(
+            known_share=1, cosine=0.5, covered=0.5, length=5, scores=scores, weights=EVIDENCE
+        )
+
+    assert found(0.8, 0.8, 0.2) > found(0.8, 0.8, 0.8)  # what is said twice is no worse for it
+    assert found(0.8, 0.8, 0.2) == found(0.8, 0.3, 0.2)
 
 
 def test_a_missing_rare_word_weighs_more_than_a_common_one() -> None:
