@@ -1,6 +1,5 @@
 """`kbqa chat`: questions in a row, at a terminal or from a pipe."""
 
-# ruff: noqa: T201 (a command prints)
 from __future__ import annotations
 
 import signal
@@ -18,6 +17,7 @@ from ingest.errors import BadRequest, KbqaError
 from qa.command import Filter, Json, Kb, Quiet, app, condition_of, exit_code, print_json, say, utf8
 from qa.commands_ask import BaseUrl, Model, keep_last
 from qa.settings import Settings, load_settings
+from qa.terminal import print
 
 if TYPE_CHECKING:
     from qa.chat import Chat, Output

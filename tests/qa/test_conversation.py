@@ -141,7 +141,7 @@ def test_a_further_question_knows_what_was_said(
     base, conversation = talk
     conversation.ask(base, QUESTION)
     answer = conversation.ask(base, "When do they expire?")
-    assert [message.content for message in prompts[1][1:3]] == [
+    assert [message.content for message in prompts[-1][1:3]] == [
         QUESTION,
         "You have 25 days of annual leave. Answer 1.",
     ]
