@@ -24,7 +24,7 @@ demo: $(VENV)/.installed
 	@KBQA_DATA_DIR=demo-data $(BIN)/kbqa ask "$(QUESTION_ZH)"
 
 test: lint
-	$(BIN)/python -m pytest -n $(WORKERS)
+	$(BIN)/python -m pytest -n $(WORKERS) --dist worksteal
 
 lint: $(VENV)/.tested
 	$(BIN)/ruff check .
@@ -32,7 +32,7 @@ lint: $(VENV)/.tested
 	$(BIN)/mypy
 
 unit: $(VENV)/.tested
-	$(BIN)/python -m pytest -n $(WORKERS) -m "not end_to_end"
+	$(BIN)/python -m pytest -n $(WORKERS) --dist worksteal -m "not end_to_end"
 
 clean:
 	rm -rf $(VENV) demo-data build *.egg-info

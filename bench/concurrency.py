@@ -11,7 +11,8 @@ from itertools import cycle
 from pathlib import Path
 
 from bench.common import parser, report, temporary_base
-from bench.query import _fill, _questions
+from bench.corpus import chunk_texts
+from bench.synthetic import TEXTS, grow, questions
 from qa import KnowledgeBase
 
 
@@ -24,14 +25,14 @@ def main() -> None:
     arguments.add_argument("--folder", type=Path, default=Path("sample_docs"))
     given = arguments.parse_args()
     with temporary_base() as base:
-        _fill(base, given.folder, given.chunks)
-        questions = _questions(given.folder)
-        _searches(base, questions, 1)  # warm
+        grow(base, chunk_texts(given.folder, base._embedder, TEXTS), given.chunks)
+        asked = questions(given.folder)
+        _searches(base, asked, 1)  # warm
         rows = []
         for threads in (1, given.threads):
             with ThreadPoolExecutor(threads) as pool:
                 each = [
-                    pool.submit(_searches, base, questions[number:], given.seconds)
+                    pool.submit(_searches, base, asked[number:], given.seconds)
                     for number in range(threads)
                 ]
                 done = sum(future.result() for future in each)
@@ -39,10 +40,10 @@ def main() -> None:
     report("concurrency", rows, as_json=given.json)
 
 
-def _searches(base: KnowledgeBase, questions: list[str], seconds: float) -> int:
+def _searches(base: KnowledgeBase, asked: list[str], seconds: float) -> int:
     """Searches done in that time; an error ends the bench."""
     end = time.monotonic() + seconds
-    for done, question in enumerate(cycle(questions), 1):
+    for done, question in enumerate(cycle(asked), 1):
         base.search(question)
         if time.monotonic() > end:
             return done

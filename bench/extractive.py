@@ -17,7 +17,7 @@ import numpy as np
 
 from bench.common import parser, report, temporary_base
 from bench.sets import RetrievalSet, given_sets
-from qa.extractive import rank
+from qa.sentence_scores import rank
 
 LIMITS = {"answer (xquad_en, xquad_zh)": ">= .90"}
 
@@ -41,8 +41,8 @@ def measure(found: RetrievalSet) -> dict[str, Any]:
             answer = base.ask(query["text"])
             ranked = rank(query["text"], answer.hits, base._index, base._embedder)
             texts = [candidate.text for candidate in ranked[:3]]
-            within.append([_holds(texts[: n + 1], query["answers"]) for n in range(3)])
-            answered.append(_holds([answer.text], query["answers"]))
+            within.append([holds_answer(texts[: n + 1], query["answers"]) for n in range(3)])
+            answered.append(holds_answer([answer.text], query["answers"]))
             lengths.append(len(answer.citations))
             refused += answer.abstained
     first, second, third = np.mean(within, axis=0)
@@ -58,7 +58,8 @@ def measure(found: RetrievalSet) -> dict[str, Any]:
     }
 
 
-def _holds(texts: Sequence[str], answers: Sequence[str]) -> bool:
+def holds_answer(texts: Sequence[str], answers: Sequence[str]) -> bool:
+    """Whether one of `answers` stands in the texts, whatever the case and white space."""
     whole = _squeezed(" ".join(texts))
     return any(_squeezed(answer) in whole for answer in answers)
 

@@ -3,19 +3,21 @@
 python -m bench.scale [--chunks N ...] [--queries N] [--keep FOLDER]
 
 Texts are passages of sample_docs with their words shuffled; vectors are those of real passages
-plus noise that has the covariance of real ones. Each size is built in one process and searched in
-another, so that memory is that of a reader. 10^6 takes the better part of an hour:
---chunks 1000000.
+plus noise that has the covariance of real ones. One base grows from size to size; each is built in
+one process and searched in another, so that memory is that of a reader. 10^6 takes an hour or more:
+--chunks 100000 1000000 --keep FOLDER, and the same command again goes on where it was stopped.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+import os
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator, Sequence
+import time
+from collections.abc import Callable
 from functools import partial
 from itertools import cycle, islice
 from pathlib import Path
@@ -25,12 +27,11 @@ import numpy as np
 
 from bench.common import parser, peak_memory_mb, quantiles, report, timed
 from bench.corpus import chunk_texts
-from bench.query import _documents, _questions
-from ingest.documents import Prepared
+from bench.synthetic import TEXTS, document, grow, questions, scattered
 from qa import KnowledgeBase
 from qa.settings import load_settings
 from retrieval.edge_store import EdgeStore
-from retrieval.embedding import Embedder, Vectors
+from retrieval.embedding import Vectors, open_embedder
 from retrieval.fusion import CANDIDATES
 from retrieval.store import VECTOR
 from retrieval.terms import analyse_query
@@ -41,8 +42,7 @@ LIMITS = {
     "resident MB": "< 2500 at 10^6",
     "replace ms": "the same at any size",
 }
-SPREAD = 0.6  # length of the noise added to a real vector: its cosine to it is about .86
-BATCH = 50  # documents of 20 chunks
+EXACT_QUERIES = 50  # compared with exact search
 
 
 def main() -> None:
@@ -51,28 +51,38 @@ def main() -> None:
     arguments.add_argument("--chunks", type=int, nargs="+", default=[10_000, 100_000])
     arguments.add_argument("--queries", type=int, default=200)
     arguments.add_argument("--folder", type=Path, default=Path("sample_docs"))
-    arguments.add_argument("--keep", type=Path, help="build here, and leave it")
+    arguments.add_argument("--keep", type=Path, help="build here, leave it, go on with it")
     arguments.add_argument("--stage", choices=["build", "search"], help=argparse.SUPPRESS)
     given = arguments.parse_args()
     if given.stage:
         run = _build if given.stage == "build" else _search
-        print(json.dumps(run(given.keep, given.folder, given.chunks[0], given.queries)))
+        print(json.dumps(run(given.keep, given.chunks[0], given.queries, given.folder)))
         return
-    rows = []
-    for chunks in given.chunks:
-        with tempfile.TemporaryDirectory(prefix="kbqa-scale-") as temporary:
-            base = (given.keep or Path(temporary)) / f"kb-{chunks}"
-            row: dict[str, Any] = {"chunks": chunks}
-            stages = ["search"] if EdgeStore.exists(base) else ["build", "search"]
-            for stage in stages:
-                row |= _in_a_process(stage, base, chunks, given)
-            rows.append(row)
-            print(json.dumps(row), file=sys.stderr)
+    with tempfile.TemporaryDirectory(prefix="kbqa-scale-") as temporary:
+        place = given.keep or Path(temporary)
+        place.mkdir(parents=True, exist_ok=True)
+        _note_texts(place, given.folder)
+        rows = [_measure(place, chunks, given) for chunks in sorted(given.chunks)]
     report("scale", rows, as_json=given.json, limits=LIMITS)
 
 
-def _in_a_process(stage: str, base: Path, chunks: int, given: Any) -> dict[str, Any]:
-    command = [sys.executable, "-m", "bench.scale", "--stage", stage, "--keep", str(base)]
+def _note_texts(place: Path, folder: Path) -> None:
+    """Reads the documents here: what their formats need would count as memory of a reader."""
+    embedder = open_embedder(cache_dir=load_settings().cache_dir)
+    (place / "texts.json").write_text(json.dumps(chunk_texts(folder, embedder, TEXTS)), "utf-8")
+    embedder.close()
+
+
+def _measure(place: Path, chunks: int, given: argparse.Namespace) -> dict[str, Any]:
+    row = {"chunks": chunks}
+    for stage in ("build", "search"):
+        row |= _in_a_process(stage, place, chunks, given)
+        print(json.dumps(row), file=sys.stderr)
+    return row
+
+
+def _in_a_process(stage: str, place: Path, chunks: int, given: Any) -> dict[str, Any]:
+    command = [sys.executable, "-m", "bench.scale", "--stage", stage, "--keep", str(place)]
     options = ["--chunks", str(chunks), "--queries", str(given.queries)]
     done = subprocess.run(
         [*command, *options, "--folder", str(given.folder)], capture_output=True, text=True
@@ -83,50 +93,45 @@ def _in_a_process(stage: str, base: Path, chunks: int, given: Any) -> dict[str, 
     return found
 
 
-def _build(place: Path, folder: Path, count: int, queries: int) -> dict[str, Any]:
-    with KnowledgeBase.open(place, settings=load_settings()) as base:
-        texts = chunk_texts(folder, base._embedder, 120)
-        synthetic = Synthetic(base._embedder, texts)
-        index = base._index
-        index._embedder = synthetic
-
-        def fill() -> None:
-            documents = _documents(texts, count)
-            while batch := list(islice(documents, BATCH)):
-                index.replace(batch)
-
-        filling, _ = timed(fill)
-        indexing, _ = timed(index.optimize)
-        index._embedder = base._embedder
+def _build(place: Path, chunks: int, queries: int, folder: Path) -> dict[str, Any]:
+    with KnowledgeBase.open(place / "kb", settings=load_settings()) as base:
+        there = base._index.count()[1]
+        seconds, _ = timed(partial(grow, base, _texts(place), chunks))
     blocks = sum(path.stat().st_blocks for path in place.rglob("*"))
+    cpu = sum(os.times()[:2])
     return {
-        "build s": round(filling + indexing),
-        "of it the last index s": round(indexing, 1),
+        "built": chunks - there,
+        "build s": round(seconds),
+        "CPU s": round(cpu),
         "build peak MB": peak_memory_mb(),
         "disk MB": blocks * 512 // 2**20,
     }
 
 
-def _search(place: Path, folder: Path, count: int, queries: int) -> dict[str, Any]:
+def _search(place: Path, chunks: int, queries: int, folder: Path) -> dict[str, Any]:
     settings = load_settings()
-    opening, base = timed(lambda: KnowledgeBase.open(place, settings=settings))
-    with base:
-        questions = list(islice(cycle(_questions(folder)), queries))
-        texts = chunk_texts(folder, base._embedder, 120)
-        synthetic = Synthetic(base._embedder, texts, seed=8)
-        vectors = synthetic.embed(questions)
+    opening, base = timed(lambda: KnowledgeBase.open(place / "kb", settings=settings))
+    texts = _texts(place)
+    with base, scattered(base, texts, seed=8) as embedder:
+        asked = list(islice(cycle(questions(folder)), queries))
+        vectors = embedder.embed(asked)
         store = base._opened.store
         assert isinstance(store, EdgeStore)
-        asked = list(zip(vectors, (" ".join(analyse_query(q)) for q in questions), strict=True))
-        for vector, terms in asked:  # warm: the files are mapped into memory
+        pairs = list(zip(vectors, (" ".join(analyse_query(q)) for q in asked), strict=True))
+        for vector, terms in pairs:  # warm: the files are mapped into memory
             store.search(vector, terms, limit=CANDIDATES)
         search = partial(store.search, limit=CANDIDATES)
-        both = [timed(partial(search, vector, terms))[0] for vector, terms in asked]
-        dense = [timed(partial(search, vector, ""))[0] for vector, _ in asked]
-        words = [timed(partial(search, None, terms))[0] for _, terms in asked]
+        cpu = [_processor(partial(search, vector, terms)) for vector, terms in pairs]
+        both = [timed(partial(search, vector, terms))[0] for vector, terms in pairs]
+        dense = [timed(partial(search, vector, ""))[0] for vector, _ in pairs]
+        words = [timed(partial(search, None, terms))[0] for _, terms in pairs]
+        whole = [timed(partial(base.search, question))[0] for question in asked]
         memory = _memory()
-        recall = _recall(store, vectors[:50])
-        replacing = [_replace_one(base, synthetic, texts, number) for number in range(10)]
+        recall = _recall(store, vectors[:EXACT_QUERIES])
+        replacing = [
+            timed(partial(base._index.replace, [document(texts, number, version=1)]))[0]
+            for number in range(10)
+        ]
         with store._engine() as shard:
             segments = shard.info().segments_count
     return {
@@ -134,46 +139,43 @@ def _search(place: Path, folder: Path, count: int, queries: int) -> dict[str, An
         "segments": segments,
         "p50 ms": quantiles(both)["p50_ms"],
         "p99 ms": quantiles(both)["p99_ms"],
+        "CPU p50": quantiles(cpu)["p50_ms"],
         "dense p50": quantiles(dense)["p50_ms"],
         "words p50": quantiles(words)["p50_ms"],
+        "kbqa search p50": quantiles(whole)["p50_ms"],
         "recall": round(recall, 4),
         **memory,
         "replace ms": round(1000 * float(np.median(replacing)), 1),
     }
 
 
+def _processor(call: Callable[[], object]) -> float:
+    """Seconds of processor time, of all threads; the clock tells how busy a machine is, too."""
+    before = time.process_time()
+    call()
+    return time.process_time() - before
+
+
+def _texts(place: Path) -> list[str]:
+    texts: list[str] = json.loads((place / "texts.json").read_text("utf-8"))
+    return texts
+
+
 def _recall(store: EdgeStore, vectors: Vectors) -> float:
     """Share of the ten nearest that the index finds."""
-    from qdrant_edge import Query, QueryRequest, SearchParams
+    from qdrant_edge import QuantizationSearchParams, Query, QueryRequest, SearchParams
 
+    exact = SearchParams(exact=True, quantization=QuantizationSearchParams(ignore=True))
     shares = []
     for vector in vectors:
         query = Query.Nearest(vector.tolist(), using=VECTOR)
-        exact = SearchParams(exact=True)
         with store._engine() as shard:
             near = shard.query(
                 QueryRequest(query=query, limit=10, params=exact, with_payload=False)
             )
-        found = store.search(vector, "", limit=10)[0]
+        found = store.search(vector, "", limit=CANDIDATES)[0][:10]
         shares.append(len({point.id for point in near} & {item.id for item in found}) / 10)
     return float(np.mean(shares))
-
-
-def _replace_one(
-    base: KnowledgeBase, embedder: Synthetic, texts: Sequence[str], number: int
-) -> float:
-    """Seconds to replace one document of 20 chunks, embedding left out."""
-    index = base._index
-    index._embedder = embedder
-    document = next(_numbered(texts, number))
-    seconds, _ = timed(partial(index.replace, [document]))
-    index._embedder = base._embedder
-    return seconds
-
-
-def _numbered(texts: Sequence[str], number: int) -> Iterator[Prepared]:
-    documents = _documents([*texts[number:], *texts[:number]], 20 * (number + 1))
-    return islice(documents, number, None)
 
 
 def _memory() -> dict[str, int]:
@@ -184,47 +186,6 @@ def _memory() -> dict[str, int]:
         "resident MB": int(said["VmRSS"].split()[0]) // 1024,
         "of it own MB": int(said["RssAnon"].split()[0]) // 1024,
     }
-
-
-class Synthetic:
-    """Vectors near real ones: each a real passage's plus noise with the covariance of them all."""
-
-    def __init__(self, embedder: Embedder, texts: Sequence[str], *, seed: int = 7) -> None:
-        self.name, self.dimension = embedder.name, embedder.dimension
-        self.max_tokens = embedder.max_tokens
-        self._real = embedder
-        self._vectors = embedder.embed(texts)
-        centred = self._vectors - self._vectors.mean(axis=0)
-        # rows of `centred` combined at random have its covariance; a little in all directions too
-        self._directions = centred / np.sqrt(len(centred))
-        self._random = np.random.default_rng(seed)
-
-    def embed(self, texts: Sequence[str]) -> Vectors:
-        """One vector a text, whatever it says."""
-        count = len(texts)
-        rows = self._random.integers(0, len(self._vectors), count)
-        mixed = self._random.normal(size=(count, len(self._directions))).astype(np.float32)
-        noise = mixed @ self._directions
-        noise += 0.01 * self._random.normal(size=noise.shape).astype(np.float32)
-        noise *= SPREAD / np.linalg.norm(noise, axis=1, keepdims=True)
-        near = self._vectors[rows] + noise
-        unit: Vectors = (near / np.linalg.norm(near, axis=1, keepdims=True)).astype(np.float32)
-        return unit
-
-    def embed_query(self, text: str) -> Vectors:
-        """As the real one."""
-        return self._real.embed_query(text)
-
-    def token_starts(self, text: str) -> list[int]:
-        """As the real one."""
-        return self._real.token_starts(text)
-
-    def known_share(self, text: str) -> float:
-        """As the real one."""
-        return self._real.known_share(text)
-
-    def close(self) -> None:
-        """Nothing of its own."""
 
 
 if __name__ == "__main__":

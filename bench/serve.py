@@ -24,7 +24,9 @@ from typing import Any
 import httpx2
 
 from bench.common import parser, quantiles, report, timed
-from bench.query import _fill, _questions
+from bench.corpus import chunk_texts
+from bench.synthetic import TEXTS, grow
+from bench.synthetic import questions as questions_of
 from qa import KnowledgeBase
 from qa.settings import load_settings
 from tests.scripted_server import ScriptedServer
@@ -48,7 +50,7 @@ def main() -> None:
     arguments.add_argument("--documents", type=int, default=1000)
     arguments.add_argument("--folder", type=Path, default=Path("sample_docs"))
     given = arguments.parse_args()
-    questions = _questions(given.folder)
+    questions = questions_of(given.folder)
     with tempfile.TemporaryDirectory(prefix="kbqa-bench-") as name:
         folder = Path(name)
         rows = [_in_process(folder, given.folder, given.chunks, questions, given.seconds)]
@@ -68,7 +70,7 @@ def _in_process(
     folder: Path, docs: Path, chunks: int, questions: Sequence[str], seconds: float
 ) -> dict[str, Any]:
     with KnowledgeBase.open(folder / "kb", settings=load_settings(data_dir=folder)) as base:
-        _fill(base, docs, chunks)
+        grow(base, chunk_texts(docs, base._embedder, TEXTS), chunks)
         for question in questions:  # warm
             base.explain(question, K)
         taken = []

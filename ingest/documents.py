@@ -14,6 +14,8 @@ from types import MappingProxyType
 from typing import Literal
 
 Scalar = str | int | float | bool
+Value = Scalar | list[str]
+"""What a document's metadata may hold; a filter fits a list by any of its elements."""
 EMPTY: Mapping[str, Scalar] = MappingProxyType({})
 
 
@@ -82,7 +84,7 @@ class Document:
     media_type: str = "text/plain"
     pages: tuple[Page, ...] = ()
     sections: tuple[Section, ...] = ()
-    metadata: Mapping[str, Scalar] = field(default_factory=lambda: EMPTY)
+    metadata: Mapping[str, Value] = field(default_factory=lambda: EMPTY)
     quality: Mapping[str, Scalar] = field(default_factory=lambda: EMPTY)
     marks: tuple[Mark, ...] = ()
     first_line: int | None = None
@@ -96,7 +98,7 @@ class Document:
         uri: str,
         title: str = "",
         media_type: str = "text/plain",
-        metadata: Mapping[str, Scalar] | None = None,
+        metadata: Mapping[str, Value] | None = None,
     ) -> Document:
         """A document from a text that comes from elsewhere; its version is a hash of all this.
 

@@ -12,7 +12,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
-from ingest.documents import Document, Scalar
+from ingest.documents import Document, Value
 from ingest.errors import BadRequest
 
 PLACES = ("uri", "file_path", "url", "source", "link", "path", "file_name", "filename")
@@ -46,7 +46,7 @@ def adopted(documents: Iterable[Any], prefix: str = "") -> Iterator[Document]:
             uri=uri,
             title=str(metadata.get("title") or ""),
             media_type=media_type if media_type.startswith("text/") else "text/plain",
-            metadata=_scalars(metadata),
+            metadata=_values(metadata),
         )
 
 
@@ -77,14 +77,16 @@ def _uri(text: str, metadata: Mapping[str, Any], id_: str) -> str:
     return place if page is None else f"{place}#page={page}"
 
 
-def _scalars(metadata: Mapping[str, Any]) -> dict[str, Scalar]:
+def _values(metadata: Mapping[str, Any]) -> dict[str, Value]:
     """What can be kept and filtered by; nested values as JSON."""
-    kept: dict[str, Scalar] = {}
+    kept: dict[str, Value] = {}
     for name, value in metadata.items():
         if value is None or name in _FLEETING:
             continue
         if isinstance(value, str | int | float | bool):
             kept[str(name)] = value
+        elif isinstance(value, list | tuple) and all(isinstance(item, str) for item in value):
+            kept[str(name)] = list(value)
         else:
             kept[str(name)] = json.dumps(value, ensure_ascii=False, default=str)
     return kept

@@ -76,8 +76,16 @@ def complaints(quality: Mapping[str, Scalar]) -> list[str]:
         confidence = _number(quality, "ocr_confidence")
         if quality.get("ocr", True) and confidence < POOR_CONFIDENCE:
             found.append(f"read by OCR with {confidence:.0%} confidence")
+    if left := _number(quality, "ocr_pages_left"):
+        found.append(f"{left:.0f} pages were not read, for lack of time")
+    if quality.get("ocr_left"):
+        found.append("not read, for lack of time")
+    if left := _number(quality, "ocr_lines_left"):
+        found.append(f"{left:.0f} lines were not read, for lack of time")
     if lost := _number(quality, "tables_lost"):
         found.append(f"{lost:.0f} tables lost")
+    if left := _number(quality, "images_undescribed"):
+        found.append(f"{left:.0f} images not described ({quality.get('images_error', '')})")
     return found
 
 
@@ -88,10 +96,14 @@ def is_poor(quality: Mapping[str, Scalar]) -> bool:
 
 def cure(page: Page | None, quality: Mapping[str, Scalar]) -> str:
     """What a person can do about a poor page or document."""
+    if any(quality.get(name) for name in ("ocr_left", "ocr_pages_left", "ocr_lines_left")):
+        return "raise `parse_timeout`, `kbqa remove` it and ingest it again"
     if "ocr_confidence" in quality:
         return "scan it again at 300 dpi, straight and in focus"
     if _number(quality, "tables_lost"):
         return "look at the original for its tables"
+    if _number(quality, "images_undescribed"):
+        return "`kbqa remove` it and `kbqa ingest` it again once the vision model answers"
     if page is not None:
         return "save the file again with its fonts embedded"
     return "save the file again as UTF-8"

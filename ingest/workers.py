@@ -31,11 +31,11 @@ from typing import Any
 import ingest
 from ingest.documents import Document
 from ingest.loaders.members import Begun, LeftOut, Piece, Whole
+from ingest.loaders.pace import PATIENCE
 from ingest.loaders.registry import registered
-from ingest.workers_child import OUT_OF_MEMORY, Declined, Job, Setup, packed
+from ingest.workers_child import OUT_OF_MEMORY, Declined, GoesOn, Job, Setup, packed
 
 _LOOK = 0.05  # seconds between two looks at time and memory: allocating 0.1 GB takes as long
-_TOTAL = 30  # a container may take that many times the limit of a file
 _WORN = 0.7  # share of the memory limit from which a worker is replaced between two files
 _KEPT = {  # of the environment: nothing that is a key, a proxy or a setting
     *("PATH", "LANG", "LC_ALL", "LC_CTYPE", "TZ", "SYSTEMROOT", "WINDIR", "USER", "LOGNAME"),
@@ -59,8 +59,9 @@ _ALLOWED = {"ingest.documents", "ingest.loaders.members", "ingest.workers_child"
 class Limits:
     """What loading one file may cost.
 
-    `timeout` in seconds: of a file, and of each member of a container. `memory_mb`: resident
-    memory of the process that loads it. `workers`: processes at once; with 0, files are loaded in
+    `timeout` in seconds: of a file, of each member of a container, of each page read by OCR; a file
+    with many of them may take `pace.PATIENCE` times that. `memory_mb`: resident memory of the
+    process that loads it. `workers`: processes at once; with 0, files are loaded in
     this process, unconfined and without limits: for trusted files, few in a call.
     """
 
@@ -92,6 +93,7 @@ class Worker:
             folder=self.folder,
             parent=os.getpid(),
             memory=limits.memory_mb * 2_000_000 + 1_000_000_000,
+            timeout=limits.timeout,
             loaders=loaders,
             withheld=withheld,
         )
@@ -127,12 +129,14 @@ class Worker:
     def load(self, job: Job) -> Iterator[Piece | Declined]:
         """All pieces of a file, up to Whole or Declined. Raises Died; then the worker is closed."""
         stack = [job.uri]
-        ends = time.monotonic() + _TOTAL * self._limits.timeout
+        ends = time.monotonic() + PATIENCE * self._limits.timeout
         try:
             self._connection.send_bytes(packed(job))
             while True:
                 self._wait(stack[-1], ends)
                 piece = unpacked(self._connection.recv_bytes())
+                if isinstance(piece, GoesOn):
+                    continue
                 _follow(stack, piece)
                 yield piece
                 if isinstance(piece, Whole | Declined):

@@ -21,6 +21,7 @@ from typing import Any
 
 from ingest import sandbox
 from ingest.loaders.members import Whole, Withheld, load_all
+from ingest.loaders.pace import pace
 from ingest.loaders.registry import register
 
 OUT_OF_MEMORY = 77  # exit status
@@ -35,6 +36,7 @@ class Setup:
     folder: str
     parent: int
     memory: int
+    timeout: float
     loaders: dict[str, str]
     withheld: list[str]
 
@@ -47,6 +49,11 @@ class Job:
     uri: str
     done: frozenset[str]
     known: dict[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class GoesOn:
+    """A page is read, more are to come: the next one has the time limit anew."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +70,7 @@ def main() -> None:
         for media_type, target in setup.loaders.items():
             module, _, name = target.partition(":")
             register(media_type)(getattr(import_module(module), name))
+        pace.set(setup.timeout, lambda: connection.send_bytes(packed(GoesOn())))
         while True:
             _serve(pickle.loads(connection.recv_bytes()), connection, setup)
     except (EOFError, OSError):

@@ -10,7 +10,8 @@ from ingest.documents import Chunk, Document
 from ingest.errors import KbqaError
 from ingest.sync import SyncReport
 from qa.knowledge_base import KnowledgeBase
-from qa.turn import Answer, Citation, Handler, Message, Plugin, Turn
+from qa.parts import Parts, WithParts
+from qa.turn import Answer, Citation, Handler, Message, Plugin, Statement, Turn
 from retrieval.hits import Hit
 
 __all__ = [
@@ -23,7 +24,10 @@ __all__ = [
     "KbqaError",
     "KnowledgeBase",
     "Message",
+    "Parts",
     "Plugin",
+    "Statement",
     "SyncReport",
     "Turn",
+    "WithParts",
 ]

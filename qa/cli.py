@@ -13,18 +13,35 @@ from ingest.errors import KbqaError
 from qa import (
     commands_access,
     commands_ask,
+    commands_chat,
     commands_eval,
     commands_ingest,
+    commands_keys,
     commands_look,
     commands_mcp,
+    commands_plugins,
     commands_reembed,
     commands_serve,
 )
 from qa.command import EXIT_CODES, FAILED, INTERRUPTED, SERVER_URL, app, exit_code, fail
 
-__all__ = ["EXIT_CODES", "app", "commands_access", "commands_ask", "commands_eval",
-           "commands_ingest", "commands_look", "commands_mcp", "commands_reembed",
-           "commands_serve", "exit_code", "main"]  # fmt: skip
+__all__ = [
+    "EXIT_CODES",
+    "app",
+    "commands_access",
+    "commands_ask",
+    "commands_chat",
+    "commands_eval",
+    "commands_ingest",
+    "commands_keys",
+    "commands_look",
+    "commands_mcp",
+    "commands_plugins",
+    "commands_reembed",
+    "commands_serve",
+    "exit_code",
+    "main",
+]
 
 
 @app.callback(invoke_without_command=True)
@@ -57,7 +74,7 @@ def main() -> None:
             fail("interrupted; what was finished is kept", INTERRUPTED, wants_json)
         raise
     except KbqaError as exc:
-        fail(str(exc), exit_code(exc), wants_json)
+        fail(str(exc), exit_code(exc), wants_json, marked=getattr(exc, "marked", ""))
     except BrokenPipeError:  # the reader, `head` say, has enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(FAILED)

@@ -97,11 +97,15 @@ class RemoteKnowledgeBase(_Methods):
     nothing answers.
     """
 
-    def __init__(self, url: str, name: str, *, key: str = "", timeout: float = 300.0) -> None:
+    def __init__(
+        self, url: str, name: str, *, key: str = "", timeout: float = 300.0, location: str = ""
+    ) -> None:
+        """`location`: where the base lies, if that is known; else its address on the server."""
         self._url = url
         with _clear_errors_of(url):
             self._http = httpx2.Client(**_options(url, key, timeout))
         self._path = f"{BASES}/{name}"
+        self.location = location or f"{url.rstrip('/')}{self._path}"
 
     def close(self) -> None:
         """Close the connections."""

@@ -9,21 +9,24 @@ from __future__ import annotations
 import base64
 import os
 from collections.abc import Callable, Generator, Mapping, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any, TypeVar
 from urllib.parse import quote
 
-from ingest.documents import Chunk, Document, Failure, Page, Record, Section
+from ingest.documents import Chunk, Document, Failure, Mark, Page, Record, Section
 from ingest.errors import BadRequest
 from ingest.sync import Progress, SyncReport
 from ingest.walking import Selection, walk
+from qa.images import Pictured
+from qa.kept import answer_of
 from qa.overview import Status
-from qa.turn import Answer, Citation, Message
-from retrieval.filter_text import filter_text
+from qa.turn import Answer, Message
+from retrieval.explaining import Dropped, Explanation, id_of
+from retrieval.filter_writing import filter_text
 from retrieval.filters import Filters
+from retrieval.fusion import Fused
 from retrieval.hits import Hit, Leg
-from retrieval.searching import Explanation
 
 T = TypeVar("T")
 ROWS = 1000  # of a list, in one reply
@@ -56,18 +59,23 @@ def search(query: str, k: int = 10, filters: Filters | None = None) -> Flow[list
 
 
 def explain(query: str, k: int = 10, filters: Filters | None = None) -> Flow[Explanation]:
-    """As `search`, with the weights and timings that led to the hits."""
+    """As `search`, with what led to the hits; of `dropped` without the passages' texts."""
     body = {"query": query, "k": k, "filter": filter_text(filters), "explain": True}
     said = yield Call("POST", "/search", body)
-    why = said["explanation"]
+    why, hits = said["explanation"], tuple(map(_hit, said["hits"]))
     return Explanation(
-        tuple(map(_hit, said["hits"])),
-        why["weights"]["dense"],
-        why["known_share"],
-        why["terms"],
-        why["timings"],
-        why["evidence"],
-        why["cut"],
+        hits,
+        weight=why["weights"]["dense"],
+        known_share=why["known_share"],
+        terms=why["terms"],
+        timings=why["timings"],
+        evidence=why["evidence"],
+        cut=why["cut"],
+        dropped=tuple(map(_dropped, why["dropped"])),
+        candidates={
+            id_of(hit.chunk): _candidate(hit, reasons)
+            for hit, reasons in zip(hits, why["reasons"], strict=True)
+        },
     )
 
 
@@ -77,9 +85,15 @@ def ask(
     *,
     history: Sequence[Message] = (),
     filters: Filters | None = None,
+    images: Sequence[Pictured] = (),
     on_hits: Callable[[tuple[Hit, ...]], None] | None = None,
 ) -> Flow[Answer]:
-    """An answer with citations, streamed to `on_token`; see `KnowledgeBase.ask`."""
+    """An answer with citations, streamed to `on_token`; see `KnowledgeBase.ask`.
+
+    Raises BadRequest for `images`, which a server does not take.
+    """
+    if images:
+        raise BadRequest("a server takes no images with a question: ask where the base lies")
 
     def note(event: str, value: Mapping[str, Any]) -> None:
         if event == "token" and on_token:
@@ -94,7 +108,7 @@ def ask(
     }
     streamed = note if on_token or on_hits else None
     said = yield Call("POST", "/ask", body, on_event=streamed)
-    return _answer(said)
+    return replace(answer_of(said), hits=tuple(map(_hit, said["hits"])))
 
 
 def documents() -> Flow[list[Record]]:
@@ -124,6 +138,8 @@ def document(uri: str) -> Flow[Document]:
         sections=tuple(Section(**section) for section in parts["sections"]),
         metadata=text["metadata"],
         quality=row["quality"],
+        marks=tuple(Mark(**mark) for mark in parts["marks"]),
+        first_line=text["first_line"],
         parser=row["parser"],
     )
 
@@ -189,7 +205,7 @@ def _id(uri: str) -> str:
 
 def _hit(said: Mapping[str, Any]) -> Hit:
     chunk = Chunk(
-        document_id="",
+        document_id=said["uri"],
         uri=said["uri"],
         title=said["title"],
         start=said["start"],
@@ -197,32 +213,42 @@ def _hit(said: Mapping[str, Any]) -> Hit:
         text=said["text"],
         heading=tuple(said["heading"]),
         page=said["page"],
+        position=said["start"],  # not told; this too sets the passages of a document apart
     )
     legs = {name: Leg(leg["rank"], leg["score"]) for name, leg in said["legs"].items()}
     return Hit(chunk, said["score"], legs, tuple(said["copies"]))
 
 
-def _answer(said: Mapping[str, Any]) -> Answer:
-    return Answer(
-        text=said["text"],
-        citations=tuple(map(_citation, said["citations"])),
-        hits=tuple(map(_hit, said["hits"])),
-        abstained=said["abstained"],
-        model=said["model"],
-        usage=said["usage"],
-        timings=said["timings"],
-        cost=said["cost"],
-        notes=tuple(said["notes"]),
+def _candidate(hit: Hit, why: Mapping[str, Any]) -> Fused:
+    return Fused(
+        id_of(hit.chunk),
+        why["strength"],
+        dict(hit.legs),
+        why["dense"],
+        why["lexical"],
+        why["feedback"],
+        why["rank"],
     )
 
 
-def _citation(said: Mapping[str, Any]) -> Citation:
-    known = {name: said[name] for name in _names(Citation) if name in said}
-    return Citation(**{**known, "heading": tuple(said["heading"])})
+def _dropped(said: Mapping[str, Any]) -> Dropped:
+    chunk = Chunk(
+        document_id=said["uri"],
+        uri=said["uri"],
+        title="",
+        start=said["start"],
+        end=said["end"],
+        text="",
+        heading=tuple(said["heading"]),
+        page=said["page"],
+        position=said["start"],
+    )
+    return Dropped(chunk, said["why"], said["of"])
 
 
 def _record(said: Mapping[str, Any]) -> Record:
-    return Record(**{name: said[name] for name in _names(Record) if name in said})
+    names = [field.name for field in fields(Record)]
+    return Record(**{name: said[name] for name in names if name in said})
 
 
 def _report(said: Mapping[str, Any]) -> SyncReport:
@@ -232,7 +258,3 @@ def _report(said: Mapping[str, Any]) -> SyncReport:
     failures = tuple(Failure(item["uri"], item["reason"]) for item in said["failures"])
     skips = tuple(Failure(item["uri"], item["reason"], skipped=True) for item in said["skips"])
     return SyncReport(**counts, failures=failures, skips=skips)
-
-
-def _names(kind: Any) -> list[str]:
-    return [field.name for field in fields(kind)]

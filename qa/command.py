@@ -1,6 +1,5 @@
 """What the commands of `kbqa` share: the app, options, exit codes, output."""
 
-# ruff: noqa: T201 (a command prints)
 from __future__ import annotations
 
 import json
@@ -21,8 +20,10 @@ from ingest.errors import (
     TimedOut,
     Unreachable,
 )
+from qa.neutral import for_json
+from qa.terminal import print
 from retrieval.conditions import Condition
-from retrieval.filters import from_options
+from retrieval.filter_text import from_options
 
 FAILED, BAD_REQUEST, PARTLY_DONE, INTERRUPTED = 1, 2, 8, 130
 EXIT_CODES: dict[type[KbqaError], int] = {
@@ -97,7 +98,7 @@ def condition_of(options: list[str] | None) -> Condition | None:
 
 def print_json(value: Any, *, flush: bool = False) -> None:
     """One JSON object on stdout, in one line."""
-    print(json.dumps(value, ensure_ascii=False), flush=flush)
+    print(for_json(json.dumps(value, ensure_ascii=False)), flush=flush)
 
 
 def say(message: str) -> None:
@@ -105,10 +106,15 @@ def say(message: str) -> None:
     print(message, file=sys.stderr)
 
 
-def fail(message: str, code: int, wants_json: bool) -> NoReturn:
-    """End with one line on stderr, and an object on stdout if asked for."""
+def fail(message: str, code: int, wants_json: bool, *, marked: str = "") -> NoReturn:
+    """End with one line on stderr, and an object on stdout if asked for.
+
+    `marked` is what was wrong with a caret at the fault; it follows for people.
+    """
     line = " ".join(message.split())
     if wants_json:
         print_json({"error": line, "exit_code": code})
     say(f"kbqa: {line}")
+    if marked:
+        say(marked)
     sys.exit(code)

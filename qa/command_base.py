@@ -23,7 +23,7 @@ def opened(settings: Settings, *, create: bool = False) -> KnowledgeBase | Remot
 
     Raises what `KnowledgeBase.open` raises, and BadRequest for a base that no server has.
     """
-    url = SERVER_URL.get() or settings.server_url
+    named = url = SERVER_URL.get() or settings.server_url
     if url is None and not _has_place(settings.kb):
         url = _server_here(settings)
     if url is None:
@@ -33,16 +33,30 @@ def opened(settings: Settings, *, create: bool = False) -> KnowledgeBase | Remot
     from qa.client import RemoteKnowledgeBase
 
     key = settings.server_key.get_secret_value() if settings.server_key else ""
-    return RemoteKnowledgeBase(url, settings.kb, key=key)
+    location = "" if named else str(kb_folder(settings.kb, settings))
+    return RemoteKnowledgeBase(url, settings.kb, key=key, location=location)
 
 
-def local(settings: Settings) -> KnowledgeBase:
-    """The base, for what a server does not offer. Raises BadRequest where it is behind one."""
+def opened_to_ask(
+    settings: Settings, model: str | None, base_url: str | None
+) -> KnowledgeBase | RemoteKnowledgeBase:
+    """As `opened`. Raises BadRequest for a `model` or `base_url` where a server answers."""
+    base = opened(settings)
+    if (model or base_url) and not isinstance(base, KnowledgeBase):
+        base.close()
+        raise BadRequest("--model, --base-url: behind a server, its own model answers")
+    return base
+
+
+def local(settings: Settings, what: str = "this") -> KnowledgeBase:
+    """The base, for `what` a server does not offer. Raises BadRequest where it is behind one."""
     base = opened(settings)
     if isinstance(base, KnowledgeBase):
         return base
     base.close()
-    raise BadRequest("this works only where the knowledge base lies, with no server that holds it")
+    raise BadRequest(
+        f"{what} works only where the knowledge base lies, with no server that holds it"
+    )
 
 
 def address_file(settings: Settings) -> Path:

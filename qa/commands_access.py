@@ -1,6 +1,5 @@
 """`kbqa access`: the keys of `kbqa serve`."""
 
-# ruff: noqa: T201 (a command prints)
 from __future__ import annotations
 
 import time
@@ -13,6 +12,7 @@ import typer
 from ingest.errors import BadRequest
 from qa.command import Json, app, print_json, say
 from qa.settings import load_settings
+from qa.terminal import print
 
 if TYPE_CHECKING:
     from qa.server.keys import Key, Keys

@@ -17,6 +17,7 @@ from qa.command import FAILED, Json, Quiet, app
 from qa.settings import Settings, load_settings
 
 if TYPE_CHECKING:
+    from qa.evaluation.calibrating import Calibration
     from qa.evaluation.comparing import Comparison, Gate
     from qa.evaluation.measures import Measure
     from qa.evaluation.questions import Level, QuestionSet
@@ -71,6 +72,12 @@ def eval_(
         bool, typer.Option(help="Exit 1 if a measure fell by more than chance.")
     ] = False,
     report: Annotated[Path | None, typer.Option(help="Write a report: .md or .html")] = None,
+    calibrate: Annotated[
+        bool, typer.Option(help="Find the min_score for these questions, some unanswerable.")
+    ] = False,
+    false_refusals: Annotated[
+        float, typer.Option(help="Share of answerable questions that --calibrate may refuse.")
+    ] = 0.05,
     generate: Annotated[
         int | None, typer.Option(help="Make N questions from the base instead, to be edited.")
     ] = None,
@@ -96,6 +103,9 @@ def eval_(
     if questions is None:
         raise BadRequest("name a file or folder of questions, or make some with --generate N")
     job = _Job(questions, docs, flags, k, measures, level, answers, limit, fail_under, seed, quiet)
+    if calibrate:
+        _calibrate(job, load_settings(**flags), false_refusals, as_json=json_)
+        return
     _check_options(report, compare, against, fail_worse)
     evaluation, comparison = _evaluated(job, compare, against)
     if save:
@@ -165,6 +175,15 @@ class _Job:
                 seed=self.seed,
                 base=self._called(settings, name),
                 on_progress=on_progress,
+            )
+
+    def calibrate(self, settings: Settings, false_refusals: float) -> Calibration:
+        """The threshold of evidence for these questions."""
+        from qa.evaluation.calibrating import calibrate
+
+        with self._base(settings) as base, _progress("questions", self.quiet) as on_progress:
+            return calibrate(
+                base, self.questions, false_refusals=false_refusals, on_progress=on_progress
             )
 
     def failures(self, evaluation: Evaluation) -> list[str]:
@@ -254,6 +273,20 @@ def _generate(count: int, settings: Settings, output: Path | None, seed: int) ->
         return
     output.write_text("".join(f"{line}\n" for line in lines), "utf-8")
     typer.echo(f"{len(lines)} questions in {output}: edit them, then `kbqa eval {output}`")
+
+
+def _calibrate(job: _Job, settings: Settings, false_refusals: float, *, as_json: bool) -> None:
+    """Print the curve and the line for kbqa.toml; the setting stays the user's."""
+    from qa.evaluation import tables
+    from qa.evaluation.saving import calibration_json
+
+    found = job.calibrate(settings, false_refusals)
+    if as_json:
+        typer.echo(json.dumps(calibration_json(found)))
+        return
+    typer.echo(f"{tables.calibrated(found)}; now min_score = {settings.min_score:g}")
+    _show(tables.curve(found))
+    typer.echo(f"\n* for kbqa.toml: min_score = {found.chosen.min_score:g}")
 
 
 def _level(text: str | None) -> Level | None:

@@ -1,9 +1,9 @@
 """`kbqa ingest`, `retry` and `remove`."""
 
-# ruff: noqa: T201 (a command prints)
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -14,6 +14,7 @@ from ingest.planning import Plan
 from ingest.sync import SyncReport
 from qa.command import PARTLY_DONE, EmbedderOption, Json, Kb, Quiet, app, print_json, say, utf8
 from qa.settings import load_settings
+from qa.terminal import print
 
 if TYPE_CHECKING:
     from qa.settings import Settings
@@ -107,7 +108,7 @@ def ingest(
         report = _ingest(paths, settings, options, quiet)
         _finish(report, json_, quiet)
         if not any(vars_of(report).values()):
-            raise BadRequest(f"no documents in {', '.join(map(str, paths))}")
+            raise _no_documents(paths)
 
 
 @app.command()
@@ -212,9 +213,20 @@ def _show_plans(
     if json_:
         print_json({"plans": [{"path": str(path), **plan_json(plan)}
                               for path, plan in zip(paths, plans, strict=True)]})  # fmt: skip
-        return
-    for plan in plans:
-        _show_plan(plan)
+    else:
+        for plan in plans:
+            _show_plan(plan)
+    if not any(map(_finds_something, plans)):
+        raise _no_documents(paths)
+
+
+def _finds_something(plan: Plan) -> bool:
+    names = (*_CHANGES, "renamed", "unchanged", "failures", "failed_before", "withheld")
+    return any(getattr(plan, name) for name in names)
+
+
+def _no_documents(paths: Sequence[Path]) -> BadRequest:
+    return BadRequest(f"no documents in {', '.join(map(str, paths))}")
 
 
 def plan_json(plan: Plan) -> dict[str, Any]:

@@ -1,6 +1,5 @@
 """`kbqa status`, `documents`, `show`, `doctor` and `config`."""
 
-# ruff: noqa: T201 (a command prints)
 from __future__ import annotations
 
 from collections.abc import Mapping
@@ -15,6 +14,7 @@ from ingest.documents import Record
 from ingest.errors import BadRequest
 from qa.command import FAILED, Json, Kb, app, print_json, say, utf8
 from qa.settings import Settings, load_settings, sources
+from qa.terminal import print
 
 STATES = ("ok", "failed", "skipped", "container")
 

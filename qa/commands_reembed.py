@@ -36,10 +36,10 @@ def reembed(
     """
     if (embedder is not None) + rollback + discard != 1:
         raise BadRequest("reembed takes one of --embedder NAME, --rollback and --discard")
-    from qa.knowledge_base import KnowledgeBase
+    from qa.command_base import local
 
     settings = load_settings(kb=kb).model_copy(update={"embedder": None})  # that of the base
-    with KnowledgeBase.open(settings=settings, create=False) as base:
+    with local(settings, "reembed") as base:
         if discard:
             done = "discarded" if base.discard_versions() else "nothing to discard"
         elif rollback:

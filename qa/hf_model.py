@@ -21,7 +21,7 @@ from urllib.parse import parse_qsl
 
 from ingest.errors import BadRequest, NotConfigured, TimedOut
 from qa.models import ModelOptions, Reply
-from qa.openai_model import empty_answer
+from qa.openai_model import empty_answer, message_json
 from qa.reply_text import ReplyText
 from qa.turn import Message
 
@@ -138,10 +138,7 @@ class HfChatModel:
         return output
 
     def _inputs(self, tokenizer: Any, model: Any, messages: Sequence[Message]) -> Any:
-        chat = [
-            {"role": m.role, "content": m.content.encode("utf-8", "replace").decode()}
-            for m in messages
-        ]
+        chat = [message_json(message) for message in messages]
         try:
             inputs = tokenizer.apply_chat_template(
                 chat, add_generation_prompt=True, return_tensors="pt", return_dict=True

@@ -6,9 +6,8 @@ import contextlib
 import os
 import threading
 import time
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import replace
-from functools import partial
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -25,28 +24,26 @@ from ingest.sync import Item, Progress, SyncReport
 from ingest.taking import take
 from ingest.walking import Selection
 from ingest.workers import Limits
-from qa.chain import build_chain
-from qa.configured import handler_of, reranker_of
+from qa.chain import Teller, build_chain, prompt_of
+from qa.configured import chat_model_of, describer_of, handler_of, reranker_of
 from qa.extractive import answer_extractively
+from qa.images import Pictured, images_of
+from qa.layers import chain_of, made
 from qa.models import ChatModel
 from qa.opening import Opened, discard, open_base, reembed, rollback
 from qa.overview import Finding, Status, findings, status_of
-from qa.plugins.build_prompt import build_prompt
-from qa.plugins.cite_sources import cite_sources
-from qa.plugins.require_evidence import require_evidence
-from qa.plugins.retrieve import retrieve
-from qa.plugins.rewrite_query import rewrite_query
-from qa.plugins.trace import trace
-from qa.settings import Settings, load_settings
+from qa.parts import Parts, WithParts
+from qa.prompting import prompts_of
+from qa.settings import Settings, is_url, load_settings
 from qa.turn import Answer, Handler, Message, Plugin, Turn
 from retrieval.embedding import Embedder, LazyEmbedder, Vectors
+from retrieval.explaining import Explanation
 from retrieval.filters import Filters
 from retrieval.hits import Hit
 from retrieval.index import Index
 from retrieval.inspecting import copies_in
 from retrieval.points import FORMAT, write_base
 from retrieval.reembedding import Building
-from retrieval.searching import Explanation
 
 MAX_QUESTION = 20_000  # characters
 
@@ -65,7 +62,7 @@ class KnowledgeBase:
         settings: Settings,
         *,
         model: str | Sequence[str] | ChatModel,
-        plugins: Sequence[str | Plugin],
+        plugins: Sequence[str | Plugin | WithParts],
     ) -> None:
         """For `open`, which is what to call."""
         self._opened = opened
@@ -86,7 +83,7 @@ class KnowledgeBase:
         *,
         embedder: str | Embedder | None = None,
         model: str | Sequence[str] | ChatModel | None = None,
-        plugins: Sequence[str | Plugin] | None = None,
+        plugins: Sequence[str | Plugin | WithParts] | None = None,
         settings: Settings | None = None,
         create: bool = True,
     ) -> KnowledgeBase:
@@ -94,8 +91,8 @@ class KnowledgeBase:
 
         `path_or_url`: a folder, a bare name (a folder in `settings.data_dir`), or a Qdrant URL
         `http://host:6333/NAME`. What is not given comes from `settings`, by default those of the
-        environment and `kbqa.toml`. `plugins` that name no layer of ours stand around ours;
-        a list that does is the whole chain.
+        environment and `kbqa.toml`. `plugins` that name no layer of kbqa's stand around those;
+        a list that does is the whole chain, see `qa.layers`.
 
         Raises BadRequest (no such base and `create` false, or built with another embedder),
         Locked, StorageError, NotConfigured, Unreachable, NotAuthorised.
@@ -232,29 +229,21 @@ class KnowledgeBase:
         *,
         history: Sequence[Message] = (),
         filters: Filters | None = None,
+        images: Sequence[Pictured] = (),
         on_hits: Callable[[tuple[Hit, ...]], None] | None = None,
     ) -> Answer:
         """Answer a question from the documents, with citations, or say that they do not answer it.
 
-        `on_token` gets the answer piece by piece as it is written, `on_hits` before that the
-        passages found. What they raise ends it. Raises BadRequest for a question that is empty or
-        too long, and what the model's server raises.
+        `images` (files, or bytes of some) go to the model where it takes them; what is written in
+        them is looked up with the question. `on_token` gets the answer piece by piece as it is
+        written, `on_hits` before that the passages found; what they raise ends it. Raises
+        BadRequest for a question that is empty or too long and for what is no image, and what the
+        model's server raises.
         """
-        question = question.encode("utf-8", "replace").decode().strip()  # a lone surrogate: no text
-        if not question:
-            raise BadRequest("the question is empty")
-        if len(question) > MAX_QUESTION:
-            raise BadRequest(
-                f"the question has {len(question):,} characters; the limit is {MAX_QUESTION:,}"
-            )
-        turn = Turn(
-            question,
-            history=tuple(history),
-            filters=filters,
-            on_token=on_token,
-            on_hits=on_hits,
-        )
-        turn = self._handler(turn)
+        teller = Teller(on_token)
+        turn = replace(_turn(question, history, filters), images=images_of(images))
+        turn = self._handler(replace(turn, on_token=teller.on_token, on_hits=on_hits))
+        teller.tell_all(turn.text)
         return Answer(
             text=turn.text,
             citations=turn.citations,
@@ -265,9 +254,26 @@ class KnowledgeBase:
             timings=turn.timings,
             cost=turn.cost,
             notes=turn.notes,
+            statements=turn.statements,
         )
 
+    def prompt(
+        self, question: str, *, history: Sequence[Message] = (), filters: Filters | None = None
+    ) -> tuple[Message, ...]:
+        """What the LLM would be sent for a question, to the letter; () where it would be asked
+        nothing: the documents do not answer, or the answer is known already.
+
+        Plugins that ask the LLM on the way there (`hyde`...) do so. Raises what `ask` does.
+        """
+        return prompt_of(self._plugins, _turn(question, history, filters))
+
     # --- change the model ---
+
+    def use_model(self, model: str | Sequence[str] | ChatModel) -> None:
+        """Answer with another model from now on. Raises BadRequest, NotConfigured."""
+        parts = (model, self._parts[1])
+        self._handler = self._build(*parts)
+        self._parts = parts
 
     def reembed(
         self,
@@ -302,6 +308,11 @@ class KnowledgeBase:
             return discard(self._opened)
 
     # --- look ---
+
+    @property
+    def location(self) -> str:
+        """Where the base lies: a folder or a URL."""
+        return self._opened.location
 
     def document(self, uri: str) -> Document:
         """A document with its canonical text. Raises BadRequest if there is none of that uri."""
@@ -405,7 +416,9 @@ class KnowledgeBase:
         )
         if entries and isinstance(self._embedder, LazyEmbedder):
             self._embedder.warm()  # while the workers start
-        return prepare(entries, self._split, limits=limits)
+        describer = describer_of(settings)
+        items = prepare(entries, self._split, limits=limits)
+        return describer.described(items, self._split) if describer else items
 
     def _split(self, document: Document) -> list[Chunk]:
         return split(
@@ -415,27 +428,25 @@ class KnowledgeBase:
         )
 
     def _build(
-        self, model: str | Sequence[str] | ChatModel, plugins: Sequence[str | Plugin]
+        self, model: str | Sequence[str] | ChatModel, plugins: Sequence[str | Plugin | WithParts]
     ) -> Handler:
         settings = self._settings
-        layers: dict[str, Callable[[], Plugin]] = {
-            "trace": lambda: trace,
-            "rewrite_query": lambda: rewrite_query,
-            "retrieve": partial(retrieve, self._index, k=settings.top_k),
-            "require_evidence": partial(require_evidence, min_score=settings.min_score),
-            "build_prompt": partial(build_prompt, budget=settings.prompt_tokens),
-            "cite_sources": partial(cite_sources, self._index.document),
-        }
-        if not any(isinstance(plugin, str) for plugin in plugins):
-            plugins = [*plugins, *layers]
-        chain = [_layer(plugin, layers) for plugin in plugins]
+        named = chat_model_of(model, settings)
+        folder = None if is_url(self._opened.location) else Path(self._opened.location)
+        prompts = prompts_of(folder, settings.prompts)
+        parts = Parts(self._index, self._embedder, settings, prompts, named)
+        self._plugins = made(chain_of(plugins), parts)
         extractive = answer_extractively(self._index, self._embedder)
-        return build_chain(chain, handler_of(model, extractive, settings))
+        return build_chain(self._plugins, handler_of(model, named, extractive))
 
 
-def _layer(plugin: str | Plugin, layers: Mapping[str, Callable[[], Plugin]]) -> Plugin:
-    if not isinstance(plugin, str):
-        return plugin
-    if plugin not in layers:
-        raise BadRequest(f"there is no plugin '{plugin}'; there are {', '.join(layers)}")
-    return layers[plugin]()
+def _turn(question: str, history: Sequence[Message], filters: Filters | None) -> Turn:
+    """Raises BadRequest for a question that is empty or too long."""
+    question = question.encode("utf-8", "replace").decode().strip()  # a lone surrogate: no text
+    if not question:
+        raise BadRequest("the question is empty")
+    if len(question) > MAX_QUESTION:
+        raise BadRequest(
+            f"the question has {len(question):,} characters; the limit is {MAX_QUESTION:,}"
+        )
+    return Turn(question, history=tuple(history), filters=filters)

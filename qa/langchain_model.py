@@ -6,13 +6,13 @@ import json
 import time
 from collections.abc import Callable, Generator, Mapping, Sequence
 from contextlib import closing
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import openai
 
 from ingest.errors import BadRequest, KbqaError, NotConfigured, Unreachable
-from qa.models import ModelOptions, Reply
-from qa.openai_model import empty_answer
+from qa.models import ModelOptions, Reply, Stored
+from qa.openai_model import empty_answer, message_json
 from qa.reply_text import ReplyText
 from qa.turn import Message
 from retrieval.openai_client import PATIENCE
@@ -41,13 +41,13 @@ COUNTS = {
 
 
 def open_langchain_model(
-    spec: str, settings: ModelOptions, *, environ: Mapping[str, str]
+    spec: str, settings: ModelOptions, *, environ: Mapping[str, str], stored: Stored
 ) -> LangChainChatModel:
     """The model that `langchain:PROVIDER:MODEL` names.
 
-    The key is `PROVIDER_API_KEY` of `environ`; where that is not what a provider goes by, its
-    package looks for its own variables. Raises BadRequest for an unknown provider, NotConfigured
-    when LangChain, the provider's package or the key is missing.
+    The key is `PROVIDER_API_KEY` of `environ`, or the one `stored` for `langchain:PROVIDER`; where
+    there is neither, the provider's package looks for its own variables. Raises BadRequest for an
+    unknown provider, NotConfigured when LangChain, the provider's package or the key is missing.
     """
     _, _, provider_and_model = spec.partition(":")
     provider, _, model = provider_and_model.partition(":")
@@ -57,7 +57,7 @@ def open_langchain_model(
     endpoint = Endpoint(
         name=spec,
         base_url=settings.base_url or "",
-        api_key=(settings.api_key or environ.get(variable, "")).strip() or NO_KEY,
+        api_key=_key(provider, variable, settings, environ, stored) or NO_KEY,
         key_variable=variable,
         timeout=settings.timeout,
     )
@@ -75,6 +75,19 @@ def open_langchain_model(
     if settings.base_url or endpoint.api_key != NO_KEY:
         options["api_key"] = endpoint.api_key
     return LangChainChatModel(_init(endpoint, provider, model, options), endpoint)
+
+
+def _key(
+    provider: str,
+    variable: str,
+    settings: ModelOptions,
+    environ: Mapping[str, str],
+    stored: Stored,
+) -> str:
+    key = (settings.api_key or environ.get(variable, "")).strip()
+    if key or settings.base_url:
+        return key
+    return stored(f"langchain:{provider}") or ""
 
 
 def _init(
@@ -132,17 +145,19 @@ class LangChainChatModel:
         """The message, or its chunks. A generator, so that errors of its reader stay unmapped."""
         from langsmith import tracing_context
 
-        prompt = [(m.role, m.content.encode("utf-8", "replace").decode()) for m in messages]
+        prompt = [message_json(message) for message in messages]
         ends = time.monotonic() + self._endpoint.timeout * PATIENCE
         try:
             with tracing_context(enabled=False):
                 if not stream:
                     yield self._chat_model.invoke(prompt)
                     return
-                for chunk in self._chat_model.stream(prompt):
-                    if time.monotonic() > ends:
-                        raise timed_out(self._endpoint)
-                    yield chunk
+                chunks = cast(Generator[Any, None, None], self._chat_model.stream(prompt))
+                with closing(chunks):  # and the connection with them
+                    for chunk in chunks:
+                        if time.monotonic() > ends:
+                            raise timed_out(self._endpoint)
+                        yield chunk
         except KbqaError:
             raise
         except Exception as exc:  # the providers' packages have no root in common

@@ -8,6 +8,7 @@ from typing import Literal
 from retrieval.terms import CJK
 
 Language = Literal["en", "zh"]
+LANGUAGES: tuple[Language, ...] = ("en", "zh")
 _CJK = re.compile(rf"[{CJK}]")
 
 NOT_ANSWERED = {

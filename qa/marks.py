@@ -3,24 +3,43 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
-_NUMBERS = r"[\[【]\s?(\d{1,4}(?:\s?[,，、;]\s?\d{1,4}){0,7})\s?[\]】]"
+LONGEST_RANGE = 8
+_ITEM = r"\d{1,4}(?:\s?[-–—~]\s?\d{1,4})?"
+_NUMBERS = rf"[\[【]\s?({_ITEM}(?:\s?[,，、;；]\s?{_ITEM}){{0,7}})\s?[\]】]"
 _MARK = re.compile(rf"[ \t]?{_NUMBERS}(?!\(https?:)")  # [7](https://...) is a link
 _UNFINISHED = re.compile(
-    r"[ \t]?(?:[\[【][\d\s,，、;]{0,60}"  # longer than the longest mark
-    rf"|{_NUMBERS}(?:\((?:h(?:t(?:t(?:ps?)?)?)?)?)?)?\Z"
+    r"[ \t]?(?:[\[【][\d\s,，、;；–—~-]{0,60}"  # longer than the longest mark
+    rf"|{_NUMBERS}(?:\((?:h(?:t(?:t(?:ps?)?)?)?)?)?|`+)?\Z"
 )
+_CODE = re.compile(r"`+|\n")
+_FENCE = 3  # as many backticks begin a block; fewer end with their line
 NO_ANSWER = "NO_ANSWER"
 
 
 def mark_numbers(text: str) -> list[tuple[int, int]]:
-    """(number, position of its mark) for every citation in `text`, in order."""
+    """(number, position of its mark) for every citation in `text`, in order; none in code."""
     return [
-        (int(number), match.start())
-        for match in _MARK.finditer(text)
-        for number in re.findall(r"\d+", match.group(1))
+        (number, match.start())
+        for match in marks_in(text)
+        for number in _numbers_of(match.group(1))
     ]
+
+
+def marks_in(text: str) -> list[re.Match[str]]:
+    """The marks of `text`, each with the blank before it. What stands in code is no mark."""
+    prose = "".join(
+        "\0" * len(part) if is_code else part for part, is_code, _ in _parts(text, ticks=0)
+    )
+    return list(_MARK.finditer(prose))
+
+
+def without_marks(text: str) -> str:
+    """What `text` says."""
+    for match in reversed(marks_in(text)):
+        text = text[: match.start()] + text[match.end() :]
+    return text
 
 
 class MarkFilter:
@@ -35,6 +54,7 @@ class MarkFilter:
         self._emit = emit
         self._pending = ""
         self._started = False
+        self._ticks = 0  # backticks that began the code we are in
         self.text = ""
         self.refused = False
         self.fed = False
@@ -64,14 +84,47 @@ class MarkFilter:
         return self.text
 
     def _pass_on(self, text: str) -> None:
-        text = _MARK.sub(self._valid, text)
-        if text:
-            self.text += text
+        passed = ""
+        for part, is_code, ticks in _parts(text, self._ticks):
+            passed += part if is_code else _MARK.sub(self._valid, part)
+            self._ticks = ticks
+        if passed:
+            self.text += passed
             if self._emit:
-                self._emit(text)
+                self._emit(passed)
 
     def _valid(self, match: re.Match[str]) -> str:
-        numbers = [int(number) for number in re.findall(r"\d+", match.group(1))]
+        numbers = _numbers_of(match.group(1))
         marks = "".join(f"[{number}]" for number in numbers if 1 <= number <= self._sources)
         space = match.group()[0] if match.group()[0] in " \t" and marks else ""
         return space + marks
+
+
+def _numbers_of(inside: str) -> Iterator[int]:
+    """The numbers of `1, 3-5`, each once; of a range that is none its ends."""
+    seen: set[int] = set()
+    for item in re.findall(_ITEM, inside):
+        ends = [int(end) for end in re.findall(r"\d+", item)]
+        is_range = 0 <= ends[-1] - ends[0] < LONGEST_RANGE
+        for number in range(ends[0], ends[-1] + 1) if is_range else ends:
+            if number not in seen:
+                seen.add(number)
+                yield number
+
+
+def _parts(text: str, ticks: int) -> Iterator[tuple[str, bool, int]]:
+    """`text` in parts: (part, whether it is code, backticks that began the code we are in then).
+
+    As many backticks as began it end a piece of code; a piece within a line ends with it at the
+    latest, so that a stray backtick does little harm.
+    """
+    start = 0
+    for match in _CODE.finditer(text):
+        run = 0 if match.group() == "\n" else len(match.group())
+        if run == 0 and not 0 < ticks < _FENCE:
+            continue
+        if ticks and run not in (0, ticks):
+            continue
+        yield text[start : match.end()], ticks > 0, (0 if ticks else run)
+        ticks, start = (0 if ticks else run), match.end()
+    yield text[start:], ticks > 0, ticks

@@ -1,5 +1,6 @@
 """What is wanted of every model, whoever serves it: each a `ChatModel` around a `ChatModel`.
 
+Sighted    gives a model that takes no images what is written in them
 Retrying   asks again after 429, 5xx and broken connections, with back-off
 Fallback   asks the next model when one does not answer
 Limited    lets so many requests run at a time
@@ -11,12 +12,21 @@ None of them starts over once a token has gone to the reader.
 from __future__ import annotations
 
 import random
+import re
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 
-from ingest.errors import KbqaError, NotAuthorised, RateLimited, TimedOut, Unreachable
+from ingest.errors import (
+    BadRequest,
+    KbqaError,
+    NotAuthorised,
+    RateLimited,
+    TimedOut,
+    Unreachable,
+)
+from qa.images import in_words
 from qa.models import LONGEST_WAIT, ChatModel, Price, Reply
 from qa.tokens import estimate_tokens
 from qa.turn import Message
@@ -25,6 +35,9 @@ ATTEMPTS = 3
 FIRST_WAIT = 0.5  # seconds; doubled from one attempt to the next
 JITTER = 0.25  # share taken off at random, so that many clients do not come back at once
 PER_MILLION = 1e6
+
+# what servers say of images they do not take: OpenRouter, llama.cpp, vLLM, DeepSeek
+_IMAGES = re.compile(r"image|multi-?modal|vision", re.IGNORECASE)
 
 OnToken = Callable[[str], None]
 
@@ -45,6 +58,46 @@ class _Watched:
         assert self._on_token is not None
         self.started = True
         self._on_token(token)
+
+
+class Sighted:
+    """Gives a model that takes no images what is written in them, and says so in the notes.
+
+    `sees`: whether it may take some; if its server then refuses them, it gets the words.
+    """
+
+    def __init__(self, model: ChatModel, *, sees: bool) -> None:
+        self._model = model
+        self._sees = sees
+
+    @property
+    def name(self) -> str:
+        """That of the model."""
+        return self._model.name
+
+    def generate(
+        self, messages: Sequence[Message], *, on_token: Callable[[str], None] | None = None
+    ) -> Reply:
+        """The model's reply."""
+        if not any(message.images for message in messages):
+            return self._model.generate(messages, on_token=on_token)
+        if self._sees:
+            watched = _Watched(on_token)
+            try:
+                return self._model.generate(messages, on_token=watched.reader)
+            except (BadRequest, Unreachable) as exc:
+                if watched.started or not self._is_about_images(exc):
+                    raise
+        reply = self._model.generate([_in_words(m) for m in messages], on_token=on_token)
+        note = f"{self.name} takes no images: it was given the text in them"
+        return replace(reply, notes=(*reply.notes, note))
+
+    def _is_about_images(self, exc: KbqaError) -> bool:
+        return bool(_IMAGES.search(str(exc).replace(self.name, "")))
+
+
+def _in_words(message: Message) -> Message:
+    return replace(message, content=in_words(message.content, message.images), images=())
 
 
 class Retrying:

@@ -1,7 +1,7 @@
 """The model that writes the answer: the `ChatModel` protocol and `open_model(spec)`.
 
 `open_model` is the one seam to every LLM. Providers with an OpenAI-compatible endpoint are data
-(`PRESETS`); the SDKs are imported when a model is opened, not before.
+(`qa.presets`); the SDKs are imported when a model is opened, not before.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from difflib import get_close_matches
 from typing import Protocol, runtime_checkable
 
 from ingest.errors import BadRequest, NotConfigured
+from qa.presets import PRESETS, Preset
 from qa.turn import Message
 
 
@@ -47,98 +48,13 @@ class ChatModel(Protocol):
         ...
 
 
-@dataclass(frozen=True, slots=True)
-class Preset:
-    """A provider with an OpenAI-compatible endpoint.
-
-    `key_variable` is the environment variable of its key, None for servers of one's own.
-    `hint` says what to do when nothing answers. `other_url` is the endpoint of its other site
-    (mainland or international): keys of one are refused by the other.
-    """
-
-    name: str
-    base_url: str
-    key_variable: str | None
-    example: str
-    hint: str = ""
-    other_url: str = ""
-
-
-PRESETS: Mapping[str, Preset] = {
-    preset.name: preset
-    for preset in (
-        Preset("openai", "https://api.openai.com/v1", "OPENAI_API_KEY", "gpt-4o-mini"),
-        Preset(
-            "dashscope",
-            "https://dashscope.aliyuncs.com/compatible-mode/v1",
-            "DASHSCOPE_API_KEY",
-            "qwen-plus",
-            other_url="https://dashscope-intl.aliyuncs.com/compatible-mode/v1",
-        ),
-        Preset(
-            "zhipu",
-            "https://open.bigmodel.cn/api/paas/v4",
-            "ZHIPUAI_API_KEY",
-            "glm-4-flash",
-            other_url="https://api.z.ai/api/paas/v4",
-        ),
-        Preset("deepseek", "https://api.deepseek.com/v1", "DEEPSEEK_API_KEY", "deepseek-chat"),
-        Preset(
-            "moonshot",
-            "https://api.moonshot.cn/v1",
-            "MOONSHOT_API_KEY",
-            "kimi-latest",
-            other_url="https://api.moonshot.ai/v1",
-        ),
-        Preset(
-            "siliconflow",
-            "https://api.siliconflow.cn/v1",
-            "SILICONFLOW_API_KEY",
-            "Qwen/Qwen3-8B",
-            other_url="https://api.siliconflow.com/v1",
-        ),
-        Preset(
-            "openrouter",
-            "https://openrouter.ai/api/v1",
-            "OPENROUTER_API_KEY",
-            "qwen/qwen3-8b",
-        ),
-        Preset(
-            "ollama",
-            "http://127.0.0.1:11434/v1",
-            None,
-            "qwen3",
-            hint="is Ollama running? start it with `ollama serve`",
-        ),
-        Preset(
-            "vllm",
-            "http://127.0.0.1:8000/v1",
-            None,
-            "Qwen/Qwen3-8B",
-            hint="is vLLM running? start it with `vllm serve MODEL`",
-        ),
-        Preset(
-            "lmstudio",
-            "http://127.0.0.1:1234/v1",
-            None,
-            "qwen3-8b",
-            hint="is LM Studio's server running? start it with `lms server start`",
-        ),
-        Preset(
-            "llamacpp",
-            "http://127.0.0.1:8080/v1",
-            None,
-            "default",
-            hint="is llama.cpp running? start it with `llama-server -m MODEL.gguf`",
-        ),
-    )
-}
 PROVIDERS = (*PRESETS, "hf", "langchain")
 EXAMPLES = {
     **{name: preset.example for name, preset in PRESETS.items()},
     "hf": "Qwen/Qwen3-0.6B",
     "langchain": "anthropic:claude-sonnet-4-5",
 }
+Stored = Callable[[str], str | None]  # of the name of a provider: its key at rest
 LONGEST_WAIT = 30.0  # seconds until a request is tried again
 
 
@@ -158,7 +74,8 @@ class ModelOptions:
     `base_url` of one's own needs no key. `timeout` is seconds of silence; a streamed answer may
     last five times as long. `max_tokens` limits an answer. `attempts` on 429, 5xx and broken
     connections; `concurrency` requests at a time (None: any number). `prices`: what a million
-    tokens of a spec's prompt and answer cost.
+    tokens of a spec's prompt and answer cost. `words_for_images`: a model that takes no images
+    gets the text in them; without it, its refusal is an error.
     """
 
     base_url: str | None = None
@@ -169,6 +86,7 @@ class ModelOptions:
     attempts: int = 3
     concurrency: int | None = None
     prices: Mapping[str, Price] = field(default_factory=dict)
+    words_for_images: bool = True
 
 
 def open_model(
@@ -176,19 +94,24 @@ def open_model(
     options: ModelOptions | None = None,
     *,
     environ: Mapping[str, str],
+    stored: Stored = lambda provider: None,
 ) -> ChatModel:
     """The model that `spec` names: `PROVIDER:MODEL`, `langchain:PROVIDER:MODEL`, `hf:NAME`; of a
     list the first one that answers. Opening connects to nothing.
 
+    Keys come from `options`, `environ` or `stored`, which is given the name of a provider (see
+    `qa.keys`). A stored key goes to its provider's own address only.
+
     Raises BadRequest for a spec or URL of another form, NotConfigured for a missing key or extra.
     """
-    from qa.model_wrappers import Fallback, Limited, Priced, Retrying
+    from qa.model_wrappers import Fallback, Limited, Priced, Retrying, Sighted
 
     options = options or ModelOptions()
 
     def wrapped(name: str) -> ChatModel:
+        opened = _open(name, options, environ, stored)
         model: ChatModel = Retrying(
-            _open(name, options, environ),
+            Sighted(opened, sees=sees(name)) if options.words_for_images else opened,
             attempts=options.attempts,
             longest_wait=min(LONGEST_WAIT, options.timeout),
         )
@@ -204,7 +127,9 @@ def open_model(
     return models[0] if len(models) == 1 else Fallback(models)
 
 
-def _open(spec: str, options: ModelOptions, environ: Mapping[str, str]) -> ChatModel:
+def _open(
+    spec: str, options: ModelOptions, environ: Mapping[str, str], stored: Stored
+) -> ChatModel:
     provider, _, model = spec.partition(":")
     if provider not in PROVIDERS:
         raise BadRequest(_unknown(spec, provider))
@@ -215,13 +140,13 @@ def _open(spec: str, options: ModelOptions, environ: Mapping[str, str]) -> ChatM
     if provider == "langchain":
         from qa.langchain_model import open_langchain_model
 
-        return open_langchain_model(spec, options, environ=environ)
+        return open_langchain_model(spec, options, environ=environ, stored=stored)
     if provider == "hf":
         from qa.hf_model import open_hf_model
 
         return open_hf_model(spec, options)
     preset = PRESETS[provider]
-    key = _key(spec, preset, options.base_url, options.api_key, environ)
+    key = _key(spec, preset, options, environ, stored)
     from qa.openai_model import OpenAIChatModel
     from retrieval.openai_errors import NO_KEY, Endpoint
 
@@ -235,28 +160,44 @@ def _open(spec: str, options: ModelOptions, environ: Mapping[str, str]) -> ChatM
         timeout=options.timeout,
     )
     return OpenAIChatModel(
-        endpoint, model, max_tokens=options.max_tokens, temperature=options.temperature
+        endpoint,
+        model,
+        max_tokens=options.max_tokens,
+        temperature=options.temperature,
+        omits=preset.omits,
     )
+
+
+def sees(spec: str) -> bool:
+    """Whether the model may take images; what its server says then counts."""
+    provider = spec.partition(":")[0]
+    return PRESETS[provider].sees if provider in PRESETS else provider == "langchain"
 
 
 def _key(
     spec: str,
     preset: Preset,
-    base_url: str | None,
-    api_key: str | None,
+    options: ModelOptions,
     environ: Mapping[str, str],
+    stored: Stored,
 ) -> str:
     variable = preset.key_variable
-    key = (api_key or (environ.get(variable, "") if variable else "")).strip()
-    if not key and variable and not base_url:
-        raise NotConfigured(f"model '{spec}' needs a key: set the environment variable {variable}")
+    key = (options.api_key or (environ.get(variable, "") if variable else "")).strip()
+    elsewhere = bool(options.base_url and variable)
+    if not key and not elsewhere:
+        key = stored(preset.name) or ""
+    if not key and variable and not elsewhere:
+        raise NotConfigured(
+            f"model '{spec}' needs a key: set the environment variable {variable}, or run "
+            f"`kbqa keys set {preset.name}`"
+        )
     return key
 
 
 def _key_hint(preset: Preset, base_url: str | None) -> str:
-    if base_url or not preset.other_url:
+    if base_url or not preset.other_site:
         return ""
-    return f"a key of {preset.name}'s other site needs the base URL {preset.other_url}"
+    return f"a key of {preset.name}'s other site goes with {preset.other_site}:MODEL"
 
 
 def _unknown(spec: str, provider: str) -> str:

@@ -22,7 +22,8 @@ COUNTS = ("prompt_tokens", "completion_tokens", "total_tokens")
 class OpenAIChatModel:
     """A `ChatModel` behind `endpoint`; `model` is its name there. Usable from several threads.
 
-    `max_tokens` limits an answer (None: the server's own limit). A request is tried once: see
+    `max_tokens` limits an answer (None: the server's own limit). `omits` names arguments that are
+    known to be refused. A request is tried once: see
     `qa.model_wrappers.Retrying`. Optional arguments that a server refuses by name (reasoning models
     refuse `temperature`, some servers `stream_options`) are left out from then on.
     """
@@ -34,12 +35,13 @@ class OpenAIChatModel:
         *,
         max_tokens: int | None = None,
         temperature: float = 0.0,
+        omits: frozenset[str] = frozenset(),
     ) -> None:
         self._endpoint = endpoint
         self._options = {"model": model, "temperature": temperature}
         if max_tokens is not None:
             self._options["max_tokens"] = max_tokens
-        self._refused: frozenset[str] = frozenset()
+        self._refused = omits
         self._client = open_client(endpoint, retries=0)
         self._finalizer = weakref.finalize(self, self._client.close)
 
@@ -99,7 +101,7 @@ class OpenAIChatModel:
 
     def _create(self, messages: Sequence[Message], **arguments: Any) -> Any:
         """One request, and another one for each optional argument that the server refuses."""
-        wanted = {**self._options, **arguments, "messages": [_sendable(m) for m in messages]}
+        wanted = {**self._options, **arguments, "messages": [message_json(m) for m in messages]}
         refused = self._refused
         while True:
             sent = _without(wanted, refused)
@@ -130,10 +132,13 @@ def empty_answer(label: str, finish: str) -> KbqaError:
     return Unreachable(f"{label} sent an empty answer: ask again, or use another model")
 
 
-def _sendable(message: Message) -> dict[str, str]:
-    """A message as JSON takes it: a document may hold lone surrogates."""
-    content = message.content.encode("utf-8", "replace").decode()
-    return {"role": message.role, "content": content}
+def message_json(message: Message) -> dict[str, Any]:
+    """A message as the API takes it: with images, in parts; lone surrogates become `?`."""
+    text = message.content.encode("utf-8", "replace").decode()
+    if not message.images:
+        return {"role": message.role, "content": text}
+    pictures = [{"type": "image_url", "image_url": {"url": i.url}} for i in message.images]
+    return {"role": message.role, "content": [{"type": "text", "text": text}, *pictures]}
 
 
 def _choices(reply: Any) -> list[Any] | None:

@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING, Protocol, cast
 from urllib.parse import urlsplit
 
 from ingest.errors import BadRequest, StorageError
-from qa.models import PRESETS
-from qa.settings import ENV_PREFIX, Settings, environ, is_url, kb_folder
+from qa.keys import StoredKeys
+from qa.presets import PRESETS
+from qa.settings import ENV_PREFIX, Settings, environ, is_url, kb_folder, keys_file
 from retrieval.edge_store import EdgeStore
 from retrieval.embedding import DEFAULT_EMBEDDER, Embedder, LazyEmbedder, open_embedder
 from retrieval.points import FORMAT, Base, read_base, write_base
@@ -213,7 +214,10 @@ def _open_embedder(spec: str, settings: Settings) -> Embedder:
     if preset is not None and model:
         base_url = base_url or preset.base_url
         if preset.key_variable and not key:
-            variable, key = preset.key_variable, environ().get(preset.key_variable)
+            variable = preset.key_variable
+            key = environ().get(variable)
+            if not (key or settings.embedder_base_url):
+                key = StoredKeys(keys_file()).get(provider)
         spec = f"openai:{model}"
     return open_embedder(
         spec,
@@ -279,7 +283,7 @@ class _Server:
 
     @cached_property
     def _client(self) -> QdrantClient:
-        from retrieval.server_store import connect
+        from retrieval.server_client import connect
 
         key = self._settings.qdrant_api_key
         return connect(

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
-from dataclasses import fields
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, fields
+from itertools import groupby
 from typing import Any
 
 from ingest.documents import Document, Record
 from ingest.errors import BadRequest
-from qa.turn import Answer, Citation
+from qa.passages import Passage
+from qa.terminal import print
+from qa.turn import Answer, Citation, Statement
+from retrieval.explaining import Explanation
 from retrieval.hits import Hit
-from retrieval.searching import Explanation
 
 PREVIEW = 300  # characters of a passage that a person is shown
 NEAREST = 3
@@ -52,12 +55,25 @@ def citation_json(citation: Citation) -> dict[str, Any]:
     }
 
 
+def statement_json(statement: Statement, citations: Sequence[Citation]) -> dict[str, Any]:
+    """A statement as `ask --json` gives it; its citations by their places in the answer's list."""
+    return {
+        "start": statement.start,
+        "end": statement.end,
+        "text": statement.text,
+        "citations": [citations.index(citation) for citation in statement.citations],
+        "support": None if statement.support is None else round(statement.support, 4),
+        "supported": statement.supported,
+    }
+
+
 def answer_json(answer: Answer) -> dict[str, Any]:
     """The object that `ask --json` prints."""
     return {
         "text": answer.text,
         "abstained": answer.abstained,
         "citations": [citation_json(citation) for citation in answer.citations],
+        "statements": [statement_json(said, answer.citations) for said in answer.statements],
         "hits": [hit_json(rank, hit) for rank, hit in enumerate(answer.hits, 1)],
         "model": answer.model,
         "usage": dict(answer.usage),
@@ -72,6 +88,19 @@ def explanation_json(found: Explanation) -> dict[str, Any]:
     return {
         "evidence": round(found.evidence, 4),
         "cut": dict(found.cut),
+        "dropped": [
+            {
+                "uri": item.chunk.uri,
+                "start": item.chunk.start,
+                "end": item.chunk.end,
+                "page": item.chunk.page,
+                "heading": list(item.chunk.heading),
+                "why": item.why,
+                "of": item.of,
+            }
+            for item in found.dropped
+        ],
+        "reasons": [_rounded(asdict(found.reasons(hit))) for hit in found.hits],
         "weights": {"dense": round(found.weight, 4), "lexical": round(1 - found.weight, 4)},
         "known_share": round(found.known_share, 4),
         "terms": {term: round(weight, 3) for term, weight in found.terms.items()},
@@ -79,44 +108,104 @@ def explanation_json(found: Explanation) -> dict[str, Any]:
     }
 
 
-def show_hits(hits: Sequence[Hit], *, legs: bool) -> None:
-    """Print hits as a numbered list: score, place, passage."""
+def _rounded(values: dict[str, Any]) -> dict[str, Any]:
+    return {
+        name: round(value, 4) if isinstance(value, float) else value
+        for name, value in values.items()
+    }
+
+
+def show_hits(hits: Sequence[Hit], *, explained: Explanation | None = None) -> None:
+    """Print hits as a numbered list: score, place, passage; with the reasons, if given."""
     for rank, hit in enumerate(hits, 1):
         print(f"{rank:>2}. {hit.score:.2f}  {place(hit.uri, hit.chunk.page, hit.chunk.heading)}")
-        if legs:
-            shares = (
-                f"{name} rank {leg.rank} score {leg.score:.3f}" for name, leg in hit.legs.items()
-            )
-            print(f"    {', '.join(shares)}")
+        if explained is not None:
+            _show_reasons(hit, explained)
         text = " ".join(hit.text.split())
         print(f"    {text[:PREVIEW]}{'...' if len(text) > PREVIEW else ''}")
         if hit.copies:
             print(f"    the same in {', '.join(hit.copies)}")
 
 
-def show_explanation(found: Explanation) -> None:
-    """Print weights, terms and timings of a search."""
+def _show_reasons(hit: Hit, found: Explanation) -> None:
+    reasons = found.reasons(hit)
+    legs = ", ".join(
+        f"{name} rank {leg.rank} score {leg.score:.3f}" for name, leg in hit.legs.items()
+    )
+    heading = f"; in its heading: {', '.join(reasons.heading)}" if reasons.heading else ""
+    print(f"    {legs}; before feedback and reranker: rank {reasons.rank}")
     print(
-        f"evidence {found.evidence:.2f}; "
+        f"    strength {reasons.strength:.3f} = dense {reasons.dense:.3f} + lexical "
+        f"{reasons.lexical:.3f} + feedback {reasons.feedback:+.3f}{heading}"
+    )
+
+
+def show_explanation(found: Explanation, *, min_score: float) -> None:
+    """Print weights, terms, what was cut and timings of a search."""
+    verdict = "answers" if found.evidence >= min_score else "says that the documents do not answer"
+    print(f"evidence {found.evidence:.2f}: `ask` {verdict} (min_score {min_score:g})")
+    print(
         f"strength = {found.weight:.2f} x dense + {1 - found.weight:.2f} x lexical / "
         f"{sum(found.terms.values()):.1f}; the embedder knows {found.known_share:.0%} of the query"
     )
     print("terms: " + ", ".join(f"{term} {weight:.1f}" for term, weight in found.terms.items()))
     if found.cut:
         print("cut: " + ", ".join(f"{count} ({reason})" for reason, count in found.cut.items()))
+    for item in found.dropped:
+        if item.why != "beyond k":
+            of = f" of {item.of}" if item.of else ""
+            print(
+                f"    {place(item.chunk.uri, item.chunk.page, item.chunk.heading)}: {item.why}{of}"
+            )
     print("timings: " + ", ".join(f"{k} {1000 * v:.1f} ms" for k, v in found.timings.items()))
 
 
-def show_citations(citations: Sequence[Citation]) -> None:
-    """Print citations as a numbered list: place and quote."""
-    if citations:
-        print()
-    for citation in citations:
-        mark = "" if citation.verified else "  (not verified)"
-        print(
-            f"[{citation.number}] {place(citation.uri, citation.page, citation.heading)}{mark}\n"
-            f'    "{" ".join(citation.quote.split())}"'
-        )
+def show_sources(answer: Answer) -> None:
+    """Print what an answer rests on as a numbered list, and what it says without support."""
+    lines = [*citation_lines(answer.citations), *unsupported_lines(answer.statements)]
+    if lines:
+        print("\n".join(["", *lines]))
+
+
+def citation_lines(citations: Sequence[Citation]) -> Iterator[str]:
+    """Citations as a numbered list: place, quotes. What is of one place is told together."""
+    in_order = sorted(citations, key=lambda citation: citation.number)
+    for (number, where, verified), quoted in groupby(in_order, key=_where):
+        yield f"[{number}] {where}{'' if verified else '  (not verified)'}"
+        yield from (f'    "{" ".join(citation.quote.split())}"' for citation in quoted)
+
+
+def unsupported_lines(statements: Sequence[Statement]) -> Iterator[str]:
+    """The statements that the documents do not bear out."""
+    for statement in statements:
+        if statement.supported is False:
+            yield f"[unsupported] {' '.join(statement.text.split())}"
+
+
+def _where(citation: Citation) -> tuple[int, str, bool]:
+    where = place(citation.uri, citation.page, citation.heading)
+    return citation.number, where, citation.verified
+
+
+def show_passage(passage: Passage, *, styled: bool) -> None:
+    """Print the passage of a citation; `styled` for a terminal, which shows the quote in bold."""
+    print(f"[{passage.number}] {spot(passage)}")
+    if passage.moved:
+        print("the document has changed since the answer; this is where the quote stands now")
+    begin, end = ("\033[1m", "\033[0m") if styled else ("»", "«")
+    quoted = f"{end}\n{begin}".join(passage.quote.split("\n")) if styled else passage.quote
+    lines = f"{passage.before}{begin}{quoted}{end}{passage.after}".split("\n")
+    first = passage.before.count("\n")
+    for number, text in enumerate(lines):
+        sign = ">" if first <= number <= first + passage.quote.count("\n") else " "
+        line = f"{passage.line - first + number:>5}" if passage.line is not None else ""
+        print(f"{sign}{line}  {text}")
+
+
+def spot(passage: Passage) -> str:
+    """Where a passage stands: `file:12, Heading` or `file, p. 3, Heading`."""
+    uri = passage.uri if passage.line is None else f"{passage.uri}:{passage.line}"
+    return place(uri, passage.page, passage.heading)
 
 
 def show_nearest(hits: Sequence[Hit]) -> None:

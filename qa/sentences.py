@@ -42,6 +42,11 @@ def sentences(text: str, *, omitted: Sequence[tuple[int, int]] = ()) -> list[tup
     ]
 
 
+def ends_in_abbreviation(text: str, start: int, stop: int) -> bool:
+    """Whether the full stop at `stop` belongs to a word such as "Dr" behind `start`."""
+    return _ABBREVIATION.search(text, max(start, stop - 8), stop) is not None
+
+
 def _gaps(omitted: Sequence[tuple[int, int]], end: int) -> Iterator[tuple[int, int]]:
     """What lies between the omitted spans."""
     first = 0
@@ -102,9 +107,7 @@ def _split(text: str, start: int, end: int) -> Iterator[tuple[int, int]]:
         yield _trimmed(text, position, end)
         return
     for match in _STOP.finditer(text, position, end):
-        if text[match.start()] == "." and _ABBREVIATION.search(
-            text, max(position, match.start() - 8), match.start()
-        ):
+        if text[match.start()] == "." and ends_in_abbreviation(text, position, match.start()):
             continue
         yield _trimmed(text, position, match.end())
         position = match.end()

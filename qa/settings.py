@@ -7,7 +7,7 @@ import re
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, get_args
 
 import platformdirs
 from pydantic import BaseModel, Field, SecretStr, ValidationError, field_validator
@@ -20,16 +20,21 @@ from pydantic_settings import (
 )
 
 from ingest.errors import BadRequest
+from qa.keys import read_private
 from retrieval.embedding import DEFAULT_EMBEDDER
 
 ENV_PREFIX = "KBQA_"
 DEFAULT_PLUGINS = (
     "trace",
     "rewrite_query",
+    "read_images",
     "retrieve",
     "require_evidence",
+    "fence_sources",
     "build_prompt",
+    "check_support",
     "cite_sources",
+    "plain_answer",
 )
 _NAME = re.compile(r"[\w][\w.-]*\Z")
 
@@ -44,7 +49,9 @@ class Cost(BaseModel):
 class Settings(BaseSettings):
     """Every setting with its default. `sources` says where each value came from."""
 
-    model_config = SettingsConfigDict(env_prefix=ENV_PREFIX, extra="forbid", frozen=True)
+    model_config = SettingsConfigDict(
+        env_prefix=ENV_PREFIX, extra="forbid", frozen=True, hide_input_in_errors=True
+    )
 
     kb: str = Field("default", description="knowledge base: a name, a folder or a Qdrant URL")
     data_dir: Path = Field(
@@ -54,6 +61,10 @@ class Settings(BaseSettings):
     cache_dir: Path = Field(
         default_factory=lambda: platformdirs.user_cache_path("kbqa"),
         description="folder for the converted model; may be deleted at any time",
+    )
+    state_dir: Path = Field(
+        default_factory=lambda: platformdirs.user_state_path("kbqa"),
+        description="folder for your conversations and the last answer of each base",
     )
     lock_timeout: float = Field(
         2.0, ge=0, description="seconds to wait for another process to let go of the base"
@@ -69,7 +80,7 @@ class Settings(BaseSettings):
         None, description="URL of an OpenAI-compatible embeddings endpoint"
     )
     embedder_api_key: SecretStr | None = Field(
-        None, description="key of that endpoint; default: OPENAI_API_KEY"
+        None, description="key of that endpoint; default: OPENAI_API_KEY or `kbqa keys`"
     )
     workers: int = Field(
         0, ge=0, le=256, description="processes that read files; 0: one for each processor"
@@ -77,6 +88,11 @@ class Settings(BaseSettings):
     parse_timeout: float = Field(60.0, gt=0, description="seconds that reading one file may take")
     parse_memory_mb: int = Field(
         1536, ge=128, description="memory that reading one file may take, in MB"
+    )
+    describe_images: str | None = Field(
+        None,
+        description="vision model that describes images inside documents at ingest, such as "
+        "openai:gpt-4o-mini; default: none",
     )
     watch_quiet: float = Field(
         1.0, ge=0, description="seconds that a file must be left alone before --watch reads it"
@@ -97,7 +113,9 @@ class Settings(BaseSettings):
     )
     base_url: str | None = Field(None, description="URL of the LLM's endpoint, over the provider's")
     api_key: SecretStr | None = Field(
-        None, description="key of the LLM; default: the provider's own variable (OPENAI_API_KEY...)"
+        None,
+        description="key of the LLM; default: the provider's variable (OPENAI_API_KEY...) or "
+        "`kbqa keys`",
     )
     timeout: float = Field(60.0, gt=0, description="seconds to wait for the LLM or an endpoint")
     model_attempts: int = Field(
@@ -118,11 +136,19 @@ class Settings(BaseSettings):
     top_k: int = Field(8, ge=1, le=100, description="passages that an answer may rest on")
     prompt_tokens: int = Field(3000, ge=100, description="budget for the sources in the prompt")
     min_score: float = Field(
-        0.2, ge=0, le=1, description="evidence below this: the documents do not answer"
+        0.1,
+        ge=0,
+        le=1,
+        description="evidence below this: the documents do not answer; `kbqa eval --calibrate`",
     )
     plugins: Annotated[list[str], NoDecode] = Field(
         list(DEFAULT_PLUGINS),
-        description="the chain, outermost first; a list, in the environment names between commas",
+        description="the chain, outermost first: names as `kbqa plugins` lists them, FILE.py:NAME; "
+        "a list, in the environment names between commas",
+    )
+    prompts: Path | None = Field(
+        None,
+        description="folder of prompts in place of kbqa's; default: prompts/ in the base's own",
     )
     server_url: str | None = Field(
         None, description="address of a `kbqa serve` whose bases the commands use"
@@ -170,9 +196,19 @@ class Settings(BaseSettings):
         return init_settings, env_settings, TomlConfigSettingsSource(settings_cls, config_file())
 
 
+SECRETS = frozenset(
+    name for name, field in Settings.model_fields.items() if SecretStr in get_args(field.annotation)
+)
+
+
 def config_file() -> Path:
     """The file that is read: `KBQA_CONFIG`, or `kbqa.toml` in the current folder."""
     return Path(os.environ.get(f"{ENV_PREFIX}CONFIG") or "kbqa.toml")
+
+
+def keys_file() -> Path:
+    """The file of `kbqa keys`, where there is no keyring."""
+    return platformdirs.user_config_path("kbqa") / "keys.json"
 
 
 def load_settings(**flags: Any) -> Settings:
@@ -182,13 +218,20 @@ def load_settings(**flags: Any) -> Settings:
         raise BadRequest(f"no such file: {file} (named by {ENV_PREFIX}CONFIG)")
     given = {name: value for name, value in flags.items() if value is not None}
     try:
-        return Settings(**given)
+        settings = Settings(**given)
     except ValidationError as exc:
         raise BadRequest(_explained(exc, file)) from exc
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as exc:
         raise BadRequest(f"{file}: {exc}") from exc
     except OSError as exc:
         raise BadRequest(f"{file}: {exc.strerror or exc}") from exc
+    if secrets := sorted(SECRETS & _in_file(file).keys()):
+        read_private(file, f"holds {secrets[0]}")
+    return settings
+
+
+def _in_file(file: Path) -> Mapping[str, Any]:
+    return tomllib.loads(file.read_text("utf-8")) if file.is_file() else {}
 
 
 def _explained(exc: ValidationError, file: Path) -> str:
@@ -196,13 +239,14 @@ def _explained(exc: ValidationError, file: Path) -> str:
     name = str(error["loc"][0]) if error["loc"] else "settings"
     if error["type"] == "extra_forbidden":
         return f"{file}: there is no setting '{name}'; `kbqa config` lists them"
-    return f"setting {name} is {error['input']!r}: {error['msg'][:1].lower()}{error['msg'][1:]}"
+    given = "not a text" if name in SECRETS else repr(error["input"])
+    return f"setting {name} is {given}: {error['msg'][:1].lower()}{error['msg'][1:]}"
 
 
 def sources(settings: Settings, flags: Mapping[str, Any]) -> dict[str, str]:
     """Where each value of `settings` came from: flag, environment, the file, or default."""
     file = config_file()
-    in_file = tomllib.loads(file.read_text("utf-8")) if file.is_file() else {}
+    in_file = _in_file(file)
     found = {}
     for name in type(settings).model_fields:
         if flags.get(name) is not None:

@@ -12,23 +12,26 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
+from qa.images import Image
 from retrieval.filters import Filters
 from retrieval.hits import Hit
 
 
 @dataclass(frozen=True, slots=True)
 class Message:
-    """One message of a chat."""
+    """One message of a chat, with the images that belong to it."""
 
     role: Literal["system", "user", "assistant"]
     content: str
+    images: tuple[Image, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class Citation:
     """The passage a statement rests on: `quote == document.text[start:end]` when `verified`.
 
-    `number` is the mark `[number]` in the answer; `page` is None for a text without pages.
+    `number` is the mark `[number]` in the answer; two statements may rest on different words of one
+    source. `page` is that of the quote, None for a text without pages.
     """
 
     number: int
@@ -43,6 +46,22 @@ class Citation:
 
 
 @dataclass(frozen=True, slots=True)
+class Statement:
+    """A sentence of an answer that claims something: `answer.text[start:end]`, its marks included.
+
+    `text` is what it says, without marks; `citations` are the passages it rests on. `support` is
+    how well these bear it out (0..1), `supported` whether that is enough; None: nobody checked.
+    """
+
+    start: int
+    end: int
+    text: str
+    citations: tuple[Citation, ...] = ()
+    support: float | None = None
+    supported: bool | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Turn:
     """A question on its way to the model and the answer on its way back.
 
@@ -50,18 +69,20 @@ class Turn:
     `estimated`, as kbqa guesses), `cost` is what they cost where a price is configured. `notes` are
     lines for the user about how the answer came to be. `evidence` is the probability that the base
     answers the question, None where no search said so. `on_hits` is told what was found, before the
-    answer begins.
+    answer begins. `sources` are the hits as the model is shown them, one text for each; empty: as
+    `build_prompt` writes them.
     """
 
     question: str
     history: tuple[Message, ...] = ()
-    images: tuple[str, ...] = ()
+    images: tuple[Image, ...] = ()
     query: str = ""
     filters: Filters | None = None
     hits: tuple[Hit, ...] = ()
     prompt: tuple[Message, ...] = ()
     text: str = ""
     citations: tuple[Citation, ...] = ()
+    statements: tuple[Statement, ...] = ()
     abstained: bool = False
     model: str = ""
     usage: Mapping[str, int] = field(default_factory=dict)
@@ -71,6 +92,7 @@ class Turn:
     on_token: Callable[[str], None] | None = None
     on_hits: Callable[[tuple[Hit, ...]], None] | None = None
     evidence: float | None = None
+    sources: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,6 +108,7 @@ class Answer:
     timings: Mapping[str, float]
     cost: float | None = None
     notes: tuple[str, ...] = ()
+    statements: tuple[Statement, ...] = ()
 
 
 Handler = Callable[[Turn], Turn]

@@ -11,6 +11,7 @@ Stores take all but `Compare`, and the older mapping of field -> value or list o
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -79,7 +80,7 @@ class Compare:
     """`field operator value`: one of = != > >= < <= and one value, or several of which one holds.
 
     `quoted` says which values stood in quotes and so are texts. `position` is that of the field in
-    the text, from 0; -1 for one that was not written.
+    `text`, the whole filter, from 0; -1 for one that was not written.
     """
 
     field: str
@@ -87,6 +88,7 @@ class Compare:
     values: tuple[Scalar, ...]
     quoted: tuple[bool, ...] = ()
     position: int = -1
+    text: str = dataclasses.field(default="", compare=False)
 
 
 Condition = And | Or | Not | Match | Between | Prefix | Compare

@@ -1,67 +1,39 @@
 """`Store` on `qdrant-edge-py`: Qdrant's engine inside this process, its data in one folder.
 
-The only file that knows qdrant_edge's API.
+The only file, with its neighbours edge_*, that knows qdrant_edge's API.
 
-    FOLDER/lock         held while a process has the base open
-    FOLDER/holder.json  who that is, for the message to the one who comes second
-    FOLDER/shard/       the engine's own files; see `retrieval.versions` for others beside it
+    FOLDER/lock, holder.json  see `retrieval.edge_lock`
+    FOLDER/closed.json        see `retrieval.edge_guard`
+    FOLDER/shard/             the engine's own files; see `retrieval.versions` for others beside it
 """
 
 from __future__ import annotations
 
 import contextlib
-import json
-import os
-import re
 import shutil
-import sys
-import tempfile
-import time
 from collections.abc import Iterator, Sequence
-from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-from filelock import FileLock, Timeout
-
-from ingest.errors import BadRequest, KbqaError, Locked, StorageError
+from ingest.errors import StorageError
 from retrieval.batching import batches
-from retrieval.conditions import And, Between, Compare, Match, Not, Or, Prefix, Where
+from retrieval.edge_errors import CURE, mapped
+from retrieval.edge_guard import Seal, break_seal, check, probe, seal, sealed
+from retrieval.edge_lock import acquire
+from retrieval.edge_shard import create, index_fields, load, points_in, search_params
+from retrieval.edge_values import filter_of, from_engine, ranked, to_engine
 from retrieval.embedding import Vectors
-from retrieval.gate import Gate, Shared
-from retrieval.store import (
-    BM25_B,
-    BM25_K,
-    DATE_FIELDS,
-    INTEGER_FIELDS,
-    KEYWORD_FIELDS,
-    PREFIX_FIELDS,
-    TERMS,
-    VECTOR,
-    Point,
-    Scored,
-)
-from retrieval.versions import (
-    Pointer,
-    note_closed,
-    read_pointer,
-    shard_folder,
-    tags_in,
-    take_closed,
-    write_pointer,
-)
+from retrieval.gate import Gate
+from retrieval.store import BM25_B, BM25_K, TERMS, VECTOR, Point, Scored, Where
+from retrieval.versions import Pointer, read_pointer, shard_folder, tags_in, write_pointer
 
 SCAN_PAGE = 1000
 # An unindexed segment rebuilds its text index at every load (90 ms per 1,000 chunks), an indexed
 # one does not; indexing costs .35 ms a chunk.
 OPTIMIZE_FROM = 3000
 OPTIMIZE_AMIDST = 8000  # while more is being written: bounds the memory of the unindexed segment
-# A segment is built in memory, and a search asks each: an eighth of the base keeps their number the
-# same at any size. The floor is 13,000 vectors of 384 floats.
-SEGMENTS, MAX_SEGMENT_KB = 8, 20_000
-HNSW_M, HNSW_EF, FULL_SCAN_KB = 16, 100, 10_000  # the engine's defaults
-INDEXING_THRESHOLD_KB = 1000  # the engine's own unit and trigger; 650 vectors of 384 floats
+AMIDST_SHARE = 1 / 64  # or of a large base: fewer rounds of indexing, each of which opens it anew
+GROWN = 1.25  # times larger than when the size of segments was last set: worth opening it anew
 # The engine maps its files into memory, and writing to a map on a full disk ends the process. So
 # there must be room for a new log segment (32 MB) and the growth of the storages beforehand.
 FREE_BYTES = 96 * 1024 * 1024
@@ -81,11 +53,13 @@ class EdgeStore:
         """
         self._folder = folder
         self._shard: Any = None
+        self._seal = Seal()
         self._gate = Gate()
         self._written = 0  # vectors that are not indexed
+        self._sized_for = 0  # vectors for which the size of segments was set by this process
         try:
             folder.mkdir(parents=True, exist_ok=True)
-            self._lock = _acquire(folder, lock_timeout)  # held by all versions that are open
+            self._lock = acquire(folder, lock_timeout)  # held by all versions that are open
         except OSError as exc:
             raise StorageError(f"cannot open {folder}: {exc.strerror or exc}") from exc
         try:
@@ -106,7 +80,7 @@ class EdgeStore:
         from qdrant_edge import UpdateOperation
 
         for batch in batches(points):
-            self._update(UpdateOperation.upsert_points([_to_engine(point) for point in batch]))
+            self._update(UpdateOperation.upsert_points([to_engine(point) for point in batch]))
             self._written += sum(point.vector is not None for point in batch)
 
     def read(
@@ -118,7 +92,7 @@ class EdgeStore:
         payload = True if fields is None else list(fields)
         with self._engine() as shard:
             records = shard.retrieve(list(ids), payload, vectors)
-        return {point.id: point for point in map(_from_engine, records)}
+        return {point.id: point for point in map(from_engine, records)}
 
     def scan(
         self, where: Where, *, fields: Sequence[str] | None = None, vectors: bool = False
@@ -132,13 +106,13 @@ class EdgeStore:
             request = ScrollRequest(
                 limit=SCAN_PAGE,
                 offset=offset,
-                filter=_filter(where),
+                filter=filter_of(where),
                 with_payload=payload,
                 with_vector=vectors,
             )
             with self._engine() as shard:
                 records, offset = shard.scroll(request)
-            yield from map(_from_engine, records)
+            yield from map(from_engine, records)
             if offset is None:
                 return
 
@@ -153,7 +127,7 @@ class EdgeStore:
         """Remove the points that match `where` and do not match `unless`."""
         from qdrant_edge import UpdateOperation
 
-        operation = UpdateOperation.delete_points_by_filter(_filter(where, unless))
+        operation = UpdateOperation.delete_points_by_filter(filter_of(where, unless))
         self._update(operation, grows=False)
 
     def search(
@@ -169,20 +143,23 @@ class EdgeStore:
             queries.append(TextQuery(TERMS, terms, Bm25Params(BM25_K, BM25_B)))
         if not queries:
             return [], []
-        condition = _filter(where) if where else None
+        condition = filter_of(where) if where else None
+        params = search_params()
         requests = [
-            QueryRequest(query=query, limit=limit, filter=condition, with_payload=False)
+            QueryRequest(
+                query=query, limit=limit, filter=condition, params=params, with_payload=False
+            )
             for query in queries
         ]
         with self._engine() as shard:
             found = shard.query_batch(QueryBatchRequest(requests))
-        legs = [_ranked(points) for points in found]
+        legs = [ranked(points) for points in found]
         dense = legs.pop(0) if vector is not None else []
         return dense, legs.pop(0) if legs else []
 
     def count(self, where: Where) -> int:
         """Number of points that match, exact."""
-        return self._count(_filter(where), exact=True)
+        return self._count(filter_of(where), exact=True)
 
     def term_counts(self, terms: Sequence[str]) -> list[int]:
         """In how many points each term occurs, as the length of its posting list."""
@@ -198,14 +175,18 @@ class EdgeStore:
         The engine keeps what it has freed; it is closed and opened again to give it back, for which
         readers wait a few tenths of a second.
         """
-        if self._written < (OPTIMIZE_AMIDST if more_to_come else OPTIMIZE_FROM):
+        if self._written < OPTIMIZE_FROM:
+            return
+        vectors = self.count({"kind": "chunk"})
+        if more_to_come and self._written < max(OPTIMIZE_AMIDST, vectors * AMIDST_SHARE):
             return
         self._require_space()
-        self._reopen()  # with the size of segments that the base has grown into
+        if vectors > GROWN * self._sized_for:
+            self._reopen(vectors)
         with self._engine() as shard:
             shard.optimize()
         self._written = 0
-        self._reopen()
+        self._reopen(0)
 
     def close(self) -> None:
         """Flush and release the folder. Closing twice does no harm."""
@@ -214,12 +195,12 @@ class EdgeStore:
         if shard is None:
             return
         try:
-            with _mapped(self._folder):
+            with mapped(self._folder):
                 shard.flush()
-                points = _points(shard)
+                points = points_in(shard)
                 shard.close()
-            with contextlib.suppress(OSError):
-                note_closed(self._folder, self.tag, points)
+            with contextlib.suppress(OSError):  # without it the next one looks closer
+                seal(self._folder, self.tag, points, before=self._seal)
         finally:
             self._lock.let_go()
 
@@ -243,7 +224,9 @@ class EdgeStore:
         """
         other = EdgeStore.__new__(EdgeStore)
         other._folder, other._pointer, other.tag = self._folder, self._pointer, tag
-        other._gate, other._written, other._shard = Gate(), 0, None
+        other._gate, other._shard = Gate(), None
+        other._written = other._sized_for = 0
+        other._seal = Seal()
         other._lock = self._lock.hold()
         try:
             other._shard = other._open(dimension)
@@ -269,40 +252,62 @@ class EdgeStore:
             if dimension is None:
                 raise StorageError(f"there is no knowledge base in {self._folder}")
             self._require_space()
-            _create(shard, dimension)
-        with _mapped(self._folder, loading=True):
-            engine = _load(shard)
-            _index_fields(engine)
-            there = _points(engine)
-        expected = take_closed(self._folder, self.tag)
-        if expected is not None and there < expected:  # the engine does not notice a cut file
+            create(shard, dimension)
+        else:
+            self._seal = self._unsealed(shard)
+        with mapped(self._folder, loading=True):
+            engine = load(shard)
+            index_fields(engine)
+            there = points_in(engine)
+        expected = self._seal.points
+        if there < expected:  # the engine does not notice a cut file
             engine.close()
             raise StorageError(
-                f"the knowledge base in {self._folder} is damaged: {expected - there} of "
-                f"{expected} points are missing; restore it from a backup, or delete the folder "
-                "and ingest again"
+                f"{self._damaged()}: {expected - there} of {expected} points are missing; {CURE}"
             )
         self._written = self._unindexed(engine)
         return engine
+
+    def _unsealed(self, shard: Path) -> Seal:
+        """What is known of a shard that is about to be opened, which is nothing after a crash.
+
+        Raises StorageError if it is not as it was left.
+        """
+        try:
+            found = sealed(self._folder, self.tag)
+            if found is None:
+                probe(shard)
+            else:
+                check(shard, found)
+                break_seal(self._folder, self.tag)
+        except StorageError as exc:
+            raise StorageError(f"{self._damaged()}: {exc}; {CURE}") from exc
+        except OSError as exc:
+            raise StorageError(f"cannot open {self._folder}: {exc.strerror or exc}") from exc
+        return found or Seal()
+
+    def _damaged(self) -> str:
+        return f"the knowledge base in {self._folder} is damaged"
 
     @staticmethod
     def _unindexed(engine: Any) -> int:
         """Vectors without an index when a base is opened; rows and texts have none to index."""
         from qdrant_edge import CountRequest
 
-        chunks = engine.count(CountRequest(filter=_filter({"kind": "chunk"}), exact=False))
+        chunks = engine.count(CountRequest(filter=filter_of({"kind": "chunk"}), exact=False))
         return max(0, int(chunks) - int(engine.info().indexed_vectors_count))
 
-    def _reopen(self) -> None:
-        vectors = self.count({"kind": "chunk"})
-        with self._gate.alone(), _mapped(self._folder, loading=True):
+    def _reopen(self, vectors: int) -> None:
+        """Close and open again; with segments for a base of so many vectors, unless 0."""
+        with self._gate.alone(), mapped(self._folder, loading=True):
             self._shard.flush()
             self._shard.close()
-            self._shard = _load(shard_folder(self._folder, self.tag), vectors)
+            self._shard = load(shard_folder(self._folder, self.tag), vectors)
+        self._sized_for = vectors or self._sized_for
 
     @contextlib.contextmanager
     def _engine(self) -> Iterator[Any]:
-        with self._gate.shared(), _mapped(self._folder):
+        with self._gate.shared(), mapped(self._folder):
             if self._shard is None:
                 raise StorageError(f"the knowledge base in {self._folder} is closed")
             yield self._shard
@@ -326,242 +331,3 @@ class EdgeStore:
                 f"the disk that holds {self._folder} is nearly full: {free // 2**20} MB free, "
                 f"{FREE_BYTES // 2**20} MB needed; nothing is lost, free space and run it again"
             )
-
-
-def _points(engine: Any) -> int:
-    from qdrant_edge import CountRequest, Filter
-
-    return int(engine.count(CountRequest(filter=Filter(), exact=True)))
-
-
-def _load(shard: Path, vectors: int = 0) -> Any:
-    """Open a shard; with segments for so many vectors, if given, instead of as it was."""
-    from qdrant_edge import EdgeShard
-
-    if not vectors:
-        return EdgeShard.load(str(shard))
-    return EdgeShard.load(str(shard), _config(_dimension(shard), vectors))
-
-
-def _dimension(shard: Path) -> int:
-    said = json.loads((shard / "edge_config.json").read_text("utf-8"))
-    return int(said["vectors"][VECTOR]["size"])
-
-
-def _config(dimension: int, vectors: int) -> Any:
-    """How the engine keeps, indexes and merges a base of so many vectors."""
-    from qdrant_edge import (
-        Distance,
-        EdgeConfig,
-        EdgeOptimizersConfig,
-        EdgeVectorParams,
-        HnswIndexConfig,
-        Memory,
-    )
-
-    kilobytes = vectors * dimension * 4 // 1024
-    return EdgeConfig(
-        vectors={
-            VECTOR: EdgeVectorParams(size=dimension, distance=Distance.Dot, memory=Memory.Cold)
-        },
-        optimizers=EdgeOptimizersConfig(
-            default_segment_number=SEGMENTS,
-            indexing_threshold=INDEXING_THRESHOLD_KB,
-            max_segment_size=max(MAX_SEGMENT_KB, kilobytes // SEGMENTS),
-        ),
-        hnsw_config=HnswIndexConfig(HNSW_M, HNSW_EF, FULL_SCAN_KB, memory=Memory.Cold),
-    )
-
-
-def _index_fields(engine: Any) -> None:
-    """Make the payload indexes that are not there yet: all, or those that came with a version."""
-    from qdrant_edge import (
-        DatetimeIndexParams,
-        IntegerIndexParams,
-        KeywordIndexParams,
-        Memory,
-        TextIndexParams,
-        TextScoringParams,
-        TokenizerType,
-        UpdateOperation,
-    )
-
-    wanted: dict[str, Any] = {
-        TERMS: TextIndexParams(
-            tokenizer=TokenizerType.Word,
-            lowercase=True,
-            scoring=TextScoringParams(),
-            memory=Memory.Cold,
-        )
-    }
-    for name in KEYWORD_FIELDS:
-        prefix = name in PREFIX_FIELDS
-        wanted[name] = KeywordIndexParams(memory=Memory.Cold, prefix=prefix)
-    for name in DATE_FIELDS:
-        wanted[name] = DatetimeIndexParams(memory=Memory.Cold)
-    for name in INTEGER_FIELDS:
-        wanted[name] = IntegerIndexParams(lookup=True, range=True, memory=Memory.Cold)
-    there = engine.info().payload_schema
-    for name, params in wanted.items():
-        if name not in there:
-            engine.update(UpdateOperation.create_field_index(name, params))
-
-
-def _create(shard: Path, dimension: int) -> None:
-    """Make an empty shard beside its place and move it there, so that it is whole or not there."""
-    from qdrant_edge import EdgeShard
-
-    temporary = Path(tempfile.mkdtemp(prefix=".new-", dir=shard.parent))
-    with _mapped(shard.parent):
-        engine = EdgeShard.create(str(temporary), _config(dimension, 0))
-        _index_fields(engine)
-        engine.flush()
-        engine.close()
-    temporary.chmod(0o755)
-    os.rename(temporary, shard)
-
-
-def _acquire(folder: Path, timeout: float) -> Shared:
-    lock = FileLock(folder / "lock", timeout=timeout, thread_local=False)
-    try:
-        lock.acquire()
-    except Timeout as exc:
-        raise Locked(f"{folder} is in use by {_holder(folder)}; wait for it or end it") from exc
-    command = " ".join([Path(sys.argv[0]).name or "python", *sys.argv[1:]])[:80]
-    holder = {"pid": os.getpid(), "command": command, "since": time.strftime("%H:%M:%S")}
-    with contextlib.suppress(OSError):  # it only serves a message
-        (folder / "holder.json").write_text(json.dumps(holder), "utf-8")
-
-    def release() -> None:
-        with contextlib.suppress(OSError):
-            (folder / "holder.json").unlink()
-        lock.release()
-
-    return Shared(release)
-
-
-def _holder(folder: Path) -> str:
-    try:
-        holder = json.loads((folder / "holder.json").read_text("utf-8"))
-        return f"process {holder['pid']} ({holder['command']}, since {holder['since']})"
-    except (OSError, ValueError, KeyError):
-        return "another process"
-
-
-def _to_engine(point: Point) -> Any:
-    from qdrant_edge import Point as EnginePoint
-
-    vector: Any = {} if point.vector is None else {VECTOR: point.vector.tolist()}
-    try:
-        return EnginePoint(point.id, vector, dict(point.payload))
-    except (TypeError, ValueError) as exc:  # a lone surrogate, a value that JSON does not have
-        reason = re.sub(r"\s+", " ", str(exc))[-200:]
-        raise BadRequest(f"point {point.id} cannot be stored: {reason}") from exc
-
-
-def _from_engine(record: Any) -> Point:
-    vector = record.vector.get(VECTOR) if record.vector else None
-    array = None if vector is None else np.asarray(vector, np.float32)
-    return Point(record.id, record.payload or {}, array)
-
-
-def _ranked(points: Sequence[Any]) -> list[Scored]:
-    scored = [Scored(point.id, point.score) for point in points]
-    if any(first.score == second.score for first, second in pairwise(scored)):
-        scored.sort(key=lambda item: (-item.score, item.id))
-    return scored
-
-
-def _filter(where: Where, unless: Where | None = None) -> Any:
-    from qdrant_edge import Filter
-
-    must_not: Any = [_condition(unless)] if unless else None
-    return Filter(must=[_condition(where)], must_not=must_not)
-
-
-def _condition(where: Where) -> Any:
-    from qdrant_edge import (
-        FieldCondition,
-        Filter,
-        HasIdCondition,
-        MatchPrefix,
-        RangeDateTime,
-        RangeFloat,
-    )
-
-    if isinstance(where, And):
-        return Filter(must=[_condition(part) for part in where.parts])
-    if isinstance(where, Or):
-        if not where.parts:  # no alternative holds; an empty list would be no condition
-            return HasIdCondition(set())
-        return Filter(should=[_condition(part) for part in where.parts])
-    if isinstance(where, Not):
-        return Filter(must_not=[_condition(where.part)])
-    if isinstance(where, Match):
-        return _match(where.key, where.values)
-    if isinstance(where, Prefix):
-        return FieldCondition(where.key, match=MatchPrefix(where.prefix))
-    if isinstance(where, Between):
-        kind = RangeDateTime if where.of_moments else RangeFloat
-        bounds: Any = {"gte": where.gte, "gt": where.gt, "lte": where.lte, "lt": where.lt}
-        return FieldCondition(where.key, range=kind(**bounds))
-    if isinstance(where, Compare):
-        raise BadRequest(f"the filter on {where.field} was not compiled: see retrieval.filters")
-    return Filter(must=[_match(field, value) for field, value in where.items()])
-
-
-def _match(field: str, value: Any) -> Any:
-    from qdrant_edge import FieldCondition, Filter, MatchAny, MatchValue, RangeFloat
-
-    if isinstance(value, list | tuple | set | frozenset):
-        if all(isinstance(item, str) for item in value):
-            return FieldCondition(field, match=MatchAny(list(value)))
-        return Filter(should=[_match(field, item) for item in value])
-    if isinstance(value, float):
-        return FieldCondition(field, range=RangeFloat(gte=value, lte=value))
-    if isinstance(value, bool):
-        value = np.bool_(value)  # the engine would take a bool for the integer that it also is
-    elif not isinstance(value, str | int) or (isinstance(value, int) and abs(value) >= 2**63):
-        raise BadRequest(
-            f"cannot filter {field} by {value!r}: use a text, a number, a bool or a list of them"
-        )
-    return FieldCondition(field, match=MatchValue(value))
-
-
-@contextlib.contextmanager
-def _mapped(folder: Path, *, loading: bool = False) -> Iterator[None]:
-    """Turn the engine's exceptions into ours; it raises plain `Exception` and Rust panics."""
-    quiet = _silent_stderr() if loading else contextlib.nullcontext()
-    try:
-        with quiet:
-            yield
-    except (KbqaError, OSError, KeyboardInterrupt, SystemExit, GeneratorExit):
-        raise
-    except BaseException as exc:  # PanicException derives from BaseException
-        message = re.sub(r"\s+", " ", str(exc))
-        if "WouldBlock" in message:
-            raise Locked(f"{folder} is in use by {_holder(folder)}; wait for it or end it") from exc
-        if any(sign in message for sign in ("No space left", "StorageFull", "Not enough space")):
-            raise StorageError(f"the disk that holds {folder} is full; free some space") from exc
-        if "Permission denied" in message or "PermissionDenied" in message:
-            raise StorageError(f"no permission to write in {folder}") from exc
-        if loading or type(exc).__name__ == "PanicException":
-            raise StorageError(
-                f"the knowledge base in {folder} is damaged ({message[:120]}); restore it from a "
-                "backup, or delete the folder and ingest again"
-            ) from exc
-        raise StorageError(f"the store in {folder} failed: {message[:200]}") from exc
-
-
-@contextlib.contextmanager
-def _silent_stderr() -> Iterator[None]:
-    """Keep the report that a Rust panic writes to file descriptor 2 from the user's terminal."""
-    sys.stderr.flush()
-    saved = os.dup(2)
-    try:
-        with open(os.devnull, "wb") as nowhere:
-            os.dup2(nowhere.fileno(), 2)
-            yield
-    finally:
-        os.dup2(saved, 2)
-        os.close(saved)

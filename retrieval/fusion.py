@@ -34,19 +34,34 @@ UNSEEN_NUMBER = 1.5
 CANDIDATES = 100  # of each leg
 MISSED = 0.8  # of the last cosine listed: what counts for a candidate that the dense leg left out
 REFINED = 30  # candidates that are looked at again; 20 and 50 were within .0002
+EVIDENT = 3  # hits that count as evidence: what the base says twice still leads the third
+USUAL_COSINE = 0.4  # of the best passage for a question about the documents' subject
+LEAST_SCORE = 0.001  # of the first hit: log-odds beyond it say no more
 FEEDBACK, FEEDBACK_WEIGHT = 2, 0.4  # Rocchio's passages and their weight beside the question's 1
 NEGLIGIBLE = 0.05  # weight below which the dense leg cannot change the order: Chinese, mostly
-# Logistic regressions on questions with and without their passage in the base, four sets of both
-# languages, each set and each class of the same weight; bench.abstention and RESULTS.md.
+# Logistic regressions on questions with and without their passage in the base, sets of both
+# languages, each set and each class of the same weight; bench.abstention and RESULTS.md. The
+# coefficient of the cosine was set: it matters for questions in other words than the documents'.
 SCORE_SLOPE, SCORE_OFFSET = 6.5, -4.2
 
 
 class Fused(NamedTuple):
-    """A candidate after fusion. `score` is not yet cut at 1."""
+    """A candidate after fusion. `score` is its strength, not cut at 1: dense + lexical + feedback.
+
+    `rank`, from 1, is its place before the feedback.
+    """
 
     id: int
     score: float
     legs: dict[str, Leg]
+    dense: float = 0.0
+    lexical: float = 0.0
+    feedback: float = 0.0
+    rank: int = 0
+
+    def moved(self, score: float) -> Fused:
+        """The same with the strength that the feedback gives it."""
+        return self._replace(score=score, feedback=score - self.dense - self.lexical)
 
 
 class EvidenceWeights(NamedTuple):
@@ -54,12 +69,15 @@ class EvidenceWeights(NamedTuple):
 
     cosine: float
     covered: float
-    lexical: float
-    known: float
+    length: float
+    first: float
+    lead: float
     offset: float
 
 
-EVIDENCE = EvidenceWeights(cosine=0.6, covered=3.7, lexical=3.4, known=-1.0, offset=-3.6)
+EVIDENCE = EvidenceWeights(
+    cosine=4.0, covered=3.0, length=0.63, first=0.57, lead=5.36, offset=-4.71
+)
 
 
 def probability(strength: float) -> float:
@@ -68,18 +86,29 @@ def probability(strength: float) -> float:
 
 
 def evidence(
-    *, known_share: float, cosine: float, lexical: float, covered: float, weights: EvidenceWeights
+    *,
+    known_share: float,
+    cosine: float,
+    covered: float,
+    length: int,
+    scores: Sequence[float],
+    weights: EvidenceWeights,
 ) -> float:
     """Probability that the base answers the question, 0..1.
 
-    `cosine` is the best of the dense leg, `lexical` the best BM25 score over the sum of the
-    terms' weights, `covered` as `covered_share` has it.
+    `cosine` is the best of the dense leg, `covered` as `covered_share` has it, `length` the number
+    of the question's terms: to cover half of a long question says more. `scores` are those of the
+    first hits: the first as log-odds, and its lead over the last of them. Where the documents
+    answer, few passages stand out; where they are merely about the subject, many are alike.
     """
+    first = min(max(scores[0], LEAST_SCORE), 1 - LEAST_SCORE)
+    lead = scores[0] - (scores[EVIDENT - 1] if len(scores) >= EVIDENT else 0.0)
     return _logistic(
-        weights.cosine * known_share * cosine
+        weights.cosine * known_share * (cosine - USUAL_COSINE)
         + weights.covered * covered
-        + weights.lexical * lexical
-        + weights.known * known_share
+        + weights.length * math.log1p(length)
+        + weights.first * math.log(first / (1 - first))
+        + weights.lead * lead
         + weights.offset
     )
 
@@ -133,25 +162,24 @@ def fuse(
         weight = 1.0
     missed = MISSED * max(0.0, dense[-1].score) if dense else 0.0
     words = {id_: score / total_idf for id_, score in lexical} if total_idf > 0 else {}
-    scores = {id_: weight * missed + (1 - weight) * share for id_, share in words.items()}
-    for id_, cosine in dense:
-        scores[id_] = weight * max(0.0, cosine) + (1 - weight) * words.get(id_, 0.0)
-    order = sorted(scores.items(), key=lambda item: (-item[1], item[0]))[:keep]
-    legs: dict[int, dict[str, Leg]] = {id_: {} for id_, _ in order}
+    near = dict.fromkeys(words, missed) | {id_: max(0.0, cosine) for id_, cosine in dense}
+    parts = {
+        id_: (weight * cosine, (1 - weight) * words.get(id_, 0.0)) for id_, cosine in near.items()
+    }
+    order = sorted(parts, key=lambda id_: (-sum(parts[id_]), id_))[:keep]
+    legs: dict[int, dict[str, Leg]] = {id_: {} for id_ in order}
     for name, leg in (("dense", dense), ("lexical", lexical)):
         for rank, (id_, score) in enumerate(leg, 1):
             if id_ in legs:
                 legs[id_][name] = Leg(rank, score)
-    return [Fused(id_, score, legs[id_]) for id_, score in order]
+    return [
+        Fused(id_, sum(parts[id_]), legs[id_], *parts[id_], rank=rank)
+        for rank, id_ in enumerate(order, 1)
+    ]
 
 
 def refine(
-    fused: Sequence[Fused],
-    question: Vectors,
-    vectors: Mapping[int, Vectors],
-    *,
-    weight: float,
-    total_idf: float,
+    fused: Sequence[Fused], question: Vectors, vectors: Mapping[int, Vectors], *, weight: float
 ) -> list[Fused]:
     """`fused` with its first candidates, those in `vectors`, in a better order.
 
@@ -161,17 +189,13 @@ def refine(
     seen = [item for item in fused if item.id in vectors]
     if not seen:
         return list(fused)
-    if total_idf <= 0:
-        weight = 1.0
     near = np.array([vectors[item.id] for item in seen])
     moved = question + FEEDBACK_WEIGHT * near[:FEEDBACK].mean(axis=0)
     cosines = near @ (moved / max(float(np.linalg.norm(moved)), 1e-12))
     again = []
     for item, cosine in zip(seen, cosines.tolist(), strict=True):
-        share = item.legs["lexical"].score / total_idf if "lexical" in item.legs else 0.0
-        score = weight * max(0.0, cosine) + (1 - weight) * (share if total_idf > 0 else 0.0)
-        again.append(item._replace(score=score))
+        again.append(item.moved(weight * max(0.0, cosine) + item.lexical))
     again.sort(key=lambda item: (-item.score, item.id))
     floor = again[-1].score
     rest = [item for item in fused if item.id not in vectors]
-    return again + [item._replace(score=min(item.score, floor)) for item in rest]
+    return again + [item.moved(min(item.score, floor)) for item in rest]

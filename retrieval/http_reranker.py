@@ -2,6 +2,9 @@
 
 Cohere, Jina, vLLM: {model, query, documents, top_n} -> {results: [{index, relevance_score}]}
 text-embeddings-inference: {query, texts, truncate} -> [{index, score}]
+
+Most servers give a probability. One that gives logits is known by figures beyond 0..1, and they
+become probabilities here, so that a threshold holds whoever judges.
 """
 
 from __future__ import annotations
@@ -88,7 +91,13 @@ def _read(reply: httpx2.Response, count: int, endpoint: Endpoint) -> list[float]
             f"{endpoint.label} does not reply as a rerank endpoint does: check the URL, it often "
             "ends in /rerank"
         ) from exc
-    return ordered
+    return _probabilities(ordered)
+
+
+def _probabilities(scores: Sequence[float]) -> list[float]:
+    if all(0.0 <= score <= 1.0 for score in scores):
+        return list(scores)
+    return [1.0 / (1.0 + math.exp(-max(-50.0, min(50.0, score)))) for score in scores]
 
 
 def _words(reply: httpx2.Response) -> str:

@@ -11,12 +11,12 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
-from pathlib import PurePosixPath
 from typing import TypeVar
 
 from ingest.documents import Chunk, Document, FileEntry, Prepared, Record
 from ingest.errors import StorageError
 from retrieval.embedding import Embedder
+from retrieval.explaining import Explanation
 from retrieval.facts import facts_of
 from retrieval.filters import Filters
 from retrieval.fusion import idf
@@ -28,19 +28,18 @@ from retrieval.points import (
     content_id,
     content_points,
     document_of,
-    file_fields,
     ledger,
     noted_row,
     packed,
-    renamed_chunk,
     row_id,
     row_point,
     unpacked,
 )
+from retrieval.renaming import Move, in_batches, located, moved_points, moved_rows
 from retrieval.reranking import Reranker
 from retrieval.reuse import embed_unknown, known_vectors
-from retrieval.searching import Explanation, asked, checked, found, reranked
-from retrieval.store import Payload, Point, Store
+from retrieval.searching import asked, checked, found, reranked
+from retrieval.store import Payload, Store
 from retrieval.widening import around, section_around
 
 _ALL = ""  # key of the number of all passages; no term is empty
@@ -176,14 +175,11 @@ class Index:
             self._frequencies = {}
 
     def rename(self, pairs: Sequence[tuple[str, FileEntry]]) -> None:
-        """Give documents another uri and file. Nothing is embedded: vectors are copied.
-
-        Where the title is the file's name, it and the terms follow, and the vector goes on to know
-        the old name until the passage changes.
-        """
+        """Give documents another uri and file. Nothing is embedded: vectors are copied, see
+        `retrieval.renaming`."""
         with self._writing:
-            for old, entry in pairs:
-                self._rename(old, entry)
+            for moves in in_batches(pairs, self._store):
+                self._rename(moves)
 
     def touch(self, entries: Sequence[FileEntry]) -> None:
         """Record new file times of documents whose bytes are the same."""
@@ -191,7 +187,7 @@ class Index:
             rows = self._store.read([row_id(entry.uri) for entry in entries])
             self._store.write(
                 [
-                    replace(rows[id_], payload=packed(_at(unpacked(rows[id_].payload), entry)))
+                    replace(rows[id_], payload=packed(located(unpacked(rows[id_].payload), entry)))
                     for entry in entries
                     if (id_ := row_id(entry.uri)) in rows
                 ]
@@ -244,29 +240,18 @@ class Index:
         point = self._store.read([id_]).get(id_)
         return None if point is None else unpacked(point.payload)
 
-    def _rename(self, old: str, entry: FileEntry) -> None:
-        row = self._row(old)
-        if row is None:
-            return
-        fresh = {**_at(row, entry), "uri": entry.uri}
-        if row.get("container"):  # its file has moved, and with that what it holds
-            fresh["container"] = entry.uri.removesuffix(old[len(row["container"]) :])
-        document = self.document(old) if row["document_id"] else None
-        renamed = None if document is None else _renamed(document, entry.uri)
-        with self._journalled([old, entry.uri], [renamed.id] if renamed else []):
-            points: list[Point] = []
-            if renamed is not None:
-                where = {"kind": "chunk", "document_id": row["document_id"]}
-                chunks = self._store.scan(where, vectors=True)
-                points = [renamed_chunk(point, renamed) for point in chunks]
-                points += content_points(renamed)
-                fresh |= {"document_id": renamed.id, "title": renamed.title}
+    def _rename(self, moves: Sequence[Move]) -> None:
+        uris = list(dict.fromkeys(uri for move in moves for uri in move.uris))
+        documents = [id_ for move in moves if (id_ := move.new["document_id"])]
+        points = moved_points(self._store, moves)
+        rows, gone = moved_rows(moves)
+        with self._journalled(uris, documents):
             self._store.write(points)
             self._version += 1
-            self._store.write([Point(row_id(entry.uri), packed(fresh))])
+            self._store.write(rows)
             self._journal.restore(points)
-            if old != entry.uri:
-                self._store.delete([row_id(old)])
+            self._store.delete(gone)
+            self._frequencies = {}
 
     @contextmanager
     def _journalled(self, uris: Sequence[str], documents: Sequence[str] = ()) -> Iterator[None]:
@@ -274,15 +259,3 @@ class Index:
         self._journal.begin(uris, documents)
         yield
         self._journal.finish(uris)
-
-
-def _at(row: Payload, entry: FileEntry) -> Payload:
-    """A row whose file lies elsewhere, or has other times."""
-    return {**row, **file_fields(entry, member=bool(row.get("container")))}
-
-
-def _renamed(document: Document, uri: str) -> Document:
-    named_after_file = document.title == PurePosixPath(document.uri).stem
-    return replace(
-        document, uri=uri, title=PurePosixPath(uri).stem if named_after_file else document.title
-    )

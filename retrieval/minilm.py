@@ -14,8 +14,10 @@ import json
 import os
 import shutil
 import tempfile
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 
@@ -27,6 +29,8 @@ GRAPH_VERSION = 1  # part of the cache's path: raise it when the graph below cha
 LAYERS, HEADS, HIDDEN = 6, 12, 384
 LAYER_NORM_EPSILON = 1e-12  # the model's own
 MASKED = 1e4  # subtracted from the attention score of padding; e^-10000 is 0 in every precision
+
+Used = TypeVar("Used")
 
 
 def package_folder() -> Path:
@@ -47,16 +51,44 @@ def ensure_graph(cache_dir: Path) -> Path:
     to finish moves its folder into place. A damaged cache is noticed by its hash and built anew.
     Raises StorageError when the cache folder cannot be written or the weights are damaged.
     """
-    folder = cache_dir / f"minilm-{WEIGHTS_SHA256[:12]}-v{GRAPH_VERSION}"
+    folder = _folder(cache_dir)
     if not _intact(folder):
-        try:
-            _build_into(folder)
-        except OSError as exc:
-            raise StorageError(
-                f"cannot write the model cache {folder}: {exc.strerror or exc}; "
-                "free some space or set KBQA_CACHE_DIR to a folder that can be written"
-            ) from exc
+        _build(folder)
     return folder / "model.xml"
+
+
+def with_graph(cache_dir: Path, use: Callable[[Path], Used]) -> Used:
+    """What `use` makes of the graph's path (see `ensure_graph`), a second time if it was damaged:
+    a graph that is there is used while its hash is taken, which is a third of the time."""
+    folder = _folder(cache_dir)
+    if not (folder / "model.xml").exists():
+        return use(ensure_graph(cache_dir))
+    with ThreadPoolExecutor(1, "kbqa-hash") as thread:
+        intact = thread.submit(_intact, folder)
+        try:
+            used = use(folder / "model.xml")
+        except RuntimeError:  # what OpenVINO raises
+            if intact.result():
+                raise
+        else:
+            if intact.result():
+                return used
+    _build(folder)
+    return use(folder / "model.xml")
+
+
+def _folder(cache_dir: Path) -> Path:
+    return cache_dir / f"minilm-{WEIGHTS_SHA256[:12]}-v{GRAPH_VERSION}"
+
+
+def _build(folder: Path) -> None:
+    try:
+        _build_into(folder)
+    except OSError as exc:
+        raise StorageError(
+            f"cannot write the model cache {folder}: {exc.strerror or exc}; "
+            "free some space or set KBQA_CACHE_DIR to a folder that can be written"
+        ) from exc
 
 
 def _intact(folder: Path) -> bool:

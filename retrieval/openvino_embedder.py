@@ -12,7 +12,7 @@ import numpy as np
 from ingest.errors import NotConfigured
 from ingest.openvino_import import import_openvino
 from retrieval.embedding import DEFAULT_EMBEDDER, Vectors
-from retrieval.minilm import HIDDEN, WEIGHTS_SHA256, ensure_graph, package_folder
+from retrieval.minilm import HIDDEN, WEIGHTS_SHA256, package_folder, with_graph
 from retrieval.word_starts import WordStarts
 
 MAX_TOKENS = 256  # max_seq_length of the model's sentence-transformers configuration
@@ -35,27 +35,25 @@ class OpenVinoEmbedder:
             openvino = import_openvino()
         except ImportError as exc:
             raise NotConfigured(f"the default embedder needs {exc.name}: pip install kbqa") from exc
-        graph = ensure_graph(cache_dir)
         core = openvino.Core()
         capable = "BF16" in core.get_property("CPU", "OPTIMIZATION_CAPABILITIES")
         self.precision = "bf16" if capable else "f32"
         options = {"INFERENCE_PRECISION_HINT": self.precision, "PERFORMANCE_HINT": "LATENCY"}
-        self._model: Any = core.compile_model(graph, "CPU", options)
+        self._model: Any = with_graph(
+            cache_dir, lambda graph: core.compile_model(graph, "CPU", options)
+        )
         self._requests = threading.local()
-        tokenizer_file = str(package_folder() / "tokenizer.json")
-        self._tokenizer: Any = Tokenizer.from_file(tokenizer_file)
-        self._tokenizer.enable_truncation(MAX_TOKENS)
+        self._tokenizer: Any = Tokenizer.from_file(str(package_folder() / "tokenizer.json"))
+        self._tokenizer.no_truncation()
         self._tokenizer.no_padding()
-        self._whole: Any = Tokenizer.from_file(tokenizer_file)
-        self._whole.no_truncation()
-        self._whole.no_padding()
-        self._starts = WordStarts(self._whole)
-        self._unknown = self._whole.token_to_id("[UNK]")
+        self._starts = WordStarts(self._tokenizer)
+        self._unknown = self._tokenizer.token_to_id("[UNK]")
 
     def embed(self, texts: Sequence[str]) -> Vectors:
         """Vectors of passages: `(len(texts), 384)` float32, rows of length 1."""
         vectors = np.zeros((len(texts), HIDDEN), np.float32)
-        tokens = [encoding.ids for encoding in self._tokenizer.encode_batch_fast(list(texts))]
+        encoded = self._tokenizer.encode_batch_fast(list(texts))
+        tokens = [_in_window(encoding.ids) for encoding in encoded]
         for rows in _batches([len(ids) for ids in tokens]):
             vectors[rows] = self._infer([tokens[row] for row in rows])
         # in bf16 the graph's own scaling is off by up to .004
@@ -93,6 +91,11 @@ class OpenVinoEmbedder:
         request.infer([ids, mask])
         output: Vectors = request.get_output_tensor(0).data
         return output
+
+
+def _in_window(ids: list[int]) -> list[int]:
+    """As much of a text as the model takes, with the token that ends it."""
+    return ids if len(ids) <= MAX_TOKENS else [*ids[: MAX_TOKENS - 1], ids[-1]]
 
 
 def _batches(lengths: Sequence[int]) -> Iterator[list[int]]:

@@ -13,7 +13,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass, fields, replace
+from dataclasses import asdict, dataclass, fields
 from typing import Any
 
 from ingest.documents import Chunk, Document, FileEntry, Mark, Page, Prepared, Record, Section
@@ -96,25 +96,6 @@ def chunk_point(chunk: Chunk, document: Document, vector: Vectors, facts: Payloa
 def indexed_terms(chunk: Chunk) -> list[str]:
     """The terms of a chunk for the lexical leg: a word of its title or headings counts thrice."""
     return HEADER_REPEATS * analyse(chunk.header) + analyse(chunk.embedded_text)
-
-
-def renamed_chunk(point: Point, document: Document) -> Point:
-    """The point of a chunk that now belongs to `document`, with the vector it had.
-
-    Where the title is the file's name, the vector goes on to know the old one; see `Index.rename`.
-    """
-    chunk = replace(
-        chunk_of(point), uri=document.uri, document_id=document.id, title=document.title
-    )
-    payload = {
-        **point.payload,
-        "uri": chunk.uri,
-        "document_id": chunk.document_id,
-        "title": chunk.title,
-    }
-    if chunk.title != point.payload["title"]:
-        payload["terms"] = " ".join(indexed_terms(chunk))
-    return Point(chunk_id(chunk.document_id, chunk.position), payload, point.vector)
 
 
 def chunk_of(point: Point) -> Chunk:

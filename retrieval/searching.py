@@ -6,16 +6,19 @@
 from __future__ import annotations
 
 import time
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 
 from ingest.errors import BadRequest
 from retrieval.conditions import Condition
 from retrieval.copies import fold
 from retrieval.embedding import Embedder, Vectors
+from retrieval.explaining import Dropped, Explanation, copies_among, id_of
 from retrieval.fusion import (
     CANDIDATES,
     EVIDENCE,
+    EVIDENT,
     NEGLIGIBLE,
     REFINED,
     Fused,
@@ -32,27 +35,9 @@ from retrieval.reranking import RERANKED, Reranker, rerank
 from retrieval.store import Scored, Store
 from retrieval.terms import analyse_query, stems
 
-EVIDENT = 3  # hits whose words count as evidence
 SPARE = 10  # candidates beyond 2k, since in a replaced document each passage may be there twice
 MAX_K = 1000
 MAX_QUERY = 20_000  # characters; BM25 and the embedder see no use in more
-
-
-@dataclass(frozen=True, slots=True)
-class Explanation:
-    """A search with its reasons: `weight` of the dense leg, `terms` with their idf, `timings` in s.
-
-    `evidence` is the probability that the base answers the question, 0..1; it does not depend on
-    `k`. `cut` says how many candidates are not among the hits, and why.
-    """
-
-    hits: tuple[Hit, ...]
-    weight: float
-    known_share: float
-    terms: Mapping[str, float]
-    timings: Mapping[str, float]
-    evidence: float = 0.0
-    cut: Mapping[str, int] = field(default_factory=dict)
 
 
 class Clock:
@@ -125,11 +110,11 @@ def found(
     total = sum(weights.values())
     fused = _fused(asked, store, dense, lexical, total)
     asked.clock.lap("fuse")
-    hits, outdated = _current_hits(store, fused, max(asked.wanted, EVIDENT))
-    proof = _evidence(asked, dense, lexical, weights, hits) if hits else 0.0
-    hits = hits[: asked.wanted]
+    hits, dropped = _current_hits(store, fused, max(asked.wanted, EVIDENT))
+    proof = _evidence(asked, dense, weights, hits) if hits else 0.0
+    hits, beyond = hits[: asked.wanted], hits[asked.wanted :]
+    dropped += [Dropped(hit.chunk, "beyond k") for hit in beyond]
     asked.clock.lap("read")
-    cut = {"older version": outdated, "beyond k": len(fused) - outdated - len(hits)}
     return Explanation(
         tuple(hits),
         asked.weight if total > 0 else 1.0,
@@ -137,7 +122,9 @@ def found(
         weights,
         asked.clock.laps,
         proof,
-        {reason: count for reason, count in cut.items() if count > 0},
+        _cut(dropped, len(fused) - len(hits)),
+        tuple(dropped),
+        {item.id: item for item in fused},
     )
 
 
@@ -145,8 +132,18 @@ def reranked(asked: Asked, before: Explanation, reranker: Reranker) -> Explanati
     """The best `k` of what was found, in the order of the reranker."""
     hits = rerank(reranker, asked.query, before.hits, asked.k)
     asked.clock.lap("rerank")
-    beyond = before.cut.get("beyond k", 0) + len(before.hits) - len(hits)
-    return replace(before, hits=tuple(hits), cut={**before.cut, "beyond k": beyond})
+    there = {id_of(hit.chunk) for hit in hits}
+    beyond = [hit.chunk for hit in before.hits if id_of(hit.chunk) not in there]
+    dropped = (*before.dropped, *(Dropped(chunk, "beyond k") for chunk in beyond))
+    cut = _cut(dropped, sum(before.cut.values()) + len(beyond))
+    return replace(before, hits=tuple(hits), cut=cut, dropped=dropped)
+
+
+def _cut(dropped: Sequence[Dropped], count: int) -> dict[str, int]:
+    """How many of the candidates are not among the hits, and why; `count` with those not read."""
+    reasons = Counter(item.why for item in dropped)
+    reasons["beyond k"] += count - len(dropped)
+    return {reason: number for reason, number in reasons.items() if number > 0}
 
 
 def _fused(
@@ -159,35 +156,30 @@ def _fused(
     first = [item.id for item in fused[:REFINED]]
     points = store.read(first, fields=["uri"], vectors=True)
     vectors = {id_: point.vector for id_, point in points.items() if point.vector is not None}
-    return refine(fused, asked.vector, vectors, weight=asked.weight, total_idf=total)
+    weight = asked.weight if total > 0 else 1.0
+    return refine(fused, asked.vector, vectors, weight=weight)
 
 
 def _evidence(
-    asked: Asked,
-    dense: Sequence[Scored],
-    lexical: Sequence[Scored],
-    weights: Mapping[str, float],
-    hits: Sequence[Hit],
+    asked: Asked, dense: Sequence[Scored], weights: Mapping[str, float], hits: Sequence[Hit]
 ) -> float:
-    total = sum(weights.values())
     meant = {term: weights[term] for term in stems(weights)}
     return evidence(
         known_share=asked.known_share,
         cosine=max(0.0, dense[0].score) if dense else 0.0,
-        lexical=lexical[0].score / total if lexical else 0.0,
-        covered=max(
-            (covered_share(meant, set(indexed_terms(hit.chunk))) for hit in hits[:EVIDENT]),
-            default=0.0,
-        ),
+        covered=max(covered_share(meant, set(indexed_terms(hit.chunk))) for hit in hits[:EVIDENT]),
+        length=len(meant),
+        scores=[hit.score for hit in hits[:EVIDENT]],
         weights=EVIDENCE,
     )
 
 
-def _current_hits(store: Store, fused: Sequence[Fused], k: int) -> tuple[list[Hit], int]:
-    """The first `k` candidates whose version is the one in the ledger, and how many were of
-    another."""
+def _current_hits(store: Store, fused: Sequence[Fused], k: int) -> tuple[list[Hit], list[Dropped]]:
+    """The first candidates whose version is the one in the ledger, `k` if there are so many, and
+    what was read and is none of them."""
+    read: list[Hit] = []
+    older: list[Dropped] = []
     hits: list[Hit] = []
-    outdated = 0
     current: dict[str, str] = {}  # asked once for each uri: an answer is of one version
     for candidates in (fused[:k], fused[k : 2 * k + SPARE]):
         points = store.read([item.id for item in candidates], fields=CHUNK_FIELDS)
@@ -197,12 +189,14 @@ def _current_hits(store: Store, fused: Sequence[Fused], k: int) -> tuple[list[Hi
             row = rows.get(row_id(uri))
             current[uri] = row.payload["document_id"] if row else ""
         for item in candidates:
-            point = points.get(item.id)
-            if point and point.payload["document_id"] == current[point.payload["uri"]]:
-                hits.append(Hit(chunk_of(point), probability(item.score), item.legs))
+            if (point := points.get(item.id)) is None:
+                continue
+            chunk = chunk_of(point)
+            if chunk.document_id == current[chunk.uri]:
+                read.append(Hit(chunk, probability(item.score), item.legs))
             else:
-                outdated += 1
-        hits = fold(hits)
+                older.append(Dropped(chunk, "older version"))
+        hits = fold(read)
         if len(hits) >= k:  # else some were copies, or of a version that is going
             break
-    return hits[:k], outdated
+    return hits, [*older, *copies_among(read, hits)]

@@ -1,9 +1,9 @@
 """`Store` on a Qdrant server or cluster: all bases whose vectors are as long share a collection.
 
-The only file, with its two neighbours `server_scope` and `server_errors`, that knows
-qdrant_client's API; importing it costs .9 s, so nothing imports it unless a base lies on a server.
-Payload, vectors and indexes are those of `retrieval.edge_store`: the terms are analysed by us, and
-the engine's Word tokenizer only cuts them at blanks.
+Only this file and its neighbours server_* know qdrant_client's API; importing it costs .9 s, so
+nothing imports it unless a base lies on a server. Payload, vectors and indexes are those of
+`retrieval.edge_store`: the terms are analysed by us, and the engine's Word tokenizer only cuts them
+at blanks.
 
     kbqa_catalogue   one point per base: which version of it counts, and where its versions lie
     kbqa_384         the points of all bases with vectors of 384 numbers, told apart by `kb`
@@ -14,84 +14,29 @@ BM25 on a server weighs terms by the whole collection; `term_counts` counts with
 
 from __future__ import annotations
 
-import math
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from typing import Any
-from urllib.parse import urlsplit
 
-import grpc  # type: ignore[import-untyped, unused-ignore]
 import numpy as np
 from qdrant_client import QdrantClient, models
-from qdrant_client.http.exceptions import UnexpectedResponse
 
-from ingest.errors import BadRequest, NotAuthorised, StorageError
+from ingest.errors import BadRequest, StorageError
 from retrieval.batching import batches
 from retrieval.embedding import Vectors
 from retrieval.gate import Shared
-from retrieval.server_errors import KEY_VARIABLE, grpc_code, mapped
-from retrieval.server_scope import SCOPE_FIELD, Scope
-from retrieval.store import (
-    BM25_B,
-    BM25_K,
-    DATE_FIELDS,
-    INTEGER_FIELDS,
-    KEYWORD_FIELDS,
-    PREFIX_FIELDS,
-    TERMS,
-    VECTOR,
-    Point,
-    Scored,
-    Where,
-)
+from retrieval.server_catalogue import SHARED_PREFIX, Entry, entry_of, remember
+from retrieval.server_client import is_local, url_of
+from retrieval.server_collections import require_collection, text_query
+from retrieval.server_errors import mapped
+from retrieval.server_scope import Scope
+from retrieval.store import TERMS, VECTOR, Point, Scored, Where
 
-PORT = 6333  # of the HTTP API, where the URL names none; gRPC listens on the next one
-CATALOGUE = "kbqa_catalogue"
-SHARED_PREFIX, OWN_PREFIX = "kbqa_", "kbqa-"  # no name of a base makes one out of the other
 SCAN_PAGE = 1000
 COUNT_THREADS = 8  # a question has some 10 terms, each a request of its own
-# No graph over all bases, one within each: a search must not wade through others' points.
-HNSW = models.HnswConfigDiff(m=0, payload_m=16)
 _NAME = re.compile(r"[\w.-]{1,200}\Z", re.ASCII)  # the server allows 255 characters
-
-
-def connect(url: str, *, api_key: str | None, grpc: bool, timeout: float) -> QdrantClient:
-    """A client for the server at `url`; nothing is sent yet.
-
-    `timeout` holds for each request, in seconds, rounded up. With `grpc`, requests go to the port
-    after that of the URL. Raises BadRequest for what is no URL, NotAuthorised for what is no key.
-    """
-    try:
-        parts = urlsplit(url)
-        port = parts.port or PORT
-    except ValueError as exc:
-        raise BadRequest(f"'{url}' is no URL of a Qdrant server: {exc}") from exc
-    if parts.scheme not in ("http", "https") or not parts.hostname:
-        raise BadRequest(f"'{url}' is no URL of a Qdrant server: use http://HOST:{PORT}/NAME")
-    if api_key and not (api_key.isascii() and api_key.isprintable()):
-        raise NotAuthorised(f"{KEY_VARIABLE} holds characters that no API key has")
-    host = f"[{parts.hostname}]" if ":" in parts.hostname else parts.hostname
-    return QdrantClient(
-        url=f"{parts.scheme}://{host}:{port}{parts.path.rstrip('/')}",
-        grpc_port=port + 1,
-        prefer_grpc=grpc,
-        timeout=math.ceil(timeout),
-        # not `api_key=`, which warns on stderr where the connection is not https, as on localhost
-        headers={"api-key": api_key} if api_key else None,
-        check_compatibility=False,  # asks from a thread and warns on stderr
-    )
-
-
-@dataclass(frozen=True, slots=True)
-class _Entry:
-    """A base in the catalogue: tag of a version -> its collection and scope (None: all of it)."""
-
-    name: str
-    current: str = ""
-    previous: str | None = None
-    versions: Mapping[str, tuple[str, str | None]] = field(default_factory=dict)
 
 
 class ServerStore:
@@ -100,7 +45,7 @@ class ServerStore:
     exclusive = False
     """Whether this is the only process that has the base open."""
 
-    _entry: _Entry
+    _entry: Entry
 
     def __init__(self, client: QdrantClient, name: str, *, dimension: int | None = None) -> None:
         """Open the base `name`, or create it for vectors of `dimension`.
@@ -111,8 +56,8 @@ class ServerStore:
         """
         self._client = client
         self._name = _checked(name)
-        self._url = _url(client)
-        self._local = _is_local(client)
+        self._url = url_of(client)
+        self._local = is_local(client)
         self._connection = Shared(client.close)  # held by all versions that are open
         self._closed = False
         self._pool = ThreadPoolExecutor(COUNT_THREADS, "kbqa-count")  # threads start when used
@@ -126,8 +71,8 @@ class ServerStore:
     @staticmethod
     def exists(client: QdrantClient, name: str) -> bool:
         """Whether there is a base `name` on the server."""
-        with mapped(_url(client)):
-            return _entry(client, _checked(name)) is not None
+        with mapped(url_of(client)):
+            return entry_of(client, _checked(name)) is not None
 
     def write(self, points: Sequence[Point]) -> None:
         """Insert points or replace those of the same id."""
@@ -196,7 +141,7 @@ class ServerStore:
         if vector is not None:
             queries.append((models.NearestQuery(nearest=vector.tolist()), VECTOR))
         if terms:
-            queries.append((_text_query(terms), TERMS))
+            queries.append((text_query(terms), TERMS))
         if not queries:
             return [], []
         condition = self._scope.filter(where)
@@ -239,13 +184,13 @@ class ServerStore:
     def tags(self) -> list[str]:
         """All versions, finished or not."""
         with mapped(self._url):
-            return list((_entry(self._client, self._name) or self._entry).versions)
+            return list((entry_of(self._client, self._name) or self._entry).versions)
 
     @property
     def previous(self) -> str | None:
         """Tag of the version that counted before this one; None if it is gone."""
         with mapped(self._url):
-            entry = _entry(self._client, self._name) or self._entry
+            entry = entry_of(self._client, self._name) or self._entry
         return entry.previous if entry.previous in entry.versions else None
 
     def beside(self, tag: str, dimension: int | None = None) -> ServerStore:
@@ -269,14 +214,14 @@ class ServerStore:
     def switch(self, tag: str) -> None:
         """Let the version `tag` be the one that is opened from now on, in one request."""
         with mapped(self._url):
-            entry = _entry(self._client, self._name) or self._entry
+            entry = entry_of(self._client, self._name) or self._entry
             fresh = replace(entry, current=tag, previous=entry.current)
-            self._entry = self._remember(fresh)
+            self._entry = remember(self._client, fresh)
 
     def drop(self, tag: str) -> None:
         """Remove a version, which must not be the one that counts."""
         with mapped(self._url):
-            entry = _entry(self._client, self._name) or self._entry
+            entry = entry_of(self._client, self._name) or self._entry
             if tag not in entry.versions:
                 return
             collection, scope = entry.versions[tag]
@@ -287,12 +232,14 @@ class ServerStore:
                 self._client.delete(collection, selector, wait=True)
             versions = {name: where for name, where in entry.versions.items() if name != tag}
             previous = None if entry.previous == tag else entry.previous
-            self._entry = self._remember(replace(entry, previous=previous, versions=versions))
+            self._entry = remember(
+                self._client, replace(entry, previous=previous, versions=versions)
+            )
 
     # --- inside ---
 
     def _open(self, dimension: int | None, tag: str | None = None) -> None:
-        entry = _entry(self._client, self._name)
+        entry = entry_of(self._client, self._name)
         version = entry.current if entry and tag is None else tag or ""
         self.tag = version
         known = entry is not None and version in entry.versions
@@ -305,91 +252,13 @@ class ServerStore:
             self._collection = f"{SHARED_PREFIX}{dimension}"
             scope = f"{self._name}@{version}" if version else self._name
         self._scope = Scope(scope)
-        self._require_collection(dimension)
+        require_collection(self._client, self._collection, self._scope, dimension, base=self._name)
         if not known:
-            entry = entry or _Entry(self._name)
+            entry = entry or Entry(self._name)
             versions = {**entry.versions, version: (self._collection, scope)}
-            entry = self._remember(replace(entry, versions=versions))
+            entry = remember(self._client, replace(entry, versions=versions))
         assert entry is not None
         self._entry = entry
-
-    def _remember(self, entry: _Entry) -> _Entry:
-        """Write to the catalogue; the one write that decides what counts."""
-        if not self._client.collection_exists(CATALOGUE):
-            self._create(CATALOGUE, {})
-        payload = {
-            "name": entry.name,
-            "current": entry.current,
-            "previous": entry.previous,
-            "versions": {tag: list(where) for tag, where in entry.versions.items()},
-        }
-        point = models.PointStruct(id=_catalogue_id(entry.name), vector={}, payload=payload)
-        self._client.upsert(CATALOGUE, [point], wait=True)
-        return entry
-
-    def _require_collection(self, dimension: int | None) -> None:
-        """See that the collection is there, is ours, and has its indexes."""
-        created = False
-        if not self._client.collection_exists(self._collection):
-            if dimension is None:
-                raise StorageError(
-                    f"the collection {self._collection} at {self._url} is gone, and with it the "
-                    f"knowledge base {self._name}: restore it, or ingest into another name"
-                )
-            vectors = models.VectorParams(size=dimension, distance=models.Distance.DOT)
-            created = self._create(self._collection, {VECTOR: vectors})
-        info = self._client.get_collection(self._collection)
-        found = info.config.params.vectors
-        if not isinstance(found, dict) or VECTOR not in found:
-            raise BadRequest(
-                f"the collection {self._collection} at {self._url} was not made by kbqa; choose "
-                "another name"
-            )
-        for name, schema in _INDEXES.items():
-            if self._local and name != TERMS:
-                continue  # that engine has no such indexes, and warns
-            if name not in info.payload_schema:
-                self._client.create_payload_index(self._collection, name, schema, wait=True)
-        if created:
-            self._require_text_index()
-
-    def _create(self, collection: str, vectors: dict[str, models.VectorParams]) -> bool:
-        """Make a collection; False if another process was faster."""
-        try:
-            self._client.create_collection(
-                collection,
-                vectors,
-                hnsw_config=HNSW if vectors else None,
-                # managed servers refuse filters on fields without an index, such as metadata.*
-                strict_mode_config=models.StrictModeConfig(enabled=False),
-            )
-        except (UnexpectedResponse, grpc.RpcError, ValueError):
-            if not self._client.collection_exists(collection):
-                raise
-            return False
-        return True
-
-    def _require_text_index(self) -> None:
-        """Refuse a server that is too old to rank by BM25, and leave nothing behind there."""
-        try:
-            self._client.query_points(
-                self._collection,
-                query=_text_query("probe"),
-                using=TERMS,
-                query_filter=self._scope.filter(),
-                limit=1,
-            )
-        except (UnexpectedResponse, grpc.RpcError) as exc:
-            if isinstance(exc, UnexpectedResponse) and exc.status_code not in (400, 422):
-                raise
-            if isinstance(exc, grpc.RpcError) and grpc_code(exc) != "INVALID_ARGUMENT":
-                raise
-            version = self._client.info().version
-            self._client.delete_collection(self._collection)
-            raise BadRequest(
-                f"Qdrant {version} at {self._url} cannot rank by BM25: kbqa needs Qdrant 1.20 or "
-                "newer"
-            ) from exc
 
     def _count(self, condition: models.Filter) -> int:
         with mapped(self._url):
@@ -416,64 +285,9 @@ class ServerStore:
         return Point(self._scope.id(int(record.id)), payload, array)
 
 
-def _keyword(*, tenant: bool = False, prefix: bool = False) -> models.KeywordIndexParams:
-    return models.KeywordIndexParams(
-        type=models.KeywordIndexType.KEYWORD,
-        is_tenant=tenant or None,
-        prefix=prefix or None,
-        enable_hnsw=tenant,  # a graph per base, not one per media type over all bases
-    )
-
-
-_INDEXES: dict[str, Any] = {
-    SCOPE_FIELD: _keyword(tenant=True),
-    TERMS: models.TextIndexParams(
-        type=models.TextIndexType.TEXT,
-        tokenizer=models.TokenizerType.WORD,
-        lowercase=True,
-        scoring=models.TextScoringParams(type=models.TextScoringType.BM25),
-    ),
-    **{name: _keyword(prefix=name in PREFIX_FIELDS) for name in KEYWORD_FIELDS},
-    **dict.fromkeys(DATE_FIELDS, models.PayloadSchemaType.DATETIME),
-    **dict.fromkeys(INTEGER_FIELDS, models.PayloadSchemaType.INTEGER),
-}
-
-
-def _entry(client: QdrantClient, name: str) -> _Entry | None:
-    """What the catalogue says of a base; None if there is none, with or without catalogue."""
-    if client.collection_exists(CATALOGUE):
-        found = client.retrieve(CATALOGUE, [_catalogue_id(name)], with_payload=True)
-        if found and found[0].payload:
-            said = found[0].payload
-            versions = {tag: (where[0], where[1]) for tag, where in said["versions"].items()}
-            return _Entry(name, said["current"], said["previous"], versions)
-    if client.collection_exists(OWN_PREFIX + name):
-        return _Entry(name, versions={"": (OWN_PREFIX + name, None)})
-    return None
-
-
-def _catalogue_id(name: str) -> int:
-    return Scope(f"catalogue/{name}").id(0)
-
-
 def _checked(name: str) -> str:
     if not _NAME.match(name):
         raise BadRequest(
             f"'{name}' is no name for a knowledge base on a server: letters, digits, - _ . only"
         )
     return name
-
-
-def _url(client: QdrantClient) -> str:
-    options = client.init_options
-    return str(options["url"] or options["path"] or options["location"])
-
-
-def _is_local(client: QdrantClient) -> bool:
-    options = client.init_options
-    return options["path"] is not None or options["location"] == ":memory:"
-
-
-def _text_query(terms: str) -> models.TextQuery:
-    scoring = models.Bm25Scoring(bm25=models.Bm25Params(k=BM25_K, b=BM25_B))
-    return models.TextQuery(text=models.TextQueryInput(query=terms, scoring=scoring))

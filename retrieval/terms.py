@@ -30,6 +30,7 @@ _RUN = re.compile(rf"[{CJK}]+|[^\W_{CJK}]+(?:[_\-.][^\W_{CJK}]+)*")
 _PART = re.compile(r"[^\W_]+")
 _CAMEL = re.compile(r"[A-Z]+(?=[A-Z][a-z])|[A-Z]?[^\W\d_A-Z]+|[A-Z]+|\d+")
 _IS_CJK = re.compile(rf"[{CJK}]")
+_IN_CJK = re.compile(rf"[{CJK}]+")
 
 EXACT = "ǃ"  # U+01C3, a letter for every tokenizer and in no word of the languages indexed here
 
@@ -196,6 +197,12 @@ def analyse_query(text: str) -> list[str]:
     """Terms of a question, each once: those of `analyse` without Chinese question words."""
     terms = analyse(_QUESTION_WORDS.sub(" ", text)) or analyse(text)
     return list(dict.fromkeys(terms))
+
+
+def simplified(text: str) -> str:
+    """`text` in NFKC, with simplified Chinese characters for traditional ones."""
+    text = unicodedata.normalize("NFKC", text)
+    return _IN_CJK.sub(lambda run: run.group().translate(_SIMPLIFIED), text)
 
 
 def stems(terms: Iterable[str]) -> list[str]:

@@ -15,7 +15,6 @@ from pathlib import Path
 from ingest.errors import StorageError
 
 FILE = "current.json"
-CLOSED = "closed.json"
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,28 +61,6 @@ def shard_folder(folder: Path, tag: str) -> Path:
 def tags_in(folder: Path) -> list[str]:
     """The versions in a folder, finished or not."""
     return [name.partition("-")[2] for name in _shards(folder)]
-
-
-def note_closed(folder: Path, tag: str, points: int) -> None:
-    """Remember how many points a version has, for whoever opens it next."""
-    (folder / CLOSED).write_text(json.dumps({**_closed(folder), tag: points}), "utf-8")
-
-
-def take_closed(folder: Path, tag: str) -> int | None:
-    """How many points it had, once; None after a crash, when that is not known."""
-    noted = _closed(folder)
-    points = noted.pop(tag, None)
-    if points is not None:
-        (folder / CLOSED).write_text(json.dumps(noted), "utf-8")
-    return points
-
-
-def _closed(folder: Path) -> dict[str, int]:
-    try:
-        said = json.loads((folder / CLOSED).read_text("utf-8"))
-        return {str(tag): int(points) for tag, points in said.items()}
-    except (OSError, ValueError, AttributeError, TypeError):  # it only serves a check
-        return {}
 
 
 def _shards(folder: Path) -> list[str]:

@@ -14,14 +14,15 @@ os.environ.update(
 )
 
 from collections.abc import Iterator
-from contextlib import closing
+from itertools import count
 from pathlib import Path
 
 import pytest
 from hypothesis import settings
 from pytest_socket import socket_allow_hosts
 
-from retrieval.openvino_embedder import OpenVinoEmbedder
+from tests.lent_embedder import LentEmbedder
+from tests.sample_base import Outcome, environment_of, sample_base
 
 LOOPBACK = ["127.0.0.1", "::1", "localhost"]
 FOREIGN_PREFIXES = ("KBQA_", "OPENAI_", "QDRANT_", "LANGCHAIN_", "LANGSMITH_", "XDG_")
@@ -40,10 +41,18 @@ def pytest_make_parametrize_id(val: object) -> str | None:
 
 
 @pytest.fixture(scope="session")
-def user_cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """`XDG_CACHE_HOME` of all tests: the model is converted once, also under pytest-xdist."""
+def shared_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder for what is made once for all tests, also under pytest-xdist."""
     base = tmp_path_factory.getbasetemp()
-    folder = (base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / "user-cache"
+    folder = (base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / "shared"
+    folder.mkdir(exist_ok=True)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def user_cache(shared_folder: Path) -> Path:
+    """`XDG_CACHE_HOME` of all tests: the model is converted once."""
+    folder = shared_folder / "user-cache"
     folder.mkdir(exist_ok=True)
     return folder
 
@@ -55,10 +64,24 @@ def cache_dir(user_cache: Path) -> Path:
 
 
 @pytest.fixture(scope="session")
-def embedder(cache_dir: Path) -> Iterator[OpenVinoEmbedder]:
-    """The default embedder, opened once. Do not close it."""
-    with closing(OpenVinoEmbedder(cache_dir)) as opened:
-        yield opened
+def embedder(cache_dir: Path) -> LentEmbedder:
+    """The default embedder, opened once."""
+    return LentEmbedder(cache_dir)
+
+
+@pytest.fixture(scope="session")
+def made_sample_base(shared_folder: Path, user_cache: Path) -> tuple[Path, Outcome]:
+    """A base of sample_docs (to be copied, not opened), and how its process went."""
+    folder = shared_folder / "sample-base"
+    folder.mkdir(exist_ok=True)
+    return sample_base(folder, environment_of(folder, user_cache))
+
+
+@pytest.fixture(scope="session")
+def homes(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """An empty folder after the other."""
+    parent = tmp_path_factory.mktemp("homes")
+    return (parent / str(number) for number in count())
 
 
 @pytest.fixture(autouse=True)
@@ -69,7 +92,7 @@ def _no_network() -> None:
 
 @pytest.fixture(autouse=True)
 def _no_foreign_settings(
-    monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory, user_cache: Path
+    monkeypatch: pytest.MonkeyPatch, homes: Iterator[Path], user_cache: Path
 ) -> None:
     """A home, a current folder and an environment in which nobody has configured anything."""
     for name in list(os.environ):
@@ -77,7 +100,8 @@ def _no_foreign_settings(
         foreign = upper.startswith(FOREIGN_PREFIXES) or upper.endswith(FOREIGN_SUFFIXES)
         if foreign and name != "KBQA_TEST_QDRANT_URL":
             monkeypatch.delenv(name)
-    home = tmp_path_factory.mktemp("home")
+    home = next(homes)
+    home.mkdir()
     monkeypatch.setenv("HOME", str(home))
     monkeypatch.setenv("XDG_CACHE_HOME", str(user_cache))
     monkeypatch.chdir(home)

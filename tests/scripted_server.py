@@ -10,6 +10,7 @@ function that is given the `Exchange`.
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import threading
@@ -35,7 +36,10 @@ class Request:
 
 
 class ScriptedServer:
-    """Listens on a free port of 127.0.0.1 from `with` to its end; `requests` is what came."""
+    """Listens on a free port of 127.0.0.1 from `with` to its end; `requests` is what came.
+
+    `left` is set when a client went away in the middle of an `endless` answer.
+    """
 
     def __init__(
         self,
@@ -49,6 +53,7 @@ class ScriptedServer:
         self.dimension = dimension
         self.requests: list[Request] = []
         self.stopping = threading.Event()
+        self.left = threading.Event()
         self._script = list(script)
         self._then = then or well
         self._lock = threading.Lock()
@@ -226,6 +231,20 @@ def trickle(exchange: Exchange) -> None:
         exchange.write_chunk(": still here\n\n")
 
 
+def drip(piece: str, gone: threading.Event) -> Behaviour:
+    """The same piece again and again; `gone` is set when the client has closed the connection."""
+
+    def behave(exchange: Exchange) -> None:
+        exchange.start_stream()
+        try:
+            while not exchange.wait(TICK):
+                exchange.write_event(_event({"content": piece}))
+        except OSError:
+            gone.set()
+
+    return behave
+
+
 def cut_stream(exchange: Exchange) -> None:
     """The connection breaks within the body."""
     exchange.start_stream()
@@ -265,6 +284,23 @@ def saying(content: str, *, finish: str = "stop", reasoning: str = "") -> Behavi
     """This answer, with what the model thought in a field of its own."""
     message = {"content": content, **({"reasoning_content": reasoning} if reasoning else {})}
     return lambda exchange: _reply(exchange, message, usage=USAGE, finish=finish)
+
+
+def endless(exchange: Exchange) -> None:
+    """An answer that goes on until the client is gone; says so to `exchange.server.left`."""
+    exchange.start_stream()
+    with contextlib.suppress(OSError):
+        while not exchange.wait(0.001):
+            exchange.write_event(_event({"content": "and "}))
+        return
+    exchange.server.left.set()
+
+
+def blind(exchange: Exchange) -> None:
+    """The server of a model that takes text only."""
+    messages = exchange.request.body["messages"]
+    refuse = status(400, "this model does not support image input")
+    (well if all(isinstance(m["content"], str) for m in messages) else refuse)(exchange)
 
 
 def refusing(argument: str, message: str = "") -> Behaviour:

@@ -18,9 +18,9 @@ from tests.qa.commands import REPOSITORY, environment
 
 PACKAGES = ("ingest", "retrieval", "qa")
 SOURCES = sorted(path for package in PACKAGES for path in (REPOSITORY / package).rglob("*.py"))
-PRINTERS = {
-    "qa/cli.py", "qa/command.py", "qa/commands_access.py", "qa/commands_ask.py",
-    "qa/commands_ingest.py", "qa/commands_look.py", "qa/progress.py", "qa/rendering.py",
+COMMANDS = {path.relative_to(REPOSITORY).as_posix() for path in REPOSITORY.glob("qa/commands_*.py")}
+PRINTERS = COMMANDS | {
+    "qa/cli.py", "qa/command.py", "qa/progress.py", "qa/rendering.py", "qa/terminal.py",
 }  # fmt: skip
 ENVIRONMENT = {
     "qa/settings.py": "the one reader of the environment",
@@ -76,11 +76,17 @@ def test_imports_point_to_the_left(path: Path) -> None:
 def test_only_the_command_prints(path: Path) -> None:
     if name_of(path) in PRINTERS:
         return
-    for node in ast.walk(tree_of(path)):
-        prints = isinstance(node, ast.Call) and ast.unparse(node.func) in (
-            "print", "pprint", "sys.stdout.write", "sys.stderr.write",
-        )  # fmt: skip
-        assert not prints, f"{name_of(path)}:{getattr(node, 'lineno', '')} prints"
+    assert not prints_of(path), f"{name_of(path)}:{prints_of(path)} prints"
+
+
+def prints_of(path: Path) -> list[int]:
+    """Lines of `path` that print."""
+    return [
+        node.lineno
+        for node in ast.walk(tree_of(path))
+        if isinstance(node, ast.Call)
+        and ast.unparse(node.func) in ("print", "pprint", "sys.stdout.write", "sys.stderr.write")
+    ]
 
 
 @every_source
@@ -93,6 +99,15 @@ def test_the_environment_is_read_in_one_place(path: Path) -> None:
         )  # fmt: skip
         assert not reads, f"{name_of(path)}:{getattr(node, 'lineno', '')} reads the environment"
     assert not {"os.environ", "os.getenv"} & set(imports_of(path))
+
+
+PRINTERS_OF_COUNTS = {"qa/cli.py", "qa/progress.py", "qa/terminal.py"}
+
+
+@pytest.mark.parametrize("name", sorted(PRINTERS - PRINTERS_OF_COUNTS))
+def test_what_is_printed_commands_no_terminal(name: str) -> None:
+    path = REPOSITORY / name
+    assert not prints_of(path) or "qa.terminal.print" in set(imports_of(path))
 
 
 def test_the_lists_of_exceptions_are_up_to_date() -> None:

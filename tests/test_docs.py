@@ -3,11 +3,17 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, cast
 
 import pytest
 
 from qa.cli import EXIT_CODES, app
-from qa.settings import Settings
+from qa.layers import OURS, chain_of
+from qa.parts import Parts
+from qa.settings import Settings, load_settings
+from qa.turn import Turn
 from tests.qa.commands import REPOSITORY
 
 README = (REPOSITORY / "README.md").read_text("utf-8")
@@ -26,6 +32,21 @@ def test_every_setting_is_in_the_readme(name: str) -> None:
 @pytest.mark.parametrize("name", COMMANDS)
 def test_every_command_is_in_the_readme(name: str) -> None:
     assert f"kbqa {name}" in README
+
+
+@pytest.mark.parametrize("name", OURS)
+def test_every_plugin_is_in_the_readme(name: str) -> None:
+    assert f"`{name}`" in README[README.index("## Plugins") :]
+
+
+def test_the_plugin_of_the_readme_works_as_it_stands() -> None:
+    blocks = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
+    (mine,) = (block for block in blocks if "def shout(" in block)
+    assert len([line for line in mine.splitlines() if line]) <= 10
+    Path("my_plugin.py").write_text(mine, "utf-8")
+    named = chain_of(["./my_plugin.py:shout"])[0]
+    plugin = named.make(Parts(cast(Any, None), cast(Any, None), load_settings()))
+    assert plugin(Turn("q"), lambda turn: replace(turn, text="said")).text == "SAID"
 
 
 @pytest.mark.parametrize("code", sorted({0, 1, 8, *EXIT_CODES.values()}))

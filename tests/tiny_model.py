@@ -23,6 +23,7 @@ def build(folder: Path, *, answer: str = ANSWER, steps: int = 60) -> Path:
     from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
     from transformers.utils import logging
 
+    torch.set_num_threads(1)  # on matrices this small, threads wait for each other
     logging.disable_progress_bar()  # type: ignore[no-untyped-call]
     words = sorted({*PROMPT.split(), *answer.split(), *ANSWER.split()})
     special = ["<pad>", "<unk>", "<eos>", "<|system|>", "<|user|>", "<|assistant|>"]

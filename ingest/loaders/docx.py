@@ -13,7 +13,7 @@ from typing import Any
 
 from selectolax.lexbor import LexborHTMLParser
 
-from ingest.documents import Document, Mark, Page, Scalar
+from ingest.documents import Document, Mark, Page
 from ingest.loaders.blocks import Block, heading, is_table, join_blocks, table
 from ingest.loaders.docx_numbering import Numbering
 from ingest.loaders.docx_package import Package, W, open_package, text_of
@@ -36,7 +36,7 @@ _MAX_HEADING = 200  # characters; longer "headings" are paragraphs in a heading'
 def load_docx(source: Source) -> Document:
     """A Word document: headings, lists, tables, notes at the end; pages if it tells them."""
     package = open_package(source.data, source.uri)
-    quality: dict[str, Scalar] = {}
+    quality = dict(package.lost)
     try:
         blocks = list(_own_blocks(package))
     except Exception as exc:  # noqa: BLE001 - unstructured takes over, whatever it was

@@ -11,15 +11,16 @@ from __future__ import annotations
 import io
 import posixpath
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from copy import deepcopy
 from dataclasses import dataclass
 from typing import Any
 
 from lxml import etree
 
+from ingest.documents import Scalar
 from ingest.errors import LoadError
-from ingest.loaders.office_zip import OfficeZip, Relation, local_name
+from ingest.loaders.office_zip import OfficeZip, Relation, local_name, lost_tables
 
 W = "{http://schemas.openxmlformats.org/wordprocessingml/2006/main}"
 _MATH = "{http://schemas.openxmlformats.org/officeDocument/2006/math}"
@@ -44,7 +45,7 @@ class Package:
     """A cleaned document: `body` for reading it ourselves, `data` for unstructured.
 
     `notes` are the texts of footnotes, endnotes and comments, `running` those of headers and
-    footers, each once; `title` is what the properties say.
+    footers, each once; `title` is what the properties say, `lost` see `lost_tables`.
     """
 
     body: Any
@@ -54,6 +55,7 @@ class Package:
     notes: tuple[str, ...]
     running: tuple[str, ...]
     title: str
+    lost: Mapping[str, Scalar]
 
 
 def open_package(data: bytes, uri: str) -> Package:
@@ -69,13 +71,14 @@ def open_package(data: bytes, uri: str) -> Package:
         notes = tuple(_notes(archive, folder))
         relations = archive.relations(main)
         running = tuple(dict.fromkeys(_running(archive, relations)))
+        lost = lost_tables(archive)
     body = document.find(f"{W}body")
     if body is None:
         raise LoadError(uri, "is damaged: its document has no body")
     _name_images(document, relations)
     _clean(document)
     data = _repack(document, parts)
-    return Package(body, parts["styles"], parts["numbering"], data, notes, running, title)
+    return Package(body, parts["styles"], parts["numbering"], data, notes, running, title, lost)
 
 
 _PARTS = ("styles", "numbering")

@@ -26,13 +26,14 @@ from ingest.loaders.pdf_text import PageText, assembled, passages_of
 from ingest.loaders.registry import Source
 
 MAX_PIXELS = 100_000_000  # of a frame: 300 MB in three colours
-OCR_SECONDS = 40.0
+NO_TEXT = "no text found in the image"
 MAX_FRAMES = 1_000
 _SMALL_SIDE = 700  # pixels; small pictures are enlarged: letters of 8 pixels are read badly
+DAMAGED = (OSError, ValueError, SyntaxError, EOFError, RuntimeError)  # what Pillow raises then
 _FORMATS = ("PNG", "JPEG", "MPO", "TIFF", "WEBP", "BMP", "DIB", "GIF", "HEIF", "AVIF")
 
 
-def load_image(source: Source, *, ocr_seconds: float = OCR_SECONDS) -> Document:
+def load_image(source: Source, *, ocr_seconds: float | None = None) -> Document:
     """The text in an image; LoadError where it is damaged, too large, or without text."""
     _register_heif()
     budget = OcrBudget(ocr_seconds, MAX_FRAMES)
@@ -60,10 +61,22 @@ def load_image(source: Source, *, ocr_seconds: float = OCR_SECONDS) -> Document:
     )
 
 
+def picture(source: Source) -> Pixels:
+    """The first frame as `load_image` sees it: upright, in three colours, at most `MAX_SIDE`."""
+    _register_heif()
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        with _opened(source) as image:
+            try:
+                return _pixels(source, image)
+            except DAMAGED as exc:
+                raise LoadError(source.uri, f"is damaged: {_line(exc)}") from exc
+
+
 def _why_empty(quality: dict[str, Scalar]) -> str:
     if quality.get("ocr_pages_left"):
         return "was not read within the time that OCR has"
-    return "no text found in the image"
+    return NO_TEXT
 
 
 @cache
@@ -80,7 +93,7 @@ def _opened(source: Source) -> Image.Image:
         raise LoadError(source.uri, "is damaged: no image that can be opened") from exc
     except Image.DecompressionBombError as exc:
         raise LoadError(source.uri, "is too large: more pixels than an image may have") from exc
-    except (OSError, ValueError, SyntaxError, EOFError, RuntimeError) as exc:
+    except DAMAGED as exc:
         raise LoadError(source.uri, f"is damaged: {_line(exc)}") from exc
     return image
 
@@ -99,7 +112,7 @@ def _pages(source: Source, image: Image.Image, budget: OcrBudget) -> Iterator[Pa
             if index:
                 image.seek(index)
             pixels = _pixels(source, image)
-        except (OSError, ValueError, SyntaxError, EOFError, RuntimeError) as exc:
+        except DAMAGED as exc:
             if index == 0:
                 raise LoadError(source.uri, f"is damaged: {_line(exc)}") from exc
             yield PageText(index + 1, [], {"unreadable": True})

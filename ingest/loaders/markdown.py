@@ -6,7 +6,7 @@ import re
 from bisect import bisect_right
 from collections.abc import Iterator
 
-from ingest.documents import Document, Mark, Scalar
+from ingest.documents import Document, Mark, Scalar, Value
 from ingest.errors import LoadError
 from ingest.loaders.encoding import Decoded, NotText, decode
 from ingest.loaders.registry import Source
@@ -15,15 +15,20 @@ from ingest.loaders.sections import sections_of, title_of
 _FRONT_MATTER = re.compile(r"\A---[ \t]*\n(.{0,65536}?\n)?(?:---|\.\.\.)[ \t]*(?:\n|\Z)", re.S)
 # Top-level `key: value` lines only. A YAML parser would bring alias bombs and tags for nothing.
 _COMMENT = re.compile(r"<!--.*?(?:-->|\Z)", re.S)
-_CODE = re.compile(
-    r"^ {0,3}(`{3,}|~{3,}).*?(?:^ {0,3}\1|\Z)|(`+)(?!`).{1,2000}?(?<!`)\2(?!`)", re.M | re.S
-)
+_FENCE = re.compile(r"^ {0,3}(`{3,}|~{3,})", re.M)
+_TICKS = re.compile(r"`+")
+_CODE_START = re.compile(rf"{_FENCE.pattern}|{_TICKS.pattern}", re.M)
+_INLINE = 2_000  # characters of code within a line or paragraph
 # two or more list items in a row that are nothing but a link into this page
 _CONTENTS = re.compile(
     r"(?:^[ \t]*(?:[-*+]|\d+[.)])[ \t]+\[[^\]\n]{1,300}\]\(#[^)\s]{0,300}\)[ \t]*(?:\n|\Z)){2,}",
     re.M,
 )
-_FIELD = re.compile(r"^([A-Za-z_][\w.\-]{0,63}):[ \t]+(\S.*)$", re.M)
+_NAME = r"^([A-Za-z_][\w.\-]{0,63}):[ \t]"
+_FIELD = re.compile(rf"{_NAME}+(\S.*)$", re.M)
+_LIST = re.compile(rf"{_NAME}*\n((?:[ \t]*-[ \t]+\S.*(?:\n|\Z))+)", re.M)
+_FLOW_LIST = re.compile(r"\[([^\[\]{}]*)\]\s*(?:#.*)?\Z")
+_ITEM = re.compile(r"\"[^\"]*\"|'[^']*'|[^,\s][^,]*")
 
 
 def load_markdown(source: Source) -> Document:
@@ -50,13 +55,41 @@ def _marks(text: str) -> Iterator[Mark]:
     """Comments, which no reader sees, and the table of contents."""
     if "<!--" not in text and "](#" not in text:
         return
-    code = [(match.start(), match.end()) for match in _CODE.finditer(text)]
+    code = list(_code_spans(text))
     found = [Mark("hidden", match.start(), match.end()) for match in _COMMENT.finditer(text)]
     found += [Mark("boilerplate", match.start(), match.end()) for match in _CONTENTS.finditer(text)]
     for mark in sorted(found, key=lambda mark: mark.start):
         index = bisect_right(code, (mark.start, len(text))) - 1
         if index < 0 or code[index][1] <= mark.start:
             yield mark
+
+
+def _code_spans(text: str) -> Iterator[tuple[int, int]]:
+    """Fenced and inline code, in one pass: no bait of backticks makes it look at a span twice."""
+    runs: dict[int, list[int]] = {}  # how many backticks -> where as many stand
+    for run in _TICKS.finditer(text):
+        runs.setdefault(run.end() - run.start(), []).append(run.start())
+    position = 0
+    while start := _CODE_START.search(text, position):
+        mark = start[1]
+        end = _end_of_fence(text, mark, start.end()) if mark else _end_of_inline(runs, start)
+        if end:
+            yield start.start(), end
+        position = end or start.end()
+
+
+def _end_of_fence(text: str, mark: str, start: int) -> int:
+    closing = (fence.end() for fence in _FENCE.finditer(text, start) if fence[1].startswith(mark))
+    return next(closing, len(text))
+
+
+def _end_of_inline(runs: dict[int, list[int]], start: re.Match[str]) -> int:
+    """After the next run of as many backticks; 0 where none is near: they are only text."""
+    length = start.end() - start.start()
+    same = runs[length]
+    index = bisect_right(same, start.start())
+    near = index < len(same) and same[index] - start.end() <= _INLINE
+    return same[index] + length if near else 0
 
 
 def decode_source(source: Source, *, declared: str | None = None) -> Decoded:
@@ -77,18 +110,31 @@ def quality_of(decoded: Decoded) -> dict[str, Scalar]:
     return quality
 
 
-def _split_front_matter(text: str) -> tuple[dict[str, Scalar], str]:
-    """The scalar fields of the front matter, and the text after it without leading blank lines."""
+def _split_front_matter(text: str) -> tuple[dict[str, Value], str]:
+    """The fields of the front matter that are scalars or lists of them, and the text after it
+    without leading blank lines."""
     match = _FRONT_MATTER.match(text)
-    if not match or not (fields := _FIELD.findall(match[1] or "")):
+    if not match or not (fields := _fields(match[1] or "")):
         return {}, text
     body = text[match.end() :].lstrip("\n")
-    scalars = {key: _scalar(value) for key, value in fields if value[0] not in "&*!|>[{"}
-    return dict(scalars), body if body.strip() else text
+    return {name: value for name, value in fields.items() if value}, body if body.strip() else text
+
+
+def _fields(front: str) -> dict[str, Value]:
+    """Every field; what is neither a scalar nor a list of them is "" here."""
+    fields = {name: _value(written) for name, written in _FIELD.findall(front)}
+    for name, lines in _LIST.findall(front):
+        fields[name] = [_scalar(line.strip()[1:].strip()) for line in lines.splitlines()]
+    return fields
+
+
+def _value(written: str) -> Value:
+    if flow := _FLOW_LIST.match(written):
+        return [_scalar(item) for item in _ITEM.findall(flow[1])]
+    return "" if written[0] in "&*!|>[{" else _scalar(written)
 
 
 def _scalar(value: str) -> str:
-    value = value.strip()
     if value[0] in "\"'":
         closing = value.find(value[0], 1)
         return value[1:closing] if closing > 0 else value[1:]

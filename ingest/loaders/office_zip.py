@@ -18,6 +18,7 @@ from urllib.parse import unquote
 
 from lxml import etree
 
+from ingest.documents import Scalar
 from ingest.errors import LoadError
 
 MAX_UNPACKED = 400_000_000  # bytes of XML; media do not count, they are never unpacked
@@ -25,6 +26,7 @@ MAX_RATIO = 200  # with more than 20 MB: real documents stay below 60
 _RATIO_FLOOR = 20_000_000
 MAX_MEMBER = 250_000_000
 MAX_MEMBERS = 50_000
+_WORKBOOKS = (".xls", ".xlsx", ".xlsm", ".xlsb")
 OLE = b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1"
 _ENCRYPTED = "EncryptedPackage".encode("utf-16-le")
 _STRICT = re.compile(rb"http://purl\.oclc\.org/ooxml/(wordprocessingml|officeDocument|drawingml"
@@ -113,6 +115,24 @@ class OfficeZip:
         if core is None:
             return ""
         return core.findtext("{http://purl.org/dc/elements/1.1/}title") or ""
+
+
+def lost_tables(archive: OfficeZip) -> dict[str, Scalar]:
+    """The figure `tables_lost`: workbooks that stand in a document or on a slide as pictures, so
+    that their rows are not in its text. Those behind charts are: charts tell their values."""
+    embedded = [
+        name
+        for name in archive.names
+        if "/embeddings/" in name and name.lower().endswith(_WORKBOOKS)
+    ]
+    charts = [name for name in archive.names if "/charts/" in name and name.endswith(".xml")]
+    told = {
+        relation.target
+        for chart in (charts if embedded else ())
+        for relation in archive.relations(chart).values()
+    }
+    lost = sum(name not in told for name in embedded)
+    return {"tables_lost": lost} if lost else {}
 
 
 def parse_xml(markup: bytes) -> Any | None:

@@ -33,7 +33,6 @@ from ingest.loaders.registry import Source
 from ingest.loaders.sections import sensible_title
 
 MAX_PAGES = 50_000
-OCR_SECONDS = 40.0  # of the 60 that a document's worker has; the rest is for loading and chunking
 OCR_PAGES = 1_000
 _MAX_BROKEN = 50  # unreadable pages in a row: the page count is a lie (one file claims 99,999,999)
 _MAX_ENTRIES = 5_000  # of the outline
@@ -47,13 +46,13 @@ _BLANKS = re.compile(r"\s+")
 
 
 def load_pdf(
-    source: Source, *, ocr_seconds: float = OCR_SECONDS, ocr_pages: int = OCR_PAGES
+    source: Source, *, ocr_seconds: float | None = None, ocr_pages: int = OCR_PAGES
 ) -> Document:
     """A PDF with its pages, sections and marks.
 
-    Pages that need OCR are read until `ocr_seconds` or `ocr_pages` are used up; those left over are
-    empty, and `quality["ocr_pages_left"]` counts them. Raises LoadError for encrypted and damaged
-    files, and where no page has text.
+    Pages that need OCR are read until `ocr_seconds` (by default those of `pace`) or `ocr_pages` are
+    used up; those left over are empty, and `quality["ocr_pages_left"]` counts them. Raises
+    LoadError for encrypted and damaged files, and where no page has text.
     """
     budget = OcrBudget(ocr_seconds, ocr_pages)
     with locked(), closing(open_pdf(source)) as pdf:

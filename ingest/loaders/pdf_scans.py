@@ -10,6 +10,7 @@ import pypdfium2.raw as pdfium
 
 from ingest.loaders.ocr import MAX_SIDE, Reading, read_pixels
 from ingest.loaders.ocr_models import Pixels
+from ingest.loaders.pace import pace
 
 _DOTS = 200 / 72  # pixels per point: 200 dots per inch, less on large pages
 _MIN_SIDE = 16  # pixels; a page a thousand times as long as wide shows nothing
@@ -24,10 +25,10 @@ class OcrBudget:
     """Seconds and pages that OCR may take for one document, and what it took.
 
     The next page is begun only if the mean of those before still fits; lines of a page that are
-    left when the time is over stay unread.
+    left when the time is over, for it or for the document, stay unread. None: see `pace`.
     """
 
-    seconds: float
+    seconds: float | None
     pages: int
     done: int = 0
     started: float = field(default_factory=time.monotonic)
@@ -36,14 +37,20 @@ class OcrBudget:
     def allows(self) -> bool:
         mean = self.spent / self.done if self.done else 0.0
         used = time.monotonic() - self.started
-        return self.done < self.pages and used + mean <= self.seconds
+        return self.done < self.pages and used + mean <= self._total
 
     def read(self, pixels: Pixels) -> Reading:
         begun = time.monotonic()
-        reading = read_pixels(pixels, until=self.started + self.seconds)
+        until = min(self.started + self._total, begun + pace.page)
+        reading = read_pixels(pixels, until=until)
         self.done += 1
         self.spent += time.monotonic() - begun
+        pace.go_on()
         return reading
+
+    @property
+    def _total(self) -> float:
+        return pace.document if self.seconds is None else self.seconds
 
 
 def needs_reading(page: pypdfium2.PdfPage, characters: int, garbled: float) -> bool:

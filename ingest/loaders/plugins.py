@@ -8,9 +8,11 @@ know: reading what is installed takes as long as reading a hundred files.
 from __future__ import annotations
 
 from functools import cache
-from importlib.metadata import EntryPoint, entry_points
 from pathlib import PurePosixPath
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from importlib.metadata import EntryPoint
 
 GROUP = "kbqa.loaders"
 
@@ -36,6 +38,8 @@ def loader_of(media_type: str) -> Any:
 
 @cache
 def _found() -> dict[str, tuple[EntryPoint, frozenset[str]]]:
+    from importlib.metadata import entry_points
+
     points = entry_points(group=GROUP)
     return {
         words[0]: (point, frozenset(words[1:]))

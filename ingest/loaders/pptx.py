@@ -14,7 +14,7 @@ from ingest.documents import Document
 from ingest.errors import LoadError
 from ingest.loaders.blocks import heading, table
 from ingest.loaders.encoding import normalise
-from ingest.loaders.office_zip import OfficeZip, local_name
+from ingest.loaders.office_zip import OfficeZip, local_name, lost_tables
 from ingest.loaders.registry import Source
 from ingest.loaders.slides import Piece, Slide, slides_document
 
@@ -45,7 +45,8 @@ def load_pptx(source: Source) -> Document:
         parts = _slide_parts(archive, main, presentation)
         reader = _Reader(archive)
         slides = [reader.slide(part) for part in parts[:_MAX_SLIDES]]
-        return slides_document(source, slides, title=archive.core_title())
+        title, lost = archive.core_title(), lost_tables(archive)
+        return slides_document(source, slides, title=title, quality=lost)
 
 
 def _slide_parts(archive: OfficeZip, main: str, presentation: Any) -> list[str]:

@@ -54,7 +54,7 @@ _OFFICE = "ingest.loaders.extractors:load_office"  # which has a table of its ow
 # most runs need one of them. A higher version has documents read anew.
 _BUILT_IN: dict[str, tuple[str, str]] = {
     mt.PLAIN: ("text/2", "ingest.loaders.text:load_text"),
-    mt.MARKDOWN: ("markdown/2", "ingest.loaders.markdown:load_markdown"),
+    mt.MARKDOWN: ("markdown/3", "ingest.loaders.markdown:load_markdown"),
     **dict.fromkeys(
         (mt.RST, mt.ORG, mt.ASCIIDOC, mt.TEX), ("markup/1", "ingest.loaders.markup:load_markup")
     ),
@@ -85,7 +85,7 @@ _BUILT_IN: dict[str, tuple[str, str]] = {
     mt.DOC: ("doc/1", _OFFICE),
     mt.PPT: ("ppt/1", _OFFICE),
     mt.MSG: ("msg/1", _OFFICE),
-    mt.XLSX: ("xlsx/1", _OFFICE),
+    mt.XLSX: ("xlsx/2", _OFFICE),
     mt.XLS: ("xls/1", _OFFICE),
     mt.EML: ("eml/1", _OFFICE),
     mt.MHTML: ("mhtml/1", _OFFICE),

@@ -15,6 +15,7 @@ Cell = tuple[dict[str, str], str]
 _SHEET_DATA = re.compile(r"<((?:\w+:)?)sheetData[\s>]")
 _ATTRIBUTE = re.compile(r"""(\w+)\s*=\s*["']([^"'<]*)["']""")
 _VALUE = re.compile(r"<(?:\w+:)?v(?:\s[^<>]*)?>([^<]*)")
+_FORMULA = re.compile(r"<(?:\w+:)?f(?:\s[^<>]*)?>([^<]+)")
 _TEXT = re.compile(r"<(?:\w+:)?t(?:\s[^<>]*)?>([^<]*)")
 _READING_AID = re.compile(r"<(?:\w+:)?rPh\b")
 _ESCAPE = re.compile(r"_x([0-9A-Fa-f]{4})_")
@@ -46,6 +47,12 @@ def cell_value(markup: str) -> str:
     """What stands in the cell's <v>."""
     found = _VALUE.search(markup)
     return _unescaped(found[1]) if found else ""
+
+
+def uncalculated(markup: str) -> str:
+    """The formula of a cell whose value no program has worked out yet, as people type it."""
+    found = None if _VALUE.search(markup) else _FORMULA.search(markup)
+    return f"={_unescaped(found[1])}" if found else ""
 
 
 def inline_text(markup: str) -> str:

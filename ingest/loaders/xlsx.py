@@ -17,7 +17,7 @@ from ingest.errors import LoadError
 from ingest.loaders.number_format import BUILT_IN, plain_number, render_moment, render_number
 from ingest.loaders.office_zip import OfficeZip, iterate_xml, local_name
 from ingest.loaders.registry import Source
-from ingest.loaders.sheet_xml import cell_value, inline_text, sheet_rows
+from ingest.loaders.sheet_xml import cell_value, inline_text, sheet_rows, uncalculated
 from ingest.loaders.sheets import (
     CellBudget,
     Row,
@@ -117,7 +117,7 @@ class _Reader:
             return flat(inline_text(markup))
         value = cell_value(markup)
         if not value:
-            return ""
+            return flat(uncalculated(markup))
         if kind == "s":
             index = _number(value)
             return self._strings[index] if index < len(self._strings) else ""

@@ -6,6 +6,7 @@
 ...     print(evaluate(kb, load_questions("questions.jsonl")).figure("ndcg@10"))
 """
 
+from qa.evaluation.calibrating import Calibration, calibrate
 from qa.evaluation.comparing import Change, Comparison, compare
 from qa.evaluation.generating import generate
 from qa.evaluation.measures import Measure, parse_measure
@@ -16,6 +17,7 @@ from qa.evaluation.saving import load, save
 from qa.evaluation.statistics import Difference, Figure
 
 __all__ = [
+    "Calibration",
     "Change",
     "Comparison",
     "Difference",
@@ -25,6 +27,7 @@ __all__ = [
     "Outcome",
     "Question",
     "QuestionSet",
+    "calibrate",
     "compare",
     "evaluate",
     "generate",

@@ -35,6 +35,7 @@ ANSWERED = {
     "refusal_precision": "share of the refused questions that are unanswerable",
     "refusal_recall": "share of the unanswerable questions that are refused",
 }
+_SAME = {"answer_f1": "f1", "em": "exact_match"}  # other names by which people know them
 NEEDS_CUTOFF = ("recall", "precision", "hit", "answer")
 
 
@@ -52,6 +53,7 @@ class Measure:
 def parse_measure(text: str) -> Measure:
     """`recall@5` as a measure. Raises BadRequest with the names there are."""
     name, at, cutoff = text.strip().lower().partition("@")
+    name = _SAME.get(name, name)
     if name in ANSWERED and not at:
         return Measure(name)
     if name not in RANKED:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 from ingest.errors import BadRequest
+from qa.evaluation.calibrating import Calibration
 from qa.evaluation.comparing import Comparison
 from qa.evaluation.questions import question_json, question_of
 from qa.evaluation.running import Evaluation, Outcome
@@ -104,6 +106,15 @@ def comparison_json(comparison: Comparison) -> dict[str, Any]:
             }
             for change in comparison.changes
         ],
+    }
+
+
+def calibration_json(calibration: Calibration) -> dict[str, Any]:
+    """The threshold with what it refuses, AUROC, and the curve."""
+    return {
+        **asdict(calibration.chosen),
+        "auroc": round(calibration.auroc, 4),
+        "curve": [asdict(point) for point in calibration.curve],
     }
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from qa.evaluation.calibrating import Calibration
 from qa.evaluation.comparing import Comparison
 from qa.evaluation.measures import ANSWERED
 from qa.evaluation.running import Evaluation, Outcome
@@ -103,6 +104,23 @@ def wrong_answers(evaluation: Evaluation) -> Table:
             text = " ".join((outcome.answer or "").split())
             rows.append([outcome.question.text, expected(outcome), text[:200], why])
     return rows[: WORST + 1]
+
+
+def calibrated(calibration: Calibration) -> str:
+    """One line: how many questions of each kind, and how well evidence tells them apart."""
+    answerable, unanswerable = len(calibration.answerable), len(calibration.unanswerable)
+    kinds = f"{answerable} answerable and {unanswerable} unanswerable questions"
+    return f"{kinds}, AUROC {calibration.auroc:.3f}"
+
+
+def curve(calibration: Calibration) -> Table:
+    """Thresholds and the shares of both kinds that they refuse; the chosen one is marked."""
+    rows = [["min_score", "false refusals", "refused"]]
+    for point in calibration.curve:
+        mark = " *" if point == calibration.chosen else ""
+        refused = f"{point.refused:.3f}{mark}"
+        rows.append([f"{point.min_score:g}", f"{point.false_refusals:.3f}", refused])
+    return rows
 
 
 def expected(outcome: Outcome) -> str:

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
-from functools import cache
-from importlib.resources import files
 
 from qa.language import language_of
+from qa.prompting import Prompts
 from qa.tokens import estimate_tokens
 from qa.turn import Handler, Message, Plugin, Turn
 from retrieval.hits import Hit
@@ -15,47 +14,50 @@ from retrieval.hits import Hit
 HISTORY_MESSAGES = 6  # the last three exchanges
 
 
-def build_prompt(*, budget: int) -> Plugin:
+def build_prompt(*, budget: int, prompts: Prompts | None = None) -> Plugin:
     """A plugin that fills `turn.prompt`. Hits beyond `budget` tokens are left out of the turn.
 
-    The number of a source is its place in `turn.hits`, from 1. The best hit is always there.
+    The number of a source is its place in `turn.hits`, from 1. The best hit is always there. What
+    a source looks like is `turn.sources` where a plugin further out has filled that.
     """
+    templates = prompts or Prompts()
 
     def plugin(turn: Turn, call_next: Handler) -> Turn:
-        hits = _within(turn.hits, budget)
+        sources = _within(turn.sources or sources_of(turn.hits), budget)
         language = language_of(turn.question)
-        sources = "\n\n".join(source(number, hit) for number, hit in enumerate(hits, 1))
-        before, _, after = _template(f"user.{language}").partition("{sources}")
-        user = before + sources + after.replace("{question}", turn.question)
-        prompt = (
-            Message("system", _template(f"system.{language}")),
-            *turn.history[-HISTORY_MESSAGES:],
-            Message("user", user),
+        user = templates.fill(
+            "user", language, sources="\n\n".join(sources), question=turn.question
         )
-        return call_next(replace(turn, hits=hits, prompt=prompt))
+        prompt = (
+            Message("system", templates.fill("system", language)),
+            *turn.history[-HISTORY_MESSAGES:],
+            Message("user", user, turn.images),
+        )
+        hits = turn.hits[: len(sources)]
+        return call_next(replace(turn, hits=hits, sources=sources, prompt=prompt))
 
     return plugin
 
 
-def source(number: int, hit: Hit) -> str:
-    """A passage as the model sees it: its number, where it stands, its context and its text."""
+def sources_of(hits: Sequence[Hit]) -> tuple[str, ...]:
+    """The hits as a model may see them, numbered from 1."""
+    return tuple(f"[{number}] {described(hit)}" for number, hit in enumerate(hits, 1))
+
+
+def described(hit: Hit) -> str:
+    """Where a passage stands, in one line, then its context and its text."""
     chunk = hit.chunk
     page = f", p. {chunk.page}" if chunk.page else ""
     cells = f", {chunk.cells}" if chunk.cells else ""
     said = "\n".join(part for part in (chunk.context, chunk.kept_text) if part)
-    return f"[{number}] {chunk.header or hit.uri} ({hit.uri}{page}{cells})\n{said}"
+    return f"{chunk.header or hit.uri} ({hit.uri}{page}{cells})\n{said}"
 
 
-def _within(hits: Sequence[Hit], budget: int) -> tuple[Hit, ...]:
-    kept: list[Hit] = []
-    for number, hit in enumerate(hits, 1):
-        budget -= estimate_tokens(source(number, hit))
+def _within(sources: Sequence[str], budget: int) -> tuple[str, ...]:
+    kept: list[str] = []
+    for source in sources:
+        budget -= estimate_tokens(source)
         if kept and budget < 0:
             break
-        kept.append(hit)
+        kept.append(source)
     return tuple(kept)
-
-
-@cache
-def _template(name: str) -> str:
-    return (files("qa") / "prompts" / f"{name}.txt").read_text("utf-8").strip()

@@ -2,74 +2,51 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import cache
 
 from ingest.documents import Document
-from qa.marks import MarkFilter, mark_numbers
+from qa.attribution import Attribution
+from qa.evidence import best_span
+from qa.marks import MarkFilter
 from qa.plugins.require_evidence import refuse
-from qa.sentences import sentences
-from qa.turn import Citation, Handler, Plugin, Turn
+from qa.statements import Piece, pieces
+from qa.turn import Citation, Handler, Plugin, Statement, Turn
 from retrieval.hits import Hit
-from retrieval.terms import analyse, stems
 
 FindDocument = Callable[[str], Document | None]
-_STATEMENT_END = re.compile(r"[。！？!?\n]|\.\s")
 
 
 def cite_sources(find_document: FindDocument) -> Plugin:
-    """A plugin that drops invented marks, builds citations and checks each against its document.
+    """A plugin that cites, statement by statement, and checks each citation against its document.
 
-    A citation quotes the sentence of its source that shares most with the statement it stands
-    behind. An answer that says there is none becomes a refusal.
+    Invented marks are dropped, missing ones added (see `qa.attribution`). A citation quotes the
+    sentence or two, or the row, of its source that its statement is about. An answer that says
+    there is none becomes a refusal.
     """
 
     def plugin(turn: Turn, call_next: Handler) -> Turn:
-        marks = MarkFilter(len(turn.hits), turn.on_token)
-        answered = call_next(replace(turn, on_token=marks.feed if turn.on_token else None))
+        answer = _Cited(turn)
+        answered = call_next(replace(turn, on_token=answer.feed if turn.on_token else None))
         if answered.abstained and not answered.text.strip():
             answered = refuse(answered)
-        if answered.citations or answered.abstained:
-            marks.finish()
+        if answered.abstained:
+            statements: list[Statement] = []
+        elif answered.citations:  # of a model that brings its own
+            statements = _quoting(answered)
         else:
-            answered = _with_citations(answered, marks)
-        if not marks.text and turn.on_token:
+            answered, statements = answer.finish(answered)
+        if not answer.passed_on and turn.on_token:
             turn.on_token(answered.text)
-        find = cache(find_document)
-        citations = tuple(_checked(citation, find) for citation in answered.citations)
-        return replace(answered, citations=citations, on_token=turn.on_token)
+        return replace(_checked(answered, statements, cache(find_document)), on_token=turn.on_token)
 
     return plugin
 
 
-def _with_citations(turn: Turn, marks: MarkFilter) -> Turn:
-    if not marks.fed:  # not streaming, or a plugin further in kept the tokens to itself
-        marks.feed(turn.text)
-    text = marks.finish()
-    if marks.refused or not text.strip():
-        return refuse(turn)
-    first: dict[int, int] = {}
-    for number, position in mark_numbers(text):
-        first.setdefault(number, position)
-    citations = tuple(
-        cite(number, turn.hits[number - 1], _statement(text, position))
-        for number, position in first.items()
-    )
-    return replace(turn, text=text, citations=citations)
-
-
 def cite(number: int, hit: Hit, statement: str) -> Citation:
-    """The sentence of `hit` that shares most terms with `statement`, as a citation."""
-    wanted = set(stems(analyse(statement)))
-
-    def shared(span: tuple[int, int]) -> float:
-        terms = set(stems(analyse(hit.text[slice(*span)])))
-        return float(len(terms & wanted) / (1 + len(terms)) ** 0.5)
-
-    spans = sentences(hit.text) or [(0, len(hit.text))]
-    start, end = max(spans, key=shared)
+    """The words of `hit` that `statement` is about, as a citation."""
+    start, end, _ = best_span(statement, hit.chunk)
     return citation_of(number, hit, start, end)
 
 
@@ -88,16 +65,80 @@ def citation_of(number: int, hit: Hit, start: int, end: int) -> Citation:
     )
 
 
-def _statement(text: str, position: int) -> str:
-    """The statement that the mark at `position` stands behind."""
-    before = text[max(0, position - 500) : position].rstrip(" .。！？!?")
-    start = 0
-    for match in _STATEMENT_END.finditer(before):
-        start = match.end()
-    return before[start:]
+class _Cited:
+    """The text of a model's answer, with its marks put right on the way to the reader."""
+
+    def __init__(self, turn: Turn) -> None:
+        self._hits = turn.hits
+        self._attribution = Attribution([hit.chunk for hit in turn.hits], turn.on_token)
+        self._marks = MarkFilter(len(turn.hits), self._attribution.feed)
+        self.feed = self._marks.feed
+
+    @property
+    def passed_on(self) -> bool:
+        """Whether the reader got any of it."""
+        return bool(self._attribution.text)
+
+    def finish(self, turn: Turn) -> tuple[Turn, list[Statement]]:
+        """The turn with the answer as it is now, and its statements."""
+        if not self._marks.fed:  # not streaming, or a plugin further in kept the tokens to itself
+            self._marks.feed(turn.text)
+        self._marks.finish()
+        text = self._attribution.finish()
+        if self._marks.refused or not text.strip():
+            return refuse(turn), []
+        return replace(turn, text=text), list(_citing(text, self._hits))
 
 
-def _checked(citation: Citation, find_document: FindDocument) -> Citation:
+def _citing(text: str, hits: Sequence[Hit]) -> Iterator[Statement]:
+    """The statements of an answer whose marks are numbers of hits."""
+    said = ""
+    for piece in pieces(text):
+        said = piece.said or said  # marks that stand alone belong to what stands before them
+        if piece.marks or piece.claims:
+            cited = [cite(number, hits[number - 1], said) for number in piece.marks]
+            yield _statement(piece, cited)
+
+
+def _quoting(turn: Turn) -> list[Statement]:
+    """The statements of an answer that came with its citations."""
+    by_number: dict[int, list[Citation]] = {}
+    for citation in turn.citations:
+        by_number.setdefault(citation.number, []).append(citation)
+    return [
+        _statement(piece, [found for n in piece.marks for found in by_number.get(n, ())])
+        for piece in pieces(turn.text)
+        if piece.marks or piece.claims
+    ]
+
+
+def _statement(piece: Piece, citations: Sequence[Citation]) -> Statement:
+    shown = piece.text.rstrip()
+    start = min(piece.opening, len(shown))
+    return Statement(
+        start=piece.start + start,
+        end=piece.start + len(shown),
+        text=piece.said,
+        citations=tuple(citations),
+    )
+
+
+def _checked(turn: Turn, statements: Sequence[Statement], find: FindDocument) -> Turn:
+    """The turn with all citations compared with the documents as they are now."""
+    cited = [citation for statement in statements for citation in statement.citations]
+    checked = {citation: _compared(citation, find) for citation in (*cited, *turn.citations)}
+    return replace(
+        turn,
+        citations=tuple(dict.fromkeys(checked.values())),
+        statements=tuple(_with(statement, checked) for statement in statements),
+    )
+
+
+def _with(statement: Statement, checked: Mapping[Citation, Citation]) -> Statement:
+    return replace(statement, citations=tuple(checked[c] for c in statement.citations))
+
+
+def _compared(citation: Citation, find_document: FindDocument) -> Citation:
     document = find_document(citation.uri)
     if document is None:
         return replace(citation, verified=False)

@@ -11,8 +11,8 @@ from qa.rendering import answer_json, explanation_json, hit_json
 from qa.server.models import Form
 from qa.server.problems import scrubbed
 from qa.turn import Answer, Message
-from retrieval.filters import MAX_FILTER
-from retrieval.searching import Explanation
+from retrieval.explaining import Explanation
+from retrieval.filter_text import MAX_FILTER
 
 MAX_K = 100
 MAX_HISTORY = 100  # messages
@@ -52,11 +52,38 @@ class HitItem(BaseModel):
     model_config = ConfigDict(extra="allow")
 
 
-class Reasons(BaseModel):
-    """Why a search found what it found."""
+class HitReasons(BaseModel):
+    """Why a hit stands where it does: strength = dense + lexical + feedback."""
+
+    strength: float
+    dense: float
+    lexical: float
+    feedback: float
+    rank: int = Field(description="its place before the feedback and a reranker, from 1")
+    heading: list[str] = Field(description="terms of the query that its headings hold")
+    model_config = ConfigDict(extra="allow")
+
+
+class DroppedItem(BaseModel):
+    """A passage that was read and is not among the hits; a copy is one `of` another document."""
+
+    uri: str
+    start: int
+    end: int
+    page: int | None
+    heading: list[str]
+    why: str = Field(examples=["copy"], description="copy, older version or beyond k")
+    of: str
+    model_config = ConfigDict(extra="allow")
+
+
+class SearchReasons(BaseModel):
+    """Why a search found what it found. `reasons` are those of the hits, in their order."""
 
     evidence: float = Field(description="probability that the base answers the question")
-    cut: dict[str, int]
+    cut: dict[str, int] = Field(description="candidates that are no hits, by why")
+    dropped: list[DroppedItem]
+    reasons: list[HitReasons]
     weights: dict[str, float]
     known_share: float
     terms: dict[str, float]
@@ -68,7 +95,7 @@ class Found(BaseModel):
     """The passages that fit best."""
 
     hits: list[HitItem]
-    explanation: Reasons | None = None
+    explanation: SearchReasons | None = None
 
     @classmethod
     def of(cls, found: Explanation, *, explain: bool) -> Found:
@@ -90,7 +117,7 @@ class QuestionForm(Form):
     question: str = Field(
         min_length=1, max_length=MAX_QUESTION, examples=["How many days of leave do I have?"]
     )
-    filter: str = Field("", max_length=MAX_FILTER)
+    filter: str = Field("", max_length=MAX_FILTER, examples=["lang:en"])
     history: list[Said] = Field([], max_length=MAX_HISTORY, description="oldest first")
 
     @property
@@ -115,12 +142,26 @@ class CitationItem(BaseModel):
     model_config = ConfigDict(extra="allow")
 
 
+class StatementItem(BaseModel):
+    """A sentence of an answer that claims something: the answer's text from `start` to `end`,
+    marks included. `supported` is null where nobody compared it with the documents."""
+
+    start: int
+    end: int
+    text: str = Field(description="without marks")
+    citations: list[int] = Field(description="places in the answer's `citations`, from 0")
+    support: float | None = Field(description="how well these bear it out, 0 to 1")
+    supported: bool | None
+    model_config = ConfigDict(extra="allow")
+
+
 class AnswerItem(BaseModel):
     """An answer. `abstained`: the documents do not answer; `hits` are then the nearest passages."""
 
     text: str = Field(examples=["You have 25 days of annual leave. [1]"])
     abstained: bool
     citations: list[CitationItem]
+    statements: list[StatementItem]
     hits: list[HitItem]
     model: str = Field(examples=["extractive"])
     usage: dict[str, int]
@@ -164,7 +205,11 @@ class Trial(BaseModel):
 class EvalForm(Form):
     """Questions with known answers."""
 
-    questions: list[Trial] = Field(min_length=1, max_length=MAX_QUESTIONS)
+    questions: list[Trial] = Field(
+        min_length=1,
+        max_length=MAX_QUESTIONS,
+        examples=[[{"question": "How many days of leave do I have?", "answer": "25 days"}]],
+    )
     measures: list[str] = Field([], max_length=20, examples=[["ndcg@10", "hit@1"]])
     answers: StrictBool = Field(False, description="ask as well, and score the answers")
 

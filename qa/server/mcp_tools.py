@@ -30,7 +30,7 @@ from qa.server.models import DocumentItem
 from qa.server.openai_forms import sources_text
 from qa.server.problems import NotFound, problem_of
 from qa.turn import Answer
-from retrieval.filters import MAX_FILTER
+from retrieval.filter_text import MAX_FILTER
 from retrieval.hits import Hit
 
 NAME = "kbqa"

@@ -159,7 +159,10 @@ class DocumentText(BaseModel):
     page: int | None = Field(description="the page that was asked for")
     start: int = Field(description="where `text` begins in the document's text")
     text: str
-    metadata: dict[str, Scalar] = {}
+    metadata: dict[str, Scalar | list[str]] = {}
+    first_line: int | None = Field(
+        description="line of the file on which the document's text begins, if it has its lines"
+    )
 
 
 class SectionItem(BaseModel):
@@ -171,12 +174,22 @@ class SectionItem(BaseModel):
     end: int
 
 
+class MarkItem(BaseModel):
+    """What a span of the document's text is: a table, boilerplate, an image and so on."""
+
+    kind: str = Field(examples=["table"])
+    start: int
+    end: int
+    label: str
+
+
 class PageList(BaseModel):
-    """The pages and sections of a document; none for a text without them."""
+    """The pages, sections and marks of a document; none for a text without them."""
 
     uri: str
     pages: list[PageItem]
     sections: list[SectionItem]
+    marks: list[MarkItem]
 
 
 class Complaint(BaseModel):

@@ -1,7 +1,7 @@
 """The forms of the OpenAI API, as far as a knowledge base can fill them.
 
 Requests may hold anything that API knows; what has no meaning here (temperature, tools...) is
-ignored. Replies hold two fields more: `citations` and `abstained`.
+ignored. Replies hold three fields more: `citations`, `statements` and `abstained`.
 """
 
 from __future__ import annotations
@@ -15,10 +15,10 @@ from pydantic import BaseModel, ConfigDict, Field, StrictBool
 from ingest.errors import BadRequest
 from qa.knowledge_base import MAX_QUESTION
 from qa.language import language_of
-from qa.rendering import citation_json, place
-from qa.server.ask_forms import MAX_HISTORY, CitationItem
+from qa.rendering import answer_json, place
+from qa.server.ask_forms import MAX_HISTORY, CitationItem, StatementItem
 from qa.tokens import estimate_tokens
-from qa.turn import Answer, Citation, Message
+from qa.turn import Answer, Message
 
 MAX_INPUTS, LONGEST_INPUT = 256, 20_000  # texts to embed, characters
 OWNER = "kbqa"
@@ -120,7 +120,8 @@ class Choice(BaseModel):
 
 
 class ChatCompletion(BaseModel):
-    """An answer, its sources at the end of its text and in `citations`."""
+    """An answer, its sources at the end of its text and in `citations`; `statements` are its
+    sentences, each with what it rests on."""
 
     id: str
     object: Literal["chat.completion"] = "chat.completion"
@@ -129,21 +130,21 @@ class ChatCompletion(BaseModel):
     choices: list[Choice]
     usage: Usage
     citations: list[CitationItem]
+    statements: list[StatementItem]
     abstained: bool = Field(description="the documents do not answer the question")
 
     @classmethod
     def of(cls, id_: str, form: ChatForm, answer: Answer) -> ChatCompletion:
         """Of an answer."""
         content = answer.text + sources_text(answer)
-        return cls(
-            id=id_,
-            created=int(time.time()),
-            model=form.model,
-            choices=[Choice(message=ChatReply(content=content))],
-            usage=Usage.of(form.messages[-1].said, answer),
-            citations=[_item(citation) for citation in answer.citations],
-            abstained=answer.abstained,
-        )
+        return cls.model_validate({
+            "id": id_,
+            "created": int(time.time()),
+            "model": form.model,
+            "choices": [Choice(message=ChatReply(content=content))],
+            "usage": Usage.of(form.messages[-1].said, answer),
+            **beyond_openai(answer),
+        })  # fmt: skip
 
 
 class Model(BaseModel):
@@ -219,10 +220,7 @@ def sources_text(answer: Answer) -> str:
     return "\n\n" + "\n".join([_SOURCES[language_of(answer.text)], *lines])
 
 
-def citations_json(answer: Answer) -> list[dict[str, Any]]:
-    """The citations of an answer as all of kbqa gives them."""
-    return [citation_json(citation) for citation in answer.citations]
-
-
-def _item(citation: Citation) -> CitationItem:
-    return CitationItem.model_validate(citation_json(citation))
+def beyond_openai(answer: Answer) -> dict[str, Any]:
+    """What of an answer that API has no field for, as all of kbqa gives it."""
+    told = answer_json(answer)
+    return {name: told[name] for name in ("citations", "statements", "abstained")}

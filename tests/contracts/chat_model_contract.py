@@ -14,12 +14,15 @@ from ingest.errors import (
     TimedOut,
     Unreachable,
 )
+from qa.images import Image
 from qa.models import ChatModel
 from qa.turn import Message
 from tests.scripted_server import (
     Behaviour,
     ScriptedServer,
+    blind,
     cut_stream,
+    endless,
     hang,
     hang_in_stream,
     no_choices,
@@ -32,6 +35,9 @@ from tests.scripted_server import (
 
 KEY = "sk-contract-0123456789"
 PROMPT = (Message("system", "Cite."), Message("user", "Where is the tower? 塔在哪里？"))
+PICTURED = (
+    Message("user", "What is this?", (Image("screen.png", "image/png", b"PNG", "ERR 42"),)),
+)
 SHORT = 0.3  # seconds
 
 ERRORS: list[tuple[Behaviour, type[KbqaError]]] = [
@@ -147,6 +153,34 @@ class ChatModelContract:
 
         with ScriptedServer() as server, pytest.raises(ValueError, match="mine"):
             self.open_model(server).generate(PROMPT, on_token=read)
+
+    @pytest.mark.parametrize("kind", [KeyboardInterrupt, ValueError])
+    def test_a_reader_who_has_enough_ends_the_request(self, kind: type[BaseException]) -> None:
+        def read(token: str) -> None:
+            raise kind
+
+        with ScriptedServer(then=endless) as server:
+            model = self.open_model(server)
+            with pytest.raises(kind):
+                model.generate(PROMPT, on_token=read)
+            assert server.left.wait(5.0)
+
+    def test_sends_images(self) -> None:
+        with ScriptedServer() as server:
+            assert self.open_model(server).generate(PICTURED).notes == ()
+        text, picture = server.requests[0].body["messages"][0]["content"]
+        assert text == {"type": "text", "text": "What is this?"}
+        assert picture["image_url"]["url"] == "data:image/png;base64,UE5H"
+
+    @pytest.mark.parametrize("streaming", [False, True])
+    def test_a_server_that_takes_no_images_gets_the_words(self, streaming: bool) -> None:
+        with ScriptedServer(then=blind) as server:
+            model = self.open_model(server)
+            reply = model.generate(PICTURED, on_token=ignore if streaming else None)
+        assert reply.text == "Paris [1]"
+        assert reply.notes == (f"{model.name} takes no images: it was given the text in them",)
+        said = server.requests[-1].body["messages"][0]["content"]
+        assert said == "What is this?\n\nscreen.png:\nERR 42"
 
     def test_lone_surrogates_do_not_stop_it(self) -> None:
         with ScriptedServer() as server:

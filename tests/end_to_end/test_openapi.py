@@ -19,7 +19,9 @@ from tests.qa.server.serving import serving, settings_for
 pytestmark = [
     pytest.mark.end_to_end,
     pytest.mark.skipif(
-        importlib.util.find_spec("schemathesis") is None, reason="schemathesis is not installed"
+        importlib.util.find_spec("schemathesis") is None,
+        reason="schemathesis is not installed, and too large to be asked of all who test: "
+        "pip install 'schemathesis>=4.32'; tests/qa/server/test_description.py checks the document",
     ),
 ]
 # The phase `coverage` sends a thousand requests more: by hand, when the API has changed.

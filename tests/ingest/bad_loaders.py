@@ -16,6 +16,7 @@ from collections.abc import Callable
 
 from ingest.documents import Document
 from ingest.loaders import Source
+from ingest.loaders.pace import pace
 
 _LIBC = ctypes.CDLL(None, use_errno=True)
 
@@ -30,6 +31,13 @@ def load_badly(source: Source) -> Document:
 def _hang(_: str) -> object:
     time.sleep(600)
     return "woke up"
+
+
+def _read_pages(_: str) -> object:
+    for _page in range(5):  # together longer than the limit of a test
+        time.sleep(0.5)
+        pace.go_on()
+    return "five pages"
 
 
 def _eat(_: str) -> object:
@@ -91,6 +99,7 @@ def _stop_parent_pipe(_: str) -> object:
 
 _ACTIONS: dict[str, Callable[[str], object]] = {
     "hang": _hang,
+    "pages": _read_pages,
     "eat": _eat,
     "crash": _crash,
     "leave": _leave,

@@ -65,11 +65,13 @@ def test_poor_pages_are_counted() -> None:
         Page(2, 10, 19, quality={"ocr": True, "ocr_confidence": 0.5}),
         Page(3, 20, 29, quality={"tables_lost": 2}),
         Page(4, 30, 39, quality={"ocr": True, "ocr_confidence": 0.95}),
+        Page(5, 39, 39, quality={"ocr_left": True}),
     )
     judged_document = judged(document(CLEAN[0], pages=pages))
-    assert judged_document.quality == {"poor_pages": 2}
+    assert judged_document.quality == {"poor_pages": 3}
     assert [complaints(page.quality) for page in pages] == [
         [], ["read by OCR with 50% confidence"], ["2 tables lost"], [],
+        ["not read, for lack of time"],
     ]  # fmt: skip
 
 

@@ -77,6 +77,11 @@ def test_a_bad_document_costs_one_document(tmp_path: Path, action: str, reason: 
     assert not glob.glob(f"{tempfile.gettempdir()}/kbqa-worker-{os.getpid()}-*")
 
 
+def test_who_says_that_it_goes_on_has_more_time(tmp_path: Path) -> None:
+    (tmp_path / "scan.org").write_text("pages")
+    assert outcome(tmp_path) == {"scan.org": "pages: five pages"}
+
+
 def test_a_bad_member_costs_one_member(tmp_path: Path) -> None:
     with zipfile.ZipFile(tmp_path / "a.zip", "w") as archive:
         for name, text in (("1", "fine x"), ("2", "crash"), ("3", "fine y"), ("4", "leave")):

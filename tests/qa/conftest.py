@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import subprocess
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
@@ -12,9 +11,11 @@ import pytest
 
 from qa.knowledge_base import KnowledgeBase
 from qa.settings import load_settings
-from retrieval.embedding import Embedder
+from retrieval.embedding import Embedder, open_embedder
 from tests.ingest.loaders.builders import pdf
+from tests.lent_embedder import LentEmbedder
 from tests.qa.commands import Kbqa
+from tests.sample_base import copy_base
 
 HANDBOOK = """# Staff handbook
 
@@ -53,12 +54,6 @@ def write_documents(folder: Path) -> Path:
     (folder / "furnace.pdf").write_bytes(pdf(PDF_PAGES, title="Furnace manual"))
     (folder / "notes.txt").write_text(NOTES, "utf-8")
     return folder
-
-
-def copy_base(source: Path, target: Path) -> Path:
-    """A copy of a closed base; its files are mostly holes, which `shutil` would fill."""
-    subprocess.run(["cp", "-a", "--sparse=always", source, target], check=True)
-    return target
 
 
 @pytest.fixture
@@ -103,6 +98,13 @@ def kb(open_library: OpenLibrary) -> KnowledgeBase:
 
 
 @pytest.fixture
-def kbqa(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Kbqa:
-    """The command `kbqa` in this process."""
+def kbqa(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, embedder: LentEmbedder
+) -> Kbqa:
+    """The command `kbqa` in this process, which is lent the default embedder."""
+
+    def open_(spec: str, **options: Any) -> Embedder:
+        return embedder if spec == embedder.name else open_embedder(spec, **options)
+
+    monkeypatch.setattr("qa.opening.open_embedder", open_)
     return Kbqa(capsys, monkeypatch)

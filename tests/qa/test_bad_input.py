@@ -58,9 +58,10 @@ def test_a_missing_folder(kbqa: Kbqa, base_folder: Path) -> None:
 
 def test_an_empty_folder(kbqa: Kbqa, base_folder: Path, tmp_path: Path) -> None:
     (tmp_path / "empty").mkdir()
-    done = kbqa("ingest", tmp_path / "empty", "--kb", base_folder)
-    assert done.code == 2
-    assert done.err == f"kbqa: no documents in {tmp_path / 'empty'}\n"
+    for option in ([], ["--dry-run"]):
+        done = kbqa("ingest", tmp_path / "empty", "--kb", base_folder, *option)
+        assert done.code == 2
+        assert done.err == f"kbqa: no documents in {tmp_path / 'empty'}\n"
     still_answers(kbqa, base_folder)
 
 
@@ -103,6 +104,7 @@ def test_an_edited_file_that_broke_keeps_its_last_good_version(
     still_answers(kbqa, tmp_path / "kb")
 
 
+@pytest.mark.end_to_end
 def test_an_unreadable_file_and_folder(
     kbqa: Kbqa, docs: Path, tmp_path: Path, bound_by_permissions: list[str]
 ) -> None:
@@ -130,6 +132,7 @@ def test_an_empty_question(kbqa: Kbqa, base_folder: Path) -> None:
     still_answers(kbqa, base_folder)
 
 
+@pytest.mark.end_to_end
 def test_a_question_of_100_kb(base_folder: Path) -> None:
     done = run("ask", "-", "--kb", base_folder, stdin="why " * 25_600)
     is_one_clear_line(done, 2, "102,399 characters; the limit is 20,000")
@@ -144,6 +147,7 @@ def test_a_query_of_100_kb_is_cut(kbqa: Kbqa, base_folder: Path) -> None:
 # --- disk ---
 
 
+@pytest.mark.end_to_end
 def test_a_full_disk(kbqa: Kbqa, library: Path, docs: Path, small_disk: Path) -> None:
     base = small_disk / "kb"
     subprocess.run(["cp", "-a", "--sparse=always", library, base], check=True)
@@ -159,6 +163,7 @@ def test_a_full_disk(kbqa: Kbqa, library: Path, docs: Path, small_disk: Path) ->
     still_answers(kbqa, base)
 
 
+@pytest.mark.end_to_end
 def test_no_permission_to_write_the_base(
     kbqa: Kbqa, docs: Path, base_folder: Path, bound_by_permissions: list[str]
 ) -> None:
@@ -174,6 +179,7 @@ def test_no_permission_to_write_the_base(
     still_answers(kbqa, base_folder)
 
 
+@pytest.mark.end_to_end
 def test_no_permission_to_write_the_cache(
     base_folder: Path, tmp_path: Path, bound_by_permissions: list[str]
 ) -> None:

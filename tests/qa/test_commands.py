@@ -198,6 +198,7 @@ def test_a_file_settles_when_it_is_left_alone(tmp_path: Path) -> None:
     assert not settling.settle()
 
 
+@pytest.mark.end_to_end
 def test_watching_follows_and_lets_others_ask(docs: Path, own: Path) -> None:
     def until(word: str) -> Done:
         for _ in range(100):

@@ -112,6 +112,20 @@ def test_two_settings_files(kbqa: Kbqa, base_folder: Path, asked: Path, tmp_path
     assert "Against the first run" in (tmp_path / "r.html").read_text("utf-8")
 
 
+def test_a_threshold_for_the_settings_file(kbqa: Kbqa, base_folder: Path, tmp_path: Path) -> None:
+    rows = [{"question": "How many days of annual leave does an employee have?", "answer": "25"},
+            {"question": "红烧肉要炖多长时间？", "unanswerable": True}]  # fmt: skip
+    asked = tmp_path / "q.jsonl"
+    asked.write_text("\n".join(map(json.dumps, rows)), "utf-8")
+    told = kbqa("eval", asked, "--kb", base_folder, "--calibrate")
+    assert told.code == 0, told
+    assert "1 answerable and 1 unanswerable questions, AUROC 1.000" in told.out
+    line = told.out.splitlines()[-1].removeprefix("* for kbqa.toml: ")
+    done = kbqa("eval", asked, "--kb", base_folder, "--calibrate", "--json")
+    assert line == f"min_score = {done.json['min_score']:g}"
+    assert (done.json["false_refusals"], done.json["refused"]) == (0, 1)
+
+
 def test_a_folder_brings_its_documents(kbqa: Kbqa, tmp_path: Path) -> None:
     done = kbqa("eval", folder_of(tmp_path / "set"), "--json", "--quiet")
     assert done.code == 0, done

@@ -1,13 +1,17 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from ingest.errors import BadRequest, NotConfigured, TimedOut
+from qa.images import Image
 from qa.models import ModelOptions, open_model
 from qa.turn import Message
 from tests import tiny_model
+
+pytestmark = pytest.mark.end_to_end  # torch takes seconds to import
 
 PROMPT = [Message("user", tiny_model.PROMPT)]
 
@@ -26,6 +30,26 @@ def test_answers_and_streams(folder: Path) -> None:
         reply.usage[f"{part}_tokens"] for part in ("prompt", "completion")
     )
     assert model.generate(PROMPT).text == reply.text
+
+
+def test_a_reader_who_has_enough_ends_the_answer(folder: Path) -> None:
+    model, tokens = open_model(f"hf:{folder}", environ={}), list[str]()
+
+    def read(token: str) -> None:
+        tokens.append(token)
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        model.generate(PROMPT, on_token=read)
+    assert len(tokens) == 1
+    assert model.generate(PROMPT).text == tiny_model.ANSWER
+
+
+def test_images_are_told_in_words(folder: Path) -> None:
+    picture = Image("tower.png", "image/png", b"")
+    reply = open_model(f"hf:{folder}", environ={}).generate([replace(PROMPT[0], images=(picture,))])
+    assert reply.text == tiny_model.ANSWER
+    assert "takes no images" in reply.notes[0]
 
 
 def test_the_answer_ends_at_the_limit(folder: Path) -> None:

@@ -7,13 +7,14 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from qa.marks import NO_ANSWER, MarkFilter, mark_numbers
+from qa.marks import NO_ANSWER, MarkFilter, mark_numbers, without_marks
 
 SOURCES = 3
 PIECES = st.sampled_from(
     ["Paris", " ", "[1]", "[2][3]", "[1, 2]", "【1】", "【2、9】", "[9]", "[2024]", "[", "]",
      "【", "】", "1", ",", "，", "\n", "[text](http://a/1)", "[x]", "巴黎", "。", "NO_ANSWER", "NO",
-     "_ANSWER", "[ 1 ]", "\t", "[12345]", "[1;2]", "[0]", "[" + "1," * 30, "(", "http", "h", ":"]
+     "_ANSWER", "[ 1 ]", "\t", "[12345]", "[1;2]", "[0]", "[" + "1," * 30, "(", "http", "h", ":",
+     "`", "``", "```", "[1-3]", "[2–9]", "-"]
 )  # fmt: skip
 ANSWERS = st.lists(PIECES, max_size=14).map("".join)
 
@@ -82,6 +83,14 @@ def test_filtering_twice_changes_nothing(text: str) -> None:
         ("See [7](http://a/1) [1].", "See [7](http://a/1) [1]."),
         ("Paris [1](https://a).", "Paris [1](https://a)."),
         ("Paris [1](see also Lyon [9]).", "Paris [1](see also Lyon)."),
+        ("Paris [1-3].", "Paris [1][2][3]."),
+        ("Paris [2–3, 1].", "Paris [2][3][1]."),
+        ("Paris [1-900].", "Paris [1]."),
+        ("Paris【1-2】。", "Paris[1][2]。"),
+        ("Run `a[9]` [1].", "Run `a[9]` [1]."),
+        ("```\nx = a[9]\n```\nPast [9] it [1].", "```\nx = a[9]\n```\nPast it [1]."),
+        ("``a`[9]`` [9]", "``a`[9]``"),
+        ("A stray ` here [9]\nand there [9].", "A stray ` here [9]\nand there."),
         ("An [open bracket", "An [open bracket"),
         ("An array a[i] and [x].", "An array a[i] and [x]."),
         ("", ""),
@@ -89,6 +98,10 @@ def test_filtering_twice_changes_nothing(text: str) -> None:
 )
 def test_marks(text: str, expected: str) -> None:
     assert whole(text).text == expected
+
+
+def test_what_a_text_says_without_its_marks() -> None:
+    assert without_marks("Paris [1][2], `a[3]` and【4】Lyon.") == "Paris, `a[3]` andLyon."
 
 
 def test_a_link_is_no_citation() -> None:

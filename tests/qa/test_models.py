@@ -7,7 +7,8 @@ from urllib.parse import urlsplit
 import pytest
 
 from ingest.errors import BadRequest, NotAuthorised, NotConfigured
-from qa.models import PRESETS, PROVIDERS, ModelOptions, Preset, open_model
+from qa.models import PROVIDERS, ModelOptions, open_model
+from qa.presets import PRESETS, Preset
 from qa.reply_text import ReplyText
 from tests.contracts.chat_model_contract import KEY, PROMPT
 from tests.scripted_server import ScriptedServer, status
@@ -19,10 +20,13 @@ def at(server: ScriptedServer) -> ModelOptions:
 
 @pytest.mark.parametrize("preset", PRESETS.values(), ids=str)
 def test_presets_are_sound(preset: Preset) -> None:
-    for url in filter(None, (preset.base_url, preset.other_url)):
-        local = urlsplit(url).hostname == "127.0.0.1"
-        assert urlsplit(url).scheme == ("http" if local else "https")
-        assert local == (preset.key_variable is None) == bool(preset.hint)
+    local = urlsplit(preset.base_url).hostname == "127.0.0.1"
+    assert urlsplit(preset.base_url).scheme == ("http" if local else "https")
+    assert local == (preset.key_variable is None) == bool(preset.hint)
+    if preset.other_site:
+        other = PRESETS[preset.other_site]
+        assert (other.other_site, other.omits) == (preset.name, preset.omits)
+        assert other.base_url != preset.base_url
 
 
 @pytest.mark.parametrize("preset", PRESETS.values(), ids=str)
@@ -74,6 +78,34 @@ def test_a_given_key_wins_and_is_stripped() -> None:
     assert server.requests[0].headers["authorization"] == f"Bearer {KEY}"
 
 
+def test_a_stored_key_is_used_where_no_other_is_given() -> None:
+    keys = {"openai": KEY, "langchain:openai": KEY}
+    for spec in ("openai:m", "langchain:openai:m"):
+        assert open_model(spec, environ={}, stored=keys.get).name == spec
+
+
+@pytest.mark.parametrize(
+    ("spec", "sent"),
+    [
+        ("openai:m", "Bearer none"),
+        ("langchain:openai:m", "Bearer none"),
+        ("vllm:m", f"Bearer {KEY}"),
+    ],
+)
+def test_a_stored_key_goes_to_its_providers_address_only(spec: str, sent: str) -> None:
+    keys = {"openai": KEY, "langchain:openai": KEY, "vllm": KEY}
+    with ScriptedServer() as server:
+        open_model(spec, at(server), environ={}, stored=keys.get).generate(PROMPT)
+    assert server.requests[0].headers["authorization"] == sent
+
+
+def test_arguments_that_a_provider_refuses_are_not_sent() -> None:
+    with ScriptedServer() as server:
+        for spec in ("moonshot:kimi-k2.6", "zhipu:glm-4-flash"):
+            open_model(spec, at(server), environ={}).generate(PROMPT)
+    assert ["temperature" in request.body for request in server.requests] == [False, True]
+
+
 def test_a_server_of_ones_own_needs_no_key() -> None:
     with ScriptedServer() as server:
         reply = open_model("openai:m", at(server), environ={}).generate(PROMPT)
@@ -97,10 +129,10 @@ def test_a_base_url_that_is_none_is_told(spec: str, url: str) -> None:
 
 def test_the_other_site_is_told_when_a_key_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     with ScriptedServer(then=status(401)) as server:
-        preset = Preset("twin", server.base_url, "TWIN_KEY", "m", other_url="https://twin.example")
+        preset = Preset("twin", server.base_url, "TWIN_KEY", "m", other_site="twin-intl")
         monkeypatch.setattr("qa.models.PRESETS", {"twin": preset})
         monkeypatch.setattr("qa.models.PROVIDERS", ("twin",))
-        with pytest.raises(NotAuthorised, match=r"check TWIN_KEY.*https://twin\.example"):
+        with pytest.raises(NotAuthorised, match=r"check TWIN_KEY.*twin-intl:MODEL"):
             open_model("twin:m", environ={"TWIN_KEY": KEY}).generate(PROMPT)
 
 

@@ -3,10 +3,12 @@ from __future__ import annotations
 import logging
 import socket
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 
 import pytest
 
 from ingest.errors import BadRequest, NotAuthorised, TimedOut, Unreachable
+from qa.model_wrappers import Fallback, Priced
 from qa.models import ChatModel, ModelOptions, open_model
 from qa.openai_model import OpenAIChatModel
 from retrieval.openai_errors import Endpoint
@@ -34,6 +36,15 @@ class TestOpenAIChatModel(ChatModelContract):
         return open_model("openai:m", options(server, timeout=timeout), environ=environ)
 
 
+class TestWrappers(ChatModelContract):
+    """All that stands around a model lets the contract through."""
+
+    def open_model(self, server: ScriptedServer, *, timeout: float = 5.0) -> ChatModel:
+        limited = replace(options(server, timeout=timeout), concurrency=1)
+        model = open_model("openai:m", limited, environ={"OPENAI_API_KEY": KEY})
+        return Priced(Fallback([model]))
+
+
 class TestLangChainChatModel(ChatModelContract):
     def open_model(self, server: ScriptedServer, *, timeout: float = 5.0) -> ChatModel:
         pytest.importorskip("langchain_openai")
@@ -41,9 +52,11 @@ class TestLangChainChatModel(ChatModelContract):
         return open_model("langchain:openai:m", options(server, timeout=timeout), environ=environ)
 
 
-def at(server: ScriptedServer, *, timeout: float = 5.0, **options: int) -> OpenAIChatModel:
+def at(
+    server: ScriptedServer, *, timeout: float = 5.0, max_tokens: int | None = None
+) -> OpenAIChatModel:
     endpoint = Endpoint("openai:m", server.base_url, KEY, "OPENAI_API_KEY", timeout=timeout)
-    return OpenAIChatModel(endpoint, "m", **options)
+    return OpenAIChatModel(endpoint, "m", max_tokens=max_tokens)
 
 
 def test_sends_what_was_configured() -> None:

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import pytest
 
@@ -10,19 +11,20 @@ from qa.rendering import (
     explanation_json,
     hit_json,
     place,
-    show_citations,
     show_explanation,
     show_hits,
     show_nearest,
+    show_sources,
 )
-from qa.turn import Citation
+from qa.turn import Answer, Citation, Statement
 
 QUESTION = "What does alarm E-17 mean?"
 HIT_FIELDS = ["rank", "uri", "title", "heading", "page", "start", "end", "score", "legs", "text",
               "copies"]  # fmt: skip
 CITATION_FIELDS = ["number", "uri", "page", "start", "end", "quote", "verified"]
 ANSWER_FIELDS = [
-    "text", "abstained", "citations", "hits", "model", "usage", "cost", "notes", "timings",
+    "text", "abstained", "citations", "statements", "hits", "model", "usage", "cost", "notes",
+    "timings",
 ]  # fmt: skip
 
 
@@ -47,29 +49,57 @@ def test_json_of_an_answer(kb: KnowledgeBase) -> None:
 
 def test_json_of_an_explanation(kb: KnowledgeBase) -> None:
     reasons = explanation_json(kb.explain(QUESTION))
-    names = ["evidence", "cut", "weights", "known_share", "terms", "timings"]
+    names = [
+        "evidence", "cut", "dropped", "reasons", "weights", "known_share", "terms", "timings",
+    ]  # fmt: skip
     assert list(reasons) == names
     assert sum(reasons["weights"].values()) == pytest.approx(1)
 
 
 def test_hits_for_people(kb: KnowledgeBase, capsys: pytest.CaptureFixture[str]) -> None:
     found = kb.explain(QUESTION, 2)
-    show_hits(found.hits, legs=True)
-    show_explanation(found)
+    show_hits(found.hits, explained=found)
+    show_explanation(found, min_score=found.evidence + 0.1)
     out = capsys.readouterr().out
     assert " 1. " in out
     assert "furnace.pdf, p. 1" in out
     assert "lexical rank 1 score " in out
     assert "timings: embed " in out
     assert "x dense + " in out
+    assert "feedback +" in out
+    assert "says that the documents do not answer (min_score " in out
 
 
-def test_citations_for_people(capsys: pytest.CaptureFixture[str]) -> None:
-    citation = Citation(1, "a.md", 3, 0, 9, "two\n lines", False, heading=("A", "B"))
-    show_citations([citation])
-    assert capsys.readouterr().out == '\n[1] a.md, p. 3, A > B  (not verified)\n    "two lines"\n'
-    show_citations([])
+def answered(*statements: Statement) -> Answer:
+    cited = tuple(citation for statement in statements for citation in statement.citations)
+    return Answer("", cited, (), False, "", {}, {}, statements=statements)
+
+
+def test_sources_for_people(capsys: pytest.CaptureFixture[str]) -> None:
+    first = Citation(1, "a.md", 3, 0, 9, "two\n lines", False, heading=("A", "B"))
+    other = Citation(2, "b.md", None, 0, 3, "one", True)
+    again = replace(other, start=9, end=12, quote="two")
+    show_sources(answered(Statement(0, 1, "x", (other, first)), Statement(1, 2, "y", (again,)),
+                          Statement(2, 3, "it\nis", support=0.1, supported=False)))  # fmt: skip
+    assert capsys.readouterr().out.splitlines() == [
+        "",
+        "[1] a.md, p. 3, A > B  (not verified)",
+        '    "two lines"',
+        "[2] b.md",
+        '    "one"',
+        '    "two"',
+        "[unsupported] it is",
+    ]
+    show_sources(answered())
     assert capsys.readouterr().out == ""
+
+
+def test_json_of_statements() -> None:
+    cited = Citation(2, "b.md", None, 0, 3, "one", True)
+    shown = answer_json(answered(Statement(0, 5, "x", (cited,), 0.87654, True)))["statements"]
+    assert shown == [
+        {"start": 0, "end": 5, "text": "x", "citations": [0], "support": 0.8765, "supported": True}
+    ]
 
 
 def test_nearest_passages_go_to_stderr(

@@ -1,11 +1,12 @@
 from __future__ import annotations
 
+import traceback
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from ingest.errors import BadRequest
+from ingest.errors import BadRequest, NotConfigured
 from qa.settings import DEFAULT_PLUGINS, Settings, kb_folder, load_settings, sources
 
 VALUES: dict[str, tuple[Any, str, str, Any]] = {
@@ -111,6 +112,26 @@ def test_a_secret_is_not_told(monkeypatch: pytest.MonkeyPatch) -> None:
     assert "sk-secret" not in repr(settings) + str(settings)
     assert settings.api_key is not None
     assert settings.api_key.get_secret_value() == "sk-secret"
+
+
+def test_a_file_with_a_key_that_others_may_read_is_refused() -> None:
+    file = Path("kbqa.toml")
+    file.write_text('api_key = "sk-secret"\n', "utf-8")
+    file.chmod(0o644)
+    with pytest.raises(
+        NotConfigured, match=r"kbqa\.toml .*holds api_key: run `chmod 600"
+    ) as caught:
+        load_settings()
+    assert "sk-secret" not in str(caught.value)
+    file.chmod(0o600)
+    assert load_settings().api_key is not None
+
+
+def test_a_secret_of_another_kind_is_told_without_it() -> None:
+    Path("kbqa.toml").write_text('api_key = ["sk-secret"]\n', "utf-8")
+    with pytest.raises(BadRequest, match="setting api_key is not a text") as caught:
+        load_settings()
+    assert "sk-secret" not in "".join(traceback.format_exception(caught.value))
 
 
 def test_every_setting_is_described() -> None:

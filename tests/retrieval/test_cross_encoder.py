@@ -13,6 +13,8 @@ from retrieval.cross_encoder import CrossEncoderReranker
 from retrieval.reranking import Reranker, open_reranker
 from tests.contracts.reranker_contract import RerankerContract
 
+pytestmark = pytest.mark.end_to_end  # torch takes seconds to import
+
 
 def build(folder: Path, labels: int) -> Path:
     """A BERT of two small layers with a classification head, saved in `folder`."""

@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import json
 import os
 import random
 import shutil
@@ -15,7 +14,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from ingest.errors import Locked, StorageError
+from ingest.errors import Locked
 from retrieval.edge_store import OPTIMIZE_FROM, EdgeStore
 from retrieval.store import Point
 from tests.contracts.store_contract import DIM, ConditionContract, axis, chunk, uid
@@ -74,24 +73,6 @@ def fill(*options):
     except StorageError as exc:
         print("StorageError", exc, flush=True)
 
-def try_all():
-    """Open and use every base in the folder; a line for each, before and after."""
-    global folder
-    for folder in sorted(folder.iterdir()):
-        print(folder.name, end=" ", flush=True)
-        try:
-            store = open_()
-        except StorageError as exc:
-            print("refused:", exc, flush=True)
-            continue
-        try:
-            list(store.scan({}))
-            store.search(axis(1), "tower", limit=5)
-            store.close()
-            print("works", flush=True)
-        except StorageError as exc:
-            print("failed:", exc, flush=True)
-
 def as_nobody():
     if os.getuid() == 0:
         os.setuid(int(sys.argv[3]))
@@ -101,7 +82,7 @@ def as_nobody():
     except KbqaError as exc:
         print(type(exc).__name__, exc)
 
-tasks = {"hold": hold, "write": write, "fill": fill, "try_all": try_all, "as_nobody": as_nobody}
+tasks = {"hold": hold, "write": write, "fill": fill, "as_nobody": as_nobody}
 if task == "as_nobody":
     as_nobody()
 else:
@@ -205,64 +186,6 @@ def test_the_index_is_built_again_when_much_was_replaced(tmp_path: Path) -> None
     store.close()
 
 
-DAMAGE = [
-    ("edge_config.json", "cut"),
-    ("edge_config.json", "junk"),
-    ("segment.json", "cut"),
-    ("segment.json", "gone"),
-    ("wal", "junk"),
-    ("mutable_id_tracker.mappings", "cut"),
-    ("mutable_id_tracker.versions", "junk"),
-    ("vector_storage-dense", "cut"),
-    ("payload_storage", "cut"),
-    ("payload_storage", "gone"),
-    ("payload_index", "cut"),
-    ("version.info", "junk"),
-]
-
-
-def damage(base: Path, part: str, how: str) -> None:
-    """Spoil the largest file whose path has `part` in it."""
-    files = [file for file in base.rglob("*") if file.is_file() and part in str(file)]
-    if not files:
-        pytest.fail(f"the engine has no {part} any more")
-    file = max(files, key=lambda file: file.stat().st_size)
-    if how == "cut":
-        os.truncate(file, file.stat().st_size // 2)
-    elif how == "gone":
-        file.unlink()
-    else:
-        with file.open("r+b") as stream:
-            stream.write(random.Random(0).randbytes(min(file.stat().st_size, 4096)))
-
-
-def test_damage_is_told_in_one_line(base: Path, program: list[str], tmp_path: Path) -> None:
-    copies = tmp_path / "copies"
-    for number, (part, how) in enumerate(DAMAGE):
-        copy = copies / f"{number:02}-{part}-{how}"
-        shutil.copytree(base, copy, copy_function=copy_sparse)
-        damage(copy, part, how)
-    code, out, err = finish(start(program, "try_all", copies))
-    lines = out.split("\n")
-    assert code == 0, f"ended by {code} at {lines[-1]}"
-    assert len(lines) == len(DAMAGE) + 1
-    assert err == ""
-    verdicts = [line.split()[1] for line in lines[:-1]]
-    assert verdicts.count("works") < len(DAMAGE)
-    assert all("restore it from a backup" in line for line in lines if "refused:" in line)
-
-
-def copy_sparse(source: str, target: str) -> None:
-    """Copy without writing the zeros of the engine's preallocated files (32 MB each)."""
-    with open(source, "rb") as reading, open(target, "wb") as writing:
-        while block := reading.read(65536):
-            if block.count(0) == len(block):
-                writing.seek(len(block), os.SEEK_CUR)
-            else:
-                writing.write(block)
-        writing.truncate()
-
-
 @pytest.fixture
 def public(program: list[str]) -> Iterator[Path]:
     """A folder that every user may enter, as pytest's own are not."""
@@ -327,17 +250,6 @@ def test_a_full_disk_loses_nothing(
     assert len(store.read([uid(n) for n in range(acknowledged)], fields=[])) == acknowledged
     store.write([Point(uid(10**6), {"kind": "chunk"})])
     store.close()
-
-
-def test_points_that_are_missing_are_noticed(base: Path) -> None:
-    noted = base / "closed.json"
-    assert json.loads(noted.read_text("utf-8")) == {"": 100}
-    noted.write_text(json.dumps({"": 103}), "utf-8")  # as if three had been lost since
-    with pytest.raises(StorageError, match=r"damaged: 3 of 103 points are missing; restore"):
-        EdgeStore(base, lock_timeout=0)
-    EdgeStore(base, lock_timeout=0).close()  # told once; what is left can be read
-    noted.write_text("garbage")
-    EdgeStore(base, lock_timeout=0).close()
 
 
 def test_what_was_replaced_is_not_missing(base: Path) -> None:

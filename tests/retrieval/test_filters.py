@@ -15,7 +15,9 @@ from ingest.errors import BadRequest
 from retrieval.conditions import And, Between, Compare, Condition, Match, Not, Or, Prefix
 from retrieval.edge_store import EdgeStore
 from retrieval.facts import date_of, facts_of, languages_of, modified, tags_of
-from retrieval.filters import FilterError, compiled, from_options, glob, parse
+from retrieval.filter_text import FilterError, from_options, parse
+from retrieval.filters import compiled
+from retrieval.globs import glob
 from retrieval.index import Index
 from tests.fakes import HashEmbedder
 from tests.retrieval.knowledge import prepared
@@ -242,6 +244,8 @@ def test_facts() -> None:
     assert date_of({"date": "2024-05-06T08:00:00+08:00"}) == "2024-05-06T00:00:00Z"
     assert date_of({"date": "soon", "created": "2020-01-02"}) == "2020-01-02T00:00:00Z"
     assert date_of({"date": "0001-01-01T00:00:00+08:00"}) is None
+    listed = Document("a.md", "0", "", metadata={"tags": ["HR", "Annual leave"]})
+    assert facts_of(listed)["tags"] == ["hr", "annual leave"]
     assert tags_of({"tags": ["A", "b"], "keywords": "b; 财务、报销"}) == ["a", "b", "财务", "报销"]
 
 

@@ -167,7 +167,7 @@ def test_what_the_first_hits_say_moves_the_question() -> None:
     dense = ranked({id_: float(vector @ question) for id_, vector in vectors.items()})
     fused = fuse(dense, [], weight=1.0, total_idf=0.0)
     assert [item.id for item in fused] == [1, 2, 3, 4]
-    again = refine(fused, question, vectors, weight=1.0, total_idf=0.0)
+    again = refine(fused, question, vectors, weight=1.0)
     assert [item.id for item in again] == [1, 2, 4, 3]
     moved = question + FEEDBACK_WEIGHT * (vectors[1] + vectors[2]) / 2
     assert again[0].score == pytest.approx(float(vectors[1] @ moved / np.linalg.norm(moved)))
@@ -183,10 +183,14 @@ def test_a_second_look_keeps_the_candidates_and_an_order(
     dense = ranked({id_: float(vector @ question) for id_, vector in known.items()})
     fused = fuse(dense, ranked(lexical), weight=weight, total_idf=1.0)
     looked_at = {id_: known[id_] for id_ in seen & known.keys()}
-    again = refine(fused, question, looked_at, weight=weight, total_idf=1.0)
+    again = refine(fused, question, looked_at, weight=weight)
     assert sorted(item.id for item in again) == sorted(item.id for item in fused)
     scores = [item.score for item in again]
     assert scores == sorted(scores, reverse=True)
+    assert scores == pytest.approx([item.dense + item.lexical + item.feedback for item in again])
+    assert {item.id: item.rank for item in again} == {
+        item.id: rank for rank, item in enumerate(fused, 1)
+    }
     assert looked_at or again == fused
 
 
@@ -197,20 +201,38 @@ def test_a_score_is_a_probability_that_grows_with_strength(first: float, second:
     assert (first <= second) or scores[0] >= scores[1]
 
 
-@given(known=UNIT, cosine=UNIT, lexical=UNIT, covered=UNIT, more=UNIT)
+@given(UNIT, UNIT, UNIT, st.lists(UNIT, min_size=1, max_size=3), UNIT)
 def test_evidence_is_a_probability_that_grows_with_each_sign(
-    known: float, cosine: float, lexical: float, covered: float, more: float
+    known: float, cosine: float, covered: float, scores: list[float], more: float
 ) -> None:
-    def found(cosine: float, lexical: float, covered: float) -> float:
+    scores.sort(reverse=True)
+
+    def found(cosine: float, covered: float, first: float = 0.0, length: int = 5) -> float:
         return evidence(
-            known_share=known, cosine=cosine, lexical=lexical, covered=covered, weights=EVIDENCE
+            known_share=known,
+            cosine=cosine,
+            covered=covered,
+            length=length,
+            scores=[scores[0] + first, *scores[1:]],
+            weights=EVIDENCE,
         )
 
-    least = found(cosine, lexical, covered)
+    least = found(cosine, covered)
     assert 0.0 < least < 1.0
-    assert least <= found(cosine + more, lexical, covered)
-    assert least <= found(cosine, lexical + more, covered)
-    assert least <= found(cosine, lexical, covered + more)
+    assert least <= found(cosine + more, covered)
+    assert least <= found(cosine, covered + more)
+    assert least <= found(cosine, covered, first=more)
+    assert least <= found(cosine, covered, length=6)
+
+
+def test_passages_that_are_all_alike_are_less_evidence() -> None:
+    def found(*scores: float) -> float:
+        return evidence(
+            known_share=1, cosine=0.5, covered=0.5, length=5, scores=scores, weights=EVIDENCE
+        )
+
+    assert found(0.8, 0.8, 0.2) > found(0.8, 0.8, 0.8)  # what is said twice is no worse for it
+    assert found(0.8, 0.8, 0.2) == found(0.8, 0.3, 0.2)
 
 
 def test_a_missing_rare_word_weighs_more_than_a_common_one() -> None:

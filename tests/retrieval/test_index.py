@@ -103,6 +103,22 @@ def test_hits_say_what_each_leg_thought(index: Index) -> None:
     assert all(seconds >= 0 for seconds in explanation.timings.values())
 
 
+def test_an_explanation_says_why(tmp_path: Path) -> None:
+    with open_index(tmp_path) as index:
+        index.replace([prepared(uri, LEAVE) for uri in ("leave.md", "copy.md")])
+        index.replace([prepared("long.md", LONG)])
+        found = index.explain("annual leave", 2)
+    copy = next(item for item in found.dropped if item.why == "copy")
+    assert {copy.chunk.uri, copy.of} == {"copy.md", "leave.md"}
+    assert found.hits[0].copies == (copy.chunk.uri,)
+    assert sum(found.cut.values()) == len(found.candidates) - 2
+    for hit in found.hits:
+        why = found.reasons(hit)
+        assert why.strength == pytest.approx(why.dense + why.lexical + why.feedback)
+        assert hit.score == pytest.approx(probability(why.strength))
+    assert found.reasons(found.hits[0]).rank in (1, 2)
+
+
 def test_the_dense_leg_counts_less_where_the_embedder_is_blind(tmp_path: Path) -> None:
     with open_index(tmp_path, HashEmbedder(known_share=0.0)) as index:
         index.replace([prepared("leave.md", LEAVE)])
@@ -293,6 +309,23 @@ def test_renaming_to_its_own_uri_loses_nothing(index: Index) -> None:
     index.rename([("leave.md", entry("leave.md"))])
     assert index.count() == before
     assert index.search("annual leave")[0].uri == "leave.md"
+
+
+def test_many_are_renamed_with_few_writes_even_into_each_others_place(tmp_path: Path) -> None:
+    texts = {f"{number}.md": f"Text number {number}." for number in range(40)}
+    with closing(EdgeStore(tmp_path, dimension=32, lock_timeout=0)) as store:
+        counting = CrashingStore(store, at=-1)
+        index = Index(counting, HashEmbedder())
+        index.replace([prepared(uri, text) for uri, text in texts.items()])
+        before = counting.writes
+        index.rename([(f"{number}.md", entry(f"{number + 1}.md")) for number in range(40)])
+        assert counting.writes - before < 10
+        for number in range(40):
+            document = index.document(f"{number + 1}.md")
+            assert document is not None
+            assert document.text == f"Text number {number}."
+        assert index.document("0.md") is None
+        assert index.count() == (40, 40)
 
 
 def test_touching_records_the_file_and_nothing_else(index: Index) -> None:

@@ -14,7 +14,7 @@ import pytest
 
 import retrieval.minilm
 from ingest.errors import NotConfigured, StorageError
-from retrieval.minilm import ensure_graph, package_folder
+from retrieval.minilm import ensure_graph, package_folder, with_graph
 
 
 @pytest.fixture
@@ -40,6 +40,33 @@ def test_an_intact_cache_is_not_touched(tiny: Path) -> None:
     before = {path: (path.stat().st_mtime_ns, path.stat().st_ino) for path in tiny.rglob("*")}
     assert ensure_graph(tiny) == graph
     assert {p: (p.stat().st_mtime_ns, p.stat().st_ino) for p in tiny.rglob("*")} == before
+
+
+@pytest.mark.parametrize("raises", [False, True])
+def test_a_damaged_graph_is_used_again_when_it_is_whole(tiny: Path, raises: bool) -> None:
+    whole = ensure_graph(tiny).with_name("model.bin").read_bytes()
+    ensure_graph(tiny).with_name("model.bin").write_bytes(whole[:99])
+    read: list[bytes] = []
+
+    def use(graph: Path) -> int:
+        read.append(graph.with_name("model.bin").read_bytes())
+        if raises and read[-1] != whole:
+            raise RuntimeError("incorrect weights in bin file")
+        return len(read)
+
+    assert with_graph(tiny, use) == 2
+    assert read == [whole[:99], whole]
+    assert with_graph(tiny, use) == 3
+
+
+def test_what_is_wrong_with_a_whole_graph_is_raised(tiny: Path) -> None:
+    ensure_graph(tiny)
+
+    def use(graph: Path) -> None:
+        raise RuntimeError("no memory")
+
+    with pytest.raises(RuntimeError, match="no memory"):
+        with_graph(tiny, use)
 
 
 def test_a_truncated_model_is_converted_anew(cache_dir: Path, tmp_path: Path) -> None:

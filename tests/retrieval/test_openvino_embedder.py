@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
 
@@ -14,6 +15,13 @@ from tests.fakes import HashEmbedder
 from tests.retrieval.reference import sentence_transformer, texts
 
 
+@pytest.fixture(scope="module")
+def embedder(cache_dir: Path) -> Iterator[OpenVinoEmbedder]:
+    """One of our own, that remembers nothing."""
+    with closing(OpenVinoEmbedder(cache_dir)) as opened:
+        yield opened
+
+
 class TestOpenVinoEmbedder(EmbedderContract):
     @pytest.fixture
     def subject(self, embedder: OpenVinoEmbedder) -> OpenVinoEmbedder:
@@ -26,6 +34,7 @@ class TestLazyEmbedder(EmbedderContract):
         return LazyEmbedder(embedder.name, lambda: embedder)
 
 
+@pytest.mark.end_to_end  # torch takes seconds to import
 def test_vectors_are_those_of_the_reference(embedder: OpenVinoEmbedder) -> None:
     expected = sentence_transformer().encode(texts(), normalize_embeddings=True)
     cosines = np.sum(embedder.embed(texts()) * expected, axis=1)

@@ -75,6 +75,8 @@ def test_a_search_is_reranked_and_its_evidence_stays(tmp_path: Path) -> None:
         assert found.hits[0].score == pytest.approx(len(texts[2]) / 100)
         assert found.evidence == plain.explain("annual leave", 2).evidence
         assert found.cut == {"beyond k": 1}
+        assert [item.chunk.text for item in found.dropped] == texts[:1]
+        assert found.reasons(found.hits[0]).rank > found.reasons(found.hits[1]).rank
         assert "rerank" in found.timings
     finally:
         store.close()

@@ -18,6 +18,8 @@ from retrieval.sentence_transformers_embedder import SentenceTransformersEmbedde
 from tests.contracts.embedder_contract import EmbedderContract, assert_same
 from tests.retrieval.reference import sentence_transformer
 
+pytestmark = pytest.mark.end_to_end  # torch takes seconds to import
+
 PROMPTS = {"query": "question: ", "document": "passage: "}
 
 

@@ -18,8 +18,10 @@ from qa.knowledge_base import KnowledgeBase
 from qa.settings import load_settings
 from retrieval.conditions import Not, Or
 from retrieval.index import Index
+from retrieval.server_catalogue import CATALOGUE
+from retrieval.server_client import connect
 from retrieval.server_scope import Scope
-from retrieval.server_store import CATALOGUE, ServerStore, connect
+from retrieval.server_store import ServerStore
 from retrieval.store import Store
 from tests.contracts.store_contract import DIM, axis, chunk, ids, row, uid
 from tests.fakes import HashEmbedder

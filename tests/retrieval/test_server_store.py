@@ -27,7 +27,8 @@ from ingest.errors import (
     Unreachable,
 )
 from retrieval.edge_store import EdgeStore
-from retrieval.server_store import ServerStore, connect
+from retrieval.server_client import connect
+from retrieval.server_store import ServerStore
 from retrieval.store import DATE_FIELDS, INTEGER_FIELDS, KEYWORD_FIELDS, TERMS
 from retrieval.terms import analyse_query
 from tests.contracts.store_contract import DIM, ConditionContract, axis, chunk, ids

@@ -19,6 +19,7 @@ from qa.server.models import (
     DocumentList,
     DocumentText,
     JobItem,
+    MarkItem,
     PageItem,
     PageList,
     Quality,
@@ -122,12 +123,13 @@ def get_document_text(
         start=0 if page is None else starts.get(page, 0),
         text=page_text(document, page),
         metadata=dict(document.metadata),
+        first_line=document.first_line,
     )
 
 
 @router.get("/{id}/pages", responses=problems(404, 409))
 def get_document_pages(base: ReadBase, id: Id) -> PageList:
-    """The pages, slides or sheets of a document, and how well each was read; its sections."""
+    """The pages, slides or sheets of a document, and how well each was read; sections, marks."""
     document = _document(base, id)
     return PageList(
         uri=document.uri,
@@ -135,6 +137,9 @@ def get_document_pages(base: ReadBase, id: Id) -> PageList:
         sections=[
             SectionItem(title=s.title, level=s.level, start=s.start, end=s.end)
             for s in document.sections
+        ],
+        marks=[
+            MarkItem(kind=m.kind, start=m.start, end=m.end, label=m.label) for m in document.marks
         ],
     )
 

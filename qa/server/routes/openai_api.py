@@ -26,8 +26,8 @@ from qa.server.openai_forms import (
     Model,
     ModelList,
     Usage,
+    beyond_openai,
     chunk,
-    citations_json,
     sources_text,
 )
 from qa.server.problems import NotFound, openai_error, problem_of
@@ -119,9 +119,8 @@ async def _chunks(
 
 def _ending(id_: str, form: ChatForm, answer: Answer) -> list[dict[str, object]]:
     sources = sources_text(answer)
-    told = {"citations": citations_json(answer), "abstained": answer.abstained}
     events = [chunk(id_, form, {"content": sources})] if sources else []
-    events.append(chunk(id_, form, {}, finish_reason="stop", **told))
+    events.append(chunk(id_, form, {}, finish_reason="stop", **beyond_openai(answer)))
     if form.stream_options and form.stream_options.include_usage:
         usage = Usage.of(form.messages[-1].said, answer).model_dump()
         events.append({**chunk(id_, form, {}), "choices": [], "usage": usage})

@@ -8,7 +8,6 @@ import io
 import lzma
 import os
 import tarfile
-import time
 import zipfile
 from pathlib import Path
 
@@ -18,7 +17,6 @@ from ingest.errors import LoadError, Unsupported
 from ingest.loaders import detect_media_type, load, load_bytes, supported_suffixes
 from ingest.loaders import media_types as mt
 from ingest.loaders.detection import promises_document
-from ingest.workers import Limits
 
 from .builders import pdf, word_document
 
@@ -224,10 +222,9 @@ def test_what_an_unknown_suffix_hides_is_worth_a_try_if_it_is_a_document() -> No
 
 
 @pytest.mark.parametrize("start", [b"<!---->", b"<!--", b"<?x?>", b"<", b"From: x\n", b"a:", b"{"])
-def test_bait_for_patterns_costs_no_time(start: bytes) -> None:
-    started = time.perf_counter()
-    detect_media_type(start * 200_000, "bait")
-    assert time.perf_counter() - started < Limits().timeout
+def test_bait_for_patterns_is_looked_at_once(start: bytes) -> None:
+    """To end is the test: at two million of them, going back at each would take hours."""
+    detect_media_type(start * 2_000_000, "bait")
 
 
 def test_a_tar_from_before_ustar_is_known_by_its_checksum() -> None:

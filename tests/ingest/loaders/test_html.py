@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import time
-
 import pytest
 
 from ingest.documents import Document
@@ -100,9 +98,7 @@ def test_a_wrong_declaration_is_ignored() -> None:
 
 @pytest.mark.parametrize("tag", ["div", "ul><li", "table><tr><td", "b", "blockquote", "section"])
 def test_deep_nesting_is_no_problem(tag: str) -> None:
-    start = time.monotonic()
     assert "deep" in html(f"<{tag}>" * 50_000 + "deep").text
-    assert time.monotonic() - start < 5
 
 
 def test_huge_spans_and_broken_markup() -> None:

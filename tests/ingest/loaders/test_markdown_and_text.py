@@ -34,9 +34,23 @@ def test_front_matter_gives_title_and_metadata() -> None:
         '---\ntitle: "手册: one"\nweight: 3 # x\ntags: [a]\n---\n\n# Head\n\ntext\n'
     )
     assert document.title == "手册: one"
-    assert document.metadata == {"title": "手册: one", "weight": "3", "encoding": "utf-8"}
+    assert document.metadata == {
+        "title": "手册: one",
+        "weight": "3",
+        "tags": ["a"],
+        "encoding": "utf-8",
+    }
     assert document.text == "# Head\n\ntext\n"
     assert document.sections[0].start == 0
+
+
+def test_lists_in_front_matter() -> None:
+    front = (
+        'tags: [hr, "a, b", 假期]  # x\nkeywords:\n  - one\n- "two" # y\nnone: []\nmore: {a: [1]}\n'
+    )
+    metadata = dict(markdown(f"---\n{front}---\ntext\n").metadata)
+    del metadata["encoding"]
+    assert metadata == {"tags": ["hr", "a, b", "假期"], "keywords": ["one", "two"]}
 
 
 def test_a_rule_at_the_top_is_no_front_matter() -> None:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import io
 import json
 import struct
+import zipfile
 
 import pytest
 from hypothesis import given
@@ -17,7 +19,7 @@ from ingest.loaders.mime import decoded_words, safe_name
 from ingest.loaders.msg import unpack_rtf
 from ingest.loaders.registry import Member, Source, unpacker_of
 
-from .builders import CHINESE, ENGLISH
+from .builders import CHINESE, ENGLISH, word_document
 from .office_builders import book, old_slides, old_word, open_document, outlook
 from .test_office_contract import CALENDAR, NOTEBOOK, RTF, SHEETS, SLIDES, TEXT, mail, presentation
 
@@ -252,3 +254,16 @@ def test_another_reader_takes_over_where_ours_fails(monkeypatch: pytest.MonkeyPa
     assert "Pump manual" in document.text
     assert document.quality == {"fallback": "kreuzberg after ZeroDivisionError"}
     assert document.parser == "rtf/1"
+
+
+def test_a_workbook_shown_as_a_picture_is_a_lost_table() -> None:
+    """The one behind a chart is not: the chart tells its values."""
+    buffer = io.BytesIO(presentation())
+    assert "tables_lost" not in load_bytes(buffer.getvalue(), uri="a.pptx").quality
+    with zipfile.ZipFile(buffer, "a") as archive:
+        archive.writestr("ppt/embeddings/Budget.xlsx", b"PK")
+    assert load_bytes(buffer.getvalue(), uri="a.pptx").quality["tables_lost"] == 1
+    buffer = io.BytesIO(word_document())
+    with zipfile.ZipFile(buffer, "a") as archive:
+        archive.writestr("word/embeddings/Budget.xlsx", b"PK")
+    assert load_bytes(buffer.getvalue(), uri="a.docx").quality["tables_lost"] == 1

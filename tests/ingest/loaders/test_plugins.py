@@ -22,7 +22,7 @@ def _installed(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """As if a package had brought an entry point."""
     target = "tests.ingest.loaders.test_plugins:load_log"
     point = EntryPoint("text/x-log2 .log2 .log3", target, plugins.GROUP)
-    monkeypatch.setattr(plugins, "entry_points", lambda group: [point])
+    monkeypatch.setattr("importlib.metadata.entry_points", lambda group: [point])
     plugins._found.cache_clear()
     yield
     plugins._found.cache_clear()

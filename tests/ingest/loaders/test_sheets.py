@@ -160,3 +160,16 @@ def test_any_number_in_any_format_is_some_text(value: float, code: str) -> None:
 @given(st.integers(1, 16_384))
 def test_columns_there_and_back(column: int) -> None:
     assert column_number(column_letters(column)) == column
+
+
+def test_a_formula_that_no_program_has_worked_out_is_shown_as_typed() -> None:
+    rows = (
+        '<row r="1"><c r="A1"><v>2</v></c><c r="B1"><f>A1*2&amp;"x"</f></c></row>'
+        '<row r="2"><c r="A2"><f>A1*3</f><v>6</v></c>'
+        '<c r="B2" t="str"><f>T(A9)</f><v></v></c></row>'
+    )
+    text = load_bytes(raw_workbook(rows), uri="a.xlsx").text
+    assert '=A1*2&"x"' in text
+    assert "6" in text
+    assert "A1*3" not in text
+    assert "T(A9)" not in text

@@ -11,7 +11,7 @@ import pytest
 from qa.evaluation import Evaluation, QuestionSet, evaluate, load_questions
 from qa.knowledge_base import KnowledgeBase
 from retrieval.embedding import Embedder
-from tests.qa.conftest import copy_base
+from tests.sample_base import copy_base
 
 QUESTIONS: list[dict[str, Any]] = [
     {

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.qa.conftest import copy_base
 from tests.qa.server.serving import Served, serving, settings_for
+from tests.sample_base import copy_base
 
 
 @pytest.fixture(scope="module")

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import inspect
+import io
+import sys
 from collections.abc import Iterator
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import pytest
@@ -16,6 +19,7 @@ from qa.knowledge_base import KnowledgeBase
 from qa.server.keys import Role
 from qa.server.problems import FORMS, STATUSES
 from qa.turn import Message
+from retrieval.explaining import Dropped
 from tests.qa.commands import Done, Kbqa, is_one_clear_line
 from tests.qa.conftest import write_documents
 from tests.qa.server.serving import Served
@@ -34,12 +38,24 @@ def local(served: Served) -> KnowledgeBase:
     return served.service.bases.open("library")
 
 
+def spot(item: Dropped) -> tuple[object, ...]:
+    chunk = item.chunk
+    return chunk.uri, chunk.start, chunk.end, chunk.page, chunk.heading, item.why, item.of
+
+
 def test_it_finds_the_same(remote: RemoteKnowledgeBase, local: KnowledgeBase) -> None:
-    ours, theirs = local.explain("annual leave", 3), remote.explain("annual leave", 3)
+    ours, theirs = local.explain("annual leave", 2), remote.explain("annual leave", 2)
     assert [hit.text for hit in theirs.hits] == [hit.text for hit in ours.hits]
     assert theirs.hits[0].legs.keys() == ours.hits[0].legs.keys()
     assert theirs.terms.keys() == ours.terms.keys()
     assert theirs.evidence == pytest.approx(ours.evidence, abs=1e-3)
+    for mine, told in zip(ours.hits, theirs.hits, strict=True):
+        mine_why, told_why = asdict(ours.reasons(mine)), asdict(theirs.reasons(told))
+        assert told_why.pop("heading") == mine_why.pop("heading")
+        assert told_why == pytest.approx(mine_why, abs=1e-4)
+    assert theirs.cut == ours.cut
+    assert [spot(item) for item in theirs.dropped] == [spot(item) for item in ours.dropped]
+    assert theirs.dropped
     filtered = remote.search("leave", k=5, filters="type:pdf")
     assert {hit.uri for hit in filtered} <= {"furnace.pdf"}
 
@@ -57,6 +73,10 @@ def test_it_answers_the_same_whole_and_streamed(
     )  # fmt: skip
     assert theirs.text == ours.text
     assert theirs.citations == ours.citations
+    assert [replace(said, support=None) for said in theirs.statements] == [
+        replace(said, support=None) for said in ours.statements
+    ]
+    assert streamed.statements == theirs.statements != ()
     assert "".join(tokens) == streamed.text
     assert found == [len(streamed.hits)]
 
@@ -66,6 +86,8 @@ def test_it_lists_and_reads_the_same(remote: RemoteKnowledgeBase, local: Knowled
     ours, theirs = local.document("furnace.pdf"), remote.document("furnace.pdf")
     assert (theirs.text, theirs.pages, theirs.sections) == (ours.text, ours.pages, ours.sections)
     assert (theirs.sha256, dict(theirs.metadata)) == (ours.sha256, dict(ours.metadata))
+    assert theirs.marks == ours.marks
+    assert remote.document("notes.txt").first_line == 1
     assert remote.status().chunks == local.status().chunks
 
 
@@ -106,6 +128,8 @@ def test_the_same_with_await(served: Served) -> None:
 def test_errors_are_ours(served: Served, remote: RemoteKnowledgeBase) -> None:
     with pytest.raises(BadRequest, match="filter"):
         remote.search("leave", filters="(")
+    with pytest.raises(BadRequest, match="images"):
+        remote.ask(QUESTION, images=[b"\x89PNG"])
     for url, name, kind, words in (
         (served.url, "nothing", BadRequest, "no knowledge base 'nothing'"),
         ("http://127.0.0.1:9", "library", Unreachable, "kbqa serve"),
@@ -141,11 +165,25 @@ def test_every_problem_has_an_error() -> None:
     assert client.ERRORS.keys() <= slugs
 
 
-def test_the_commands_use_it(served: Served, kbqa: Kbqa, tmp_path: Path) -> None:
+def test_the_commands_use_it(
+    served: Served, kbqa: Kbqa, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("KBQA_STATE_DIR", str(tmp_path / "state"))
+
     def run(*arguments: str | Path) -> Done:
         return kbqa("--url", served.url, *arguments, "--kb", "library")
 
     assert "25 days" in run("ask", QUESTION).out
+    assert "25 days" in run("open", "1").out
+    assert run("open", "1", "--where").out.startswith("handbook.md:")
+    monkeypatch.setattr(sys, "stdin", io.StringIO(f"{QUESTION}\n/open 1\n/model openai:m\n"))
+    chat = run("chat", "--json")
+    events = [said["event"] for said in chat.events if said["event"] != "token"]
+    assert events == ["answer", "passages", "error"]
+    assert len(run("chat", "--list", "--json").json["conversations"]) == 1
+    explained = run("search", "annual leave", "-k", "1", "--explain").out
+    assert "strength" in explained
+    assert "cut: " in explained
     found = run("search", "leave", "--filter", "type:pdf OR type:md", "--json").json
     assert found["hits"]
     assert "furnace.pdf" in run("documents").out
@@ -156,6 +194,8 @@ def test_the_commands_use_it(served: Served, kbqa: Kbqa, tmp_path: Path) -> None
     assert run("remove", "new.md", "--json").json == {"removed": 1}
     is_one_clear_line(run("doctor"), 2, "server")
     is_one_clear_line(run("ask", QUESTION, "--model", "openai:m"), 2, "--model")
+    is_one_clear_line(run("ask", QUESTION, "--show-prompt"), 2, "--show-prompt")
+    is_one_clear_line(run("reembed", "--discard"), 2, "reembed")
     is_one_clear_line(run("ingest", tmp_path, "--prune"), 2, "--prune")
     elsewhere = kbqa("--url", "http://127.0.0.1:9", "status")
     is_one_clear_line(elsewhere, 5, "kbqa serve")

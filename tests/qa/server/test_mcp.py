@@ -16,8 +16,8 @@ from mcp_types import CallToolResult, TextContent, TextResourceContents
 
 from qa.server.keys import Role
 from tests.qa.commands import command, environment
-from tests.qa.conftest import copy_base
 from tests.qa.server.serving import Served
+from tests.sample_base import copy_base
 
 QUESTION = "How many days of annual leave do I have?"
 Talk = Callable[[Client], Awaitable[None]]

@@ -40,6 +40,7 @@ def test_an_answer_has_numbered_sources_citations_and_usage(client: openai.OpenA
     assert completion.usage.total_tokens > 0
     extra = completion.model_extra or {}
     assert extra["citations"][0]["uri"] == "handbook.md"
+    assert extra["statements"][0]["citations"] == [0]
     assert extra["abstained"] is False
 
 
@@ -58,6 +59,7 @@ def test_a_streamed_answer_is_the_same(client: openai.OpenAI) -> None:
     last, usage = chunks[-2], chunks[-1].usage
     assert last.choices[0].finish_reason == "stop"
     assert (last.model_extra or {})["citations"][0]["verified"] is True
+    assert (last.model_extra or {})["statements"]
     assert usage
     assert usage.completion_tokens > 0
 

@@ -1,0 +1,147 @@
+"""Plugins that are not kbqa's: from a package's entry point, from a file, or as an object.
+
+Each is a function `(turn, call_next) -> turn`, or a function that makes one from the `Parts` of the
+base, marked with `@WithParts`. Nothing is imported before it is named in the chain.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import inspect
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from importlib.metadata import EntryPoint, entry_points
+from importlib.util import module_from_spec, spec_from_file_location
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+from ingest.errors import BadRequest, KbqaError
+from qa.parts import Parts, WithParts
+from qa.settings import config_file
+from qa.turn import Plugin
+
+GROUP = "kbqa.plugins"
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """A plugin that somebody else wrote, and where it was found."""
+
+    name: str
+    source: str
+    description: str
+    make: Callable[[Parts], Plugin]
+
+
+def brought() -> list[Found]:
+    """The plugins of installed packages, by name; they are imported when they are made."""
+    points = entry_points(group=GROUP)
+    return sorted(map(_of_point, points), key=lambda found: (found.name, found.source))
+
+
+def is_file_spec(spec: str) -> bool:
+    """Whether `spec` is of the form `FILE.py:NAME`."""
+    return spec.rpartition(":")[0].endswith(".py")
+
+
+def from_file(spec: str) -> Found:
+    """The plugin `FILE.py:NAME`; a relative path begins at the folder of `kbqa.toml`."""
+    path, _, name = spec.rpartition(":")
+    file = (config_file().parent / Path(path).expanduser()).resolve()
+    if not file.is_file():
+        raise BadRequest(f"plugin '{spec}': there is no file {file}")
+    module = _imported(spec, file)
+    if not hasattr(module, name):
+        names = [key for key, value in vars(module).items() if _is_defined_in(module, value)]
+        there = f"; it has {', '.join(sorted(names))}" if names else ""
+        raise BadRequest(f"plugin '{spec}': {file.name} has no '{name}'{there}")
+    return _found(name, str(file), getattr(module, name), spec)
+
+
+def of_object(plugin: Plugin | WithParts) -> Found:
+    """A plugin that was given as it is."""
+    function = plugin.make if isinstance(plugin, WithParts) else plugin
+    name = getattr(function, "__name__", type(function).__name__)
+    module = getattr(function, "__module__", None) or type(function).__module__
+    return _found(name, f"{module}.{name}", plugin, name)
+
+
+def _of_point(point: EntryPoint) -> Found:
+    package = f"{point.dist.name} {point.dist.version}" if point.dist else point.value
+    source = f"entry point of {package}"
+
+    def make(parts: Parts) -> Plugin:
+        try:
+            loaded = point.load()
+        except Exception as exc:
+            raise BadRequest(
+                f"plugin '{point.name}' ({source}): {point.value} cannot be imported: {_told(exc)}"
+            ) from exc
+        return _found(point.name, source, loaded, f"{point.name}' of '{package}").make(parts)
+
+    return Found(point.name, source, f"{point.value}", make)
+
+
+def _found(name: str, source: str, plugin: Any, spec: str) -> Found:
+    factory = isinstance(plugin, WithParts)
+    function = plugin.make if factory else plugin
+    _require_parameters(function, 1 if factory else 2, spec)
+    description = (inspect.getdoc(function) or "").partition("\n")[0]
+
+    def make(parts: Parts) -> Plugin:
+        return _made(plugin, parts, spec) if factory else plugin
+
+    return Found(name, source, description, make)
+
+
+def _made(factory: WithParts, parts: Parts, spec: str) -> Plugin:
+    try:
+        plugin = factory.make(parts)
+    except KbqaError:
+        raise
+    except Exception as exc:
+        raise BadRequest(f"plugin '{spec}' could not be made: {_told(exc)}") from exc
+    _require_parameters(plugin, 2, spec)
+    return plugin
+
+
+def _require_parameters(function: Any, count: int, spec: str) -> None:
+    """Raises BadRequest for what cannot be called with so many arguments."""
+    wanted = "(turn, call_next)" if count == 2 else "(parts)"
+    if not callable(function):
+        raise BadRequest(f"plugin '{spec}' is a {type(function).__name__}, not a function {wanted}")
+    try:
+        inspect.signature(function).bind(*[None] * count)
+    except ValueError:  # a function of C tells no signature
+        return
+    except TypeError as exc:
+        raise BadRequest(
+            f"plugin '{spec}' does not take {wanted}: a plugin is a function (turn, call_next); "
+            "a function (parts) that makes one is marked with @WithParts"
+        ) from exc
+
+
+def _imported(spec: str, file: Path) -> ModuleType:
+    name = f"kbqa_plugin_{file.stem}_{hashlib.sha256(bytes(file)).hexdigest()[:8]}"
+    found = spec_from_file_location(name, file)
+    assert found is not None
+    assert found.loader is not None
+    module = module_from_spec(found)
+    sys.modules[name] = module  # dataclasses look their module up
+    try:
+        found.loader.exec_module(module)
+    except Exception as exc:
+        del sys.modules[name]
+        raise BadRequest(f"plugin '{spec}': {file.name} cannot be imported: {_told(exc)}") from exc
+    return module
+
+
+def _is_defined_in(module: ModuleType, value: Any) -> bool:
+    function = value.make if isinstance(value, WithParts) else value
+    return callable(function) and getattr(function, "__module__", "") == module.__name__
+
+
+def _told(exc: Exception) -> str:
+    return f"{type(exc).__name__}: {' '.join(str(exc).split())}"

@@ -1,0 +1,111 @@
+"""The list that a question asks for, quoted whole: "what are the steps", "有哪些"."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+
+from ingest.documents import Chunk
+
+LONGEST = 2000  # characters: a longer list is no answer but a document
+_ASKS_ITEMS = re.compile(
+    r"\b(?:steps|procedure)\b|^list\b|\blist (?:of|all)\b"
+    r"|\bwhat are (?:all )?(?:the|our|my|their)\b"
+    r"|\b(?:what|which) (?:\w+ ){0,2}\w+s (?:are|do|does|can|must|should|have|need)\b"
+    r"|步[骤驟]|流程|哪些|哪几|哪幾|列出|有何",
+    re.IGNORECASE,
+)
+_ASKS_HOW = re.compile(
+    r"^how (?:do|can|should|must|to|is|are)\b|怎[么麼样樣]|如何|[应應][该該]做", re.IGNORECASE
+)
+_NUMBERED = r"(?:\d{1,3}[.)、](?!\d)|[(（]\d{1,3}[)）])"
+_ITEM = re.compile(rf"[ \t]*(?:[-*+•·]|{_NUMBERED})[ \t]*\S")
+_NUMBERED_ITEM = re.compile(rf"[ \t]*{_NUMBERED}")
+_NO_ITEM = re.compile(r"[ \t]*(?:#{1,6}[ \t]|\||```|~~~)")
+
+Span = tuple[int, int]
+
+
+def list_asked_for(question: str, chunk: Chunk, start: int, end: int) -> Span | None:
+    """The list that the sentence `start`..`end` of a passage is in or leads up to, if the question
+    asks for one: with the line that leads up to it. None where there is none of two items."""
+    asks_items = _ASKS_ITEMS.search(question)
+    if not asks_items and not _ASKS_HOW.search(question):
+        return None
+    found = _list_at(chunk.text, start, end)
+    if found is None or found[1] - found[0] > LONGEST:
+        return None
+    if any(first < found[1] and found[0] < last for first, last in chunk.omitted):
+        return None
+    numbered = any(_NUMBERED_ITEM.match(line) for line in chunk.text[slice(*found)].split("\n"))
+    return found if asks_items or numbered else None
+
+
+def _list_at(text: str, start: int, end: int) -> Span | None:
+    lines = _lines(text)
+    here = next(i for i, (_, last) in enumerate(lines) if last >= start)
+    first = _first_item(text, lines, here, end)
+    if first is None:
+        return None
+    while first and (before := _item_before(text, lines, first, gaps=1)) is not None:
+        first = before
+    last = _last_line(text, lines, first)
+    if sum(bool(_ITEM.match(text, *line)) for line in lines[first : last + 1]) < 2:
+        return None
+    lead = _line_before(lines, first)
+    if lead is not None and text[slice(*lines[lead])].rstrip().endswith((":", "：")):
+        first = lead
+    return lines[first][0], lines[last][1]
+
+
+def _first_item(text: str, lines: Sequence[Span], here: int, end: int) -> int | None:
+    """The line of an item at the sentence, around it, or right behind it."""
+    if _ITEM.match(text, *lines[here]):
+        return here
+    before = _item_before(text, lines, here, gaps=0)
+    if before is not None:
+        return before
+    behind = next(
+        (i for i, (first, last) in enumerate(lines) if first >= end and last > first), None
+    )
+    return behind if behind is not None and _ITEM.match(text, *lines[behind]) else None
+
+
+def _item_before(text: str, lines: Sequence[Span], number: int, *, gaps: int) -> int | None:
+    """The item before the line, past lines that go on with it and `gaps` empty ones."""
+    for before in range(number - 1, -1, -1):
+        first, last = lines[before]
+        if _ITEM.match(text, first, last):
+            return before
+        gaps -= first == last
+        if gaps < 0 or _NO_ITEM.match(text, first, last):
+            return None
+    return None
+
+
+def _last_line(text: str, lines: Sequence[Span], first: int) -> int:
+    """The last line of the list that begins in line `first`."""
+    last = first
+    for number in range(first + 1, len(lines)):
+        start, end = lines[number]
+        if start == end:
+            continue
+        is_item = bool(_ITEM.match(text, start, end))
+        if not is_item and (number > last + 1 or _NO_ITEM.match(text, start, end)):
+            break
+        last = number
+    return last
+
+
+def _line_before(lines: Sequence[Span], number: int) -> int | None:
+    """The last line before that is not empty."""
+    return next((i for i in range(number - 1, -1, -1) if lines[i][0] < lines[i][1]), None)
+
+
+def _lines(text: str) -> list[Span]:
+    """Spans of all lines, without white space at their ends."""
+    spans, start = [], 0
+    for line in text.split("\n"):
+        spans.append((start, start + len(line.rstrip())))
+        start += len(line) + 1
+    return spans

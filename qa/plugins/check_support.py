@@ -1,0 +1,76 @@
+"""`check_support`: how well the citations of each statement bear it out."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+import numpy as np
+
+from ingest.documents import Chunk
+from qa.evidence import best_span, context_of
+from qa.support import SUPPORTED, comparable, facts_agree, support
+from qa.turn import Citation, Handler, Plugin, Statement, Turn
+from retrieval.embedding import Embedder
+
+DOUBTFUL = 0.05  # below this no likeness of meaning makes up for what the words lack
+
+
+def check_support(embedder: Embedder) -> Plugin:
+    """A plugin that fills `support` and `supported` of the statements that `cite_sources` found.
+
+    A statement is judged by all its quotes together; one without citations by the hit that comes
+    nearest, and is never supported. Words and facts decide; the embedder is asked only where these
+    leave a doubt that it can lift, since that costs more than all else. A Chinese statement on
+    English quotes stays unjudged (None) unless a number or a name is wrong.
+    """
+
+    def plugin(turn: Turn, call_next: Handler) -> Turn:
+        turn = call_next(turn)
+        chunks = [hit.chunk for hit in turn.hits]
+        checked = tuple(judged(statement, chunks, embedder) for statement in turn.statements)
+        return replace(turn, statements=checked)
+
+    return plugin
+
+
+def judged(statement: Statement, chunks: Sequence[Chunk], embedder: Embedder) -> Statement:
+    """The statement with its support."""
+    if not statement.citations:
+        figures = [best_span(statement.text, chunk).support for chunk in chunks]
+        nearest = min(max(figures, default=0.0), SUPPORTED / 2)
+        return replace(statement, support=nearest, supported=False)
+    quotes = "\n".join(citation.quote for citation in statement.citations)
+    context = "\n".join(_context(citation, chunks) for citation in statement.citations)
+    if not comparable(statement.text, quotes):
+        return _judged_by_facts(statement, quotes, context)
+    figure = support_of(statement.text, quotes, context, embedder)
+    return replace(statement, support=figure, supported=figure >= SUPPORTED)
+
+
+def _judged_by_facts(statement: Statement, quotes: str, context: str) -> Statement:
+    """Of a statement in another language than its quotes only numbers and names can be compared."""
+    left = facts_agree(statement.text, quotes, context)
+    if left >= SUPPORTED:
+        return statement
+    return replace(statement, support=left, supported=False)
+
+
+def support_of(statement: str, quotes: str, context: str, embedder: Embedder) -> float:
+    """Support of a statement by words, and by meaning where words leave it in doubt."""
+    figure = support(statement, quotes, context=context)
+    in_doubt = DOUBTFUL <= figure < SUPPORTED <= facts_agree(statement, quotes, context)
+    known = embedder.known_share(statement) if in_doubt else 0.0
+    if known < SUPPORTED:
+        return figure
+    vectors = np.asarray(embedder.embed([statement, quotes]))
+    cosine = float(vectors[0] @ vectors[1])
+    return max(figure, support(statement, quotes, context=context, cosine=cosine, known=known))
+
+
+def _context(citation: Citation, chunks: Sequence[Chunk]) -> str:
+    """What the reader of a quote knows: from its passage, or else title and headings."""
+    for chunk in chunks:
+        if chunk.uri == citation.uri and chunk.start <= citation.start <= citation.end <= chunk.end:
+            return context_of(chunk, citation.start - chunk.start, citation.end - chunk.start)
+    return "\n".join((citation.title, *citation.heading))

@@ -1,0 +1,223 @@
+"""Which sentence of the passages found answers the question: a score from what can be seen.
+
+The features stand in `Features`, their coefficients in `WEIGHTS`: a conditional logit (of the
+sentences of one question, which holds the answer; McFadden 1974), fitted by `bench.fit_sentences`
+on three sets of questions and answers in English, simplified and traditional Chinese, each set of
+the same weight. Fitted without one of the sets they rank that one as well (bench/RESULTS.md).
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import NamedTuple
+
+import numpy as np
+
+from qa.answer_kinds import asks_whether, counts_the_same, holds, kind_of
+from qa.sentences import sentences
+from qa.tables import head_of, rows_without_bars
+from retrieval.embedding import Embedder
+from retrieval.hits import Hit
+from retrieval.index import Index
+from retrieval.terms import EXACT, analyse, analyse_query, stems
+
+PASSAGES = 5  # the right passage is among the first five for .997 of the questions (FACTS)
+UNDERSTOOD = 0.5  # share of the question that the embedder must know for cosines to be worth it
+NOTHING_NEW = 10.0  # what a sentence loses that says no word beyond the question's: titles, mostly
+EMBEDDED = 48  # sentences that are embedded at most: a passage of short rows has many
+_REFERS_BACK = re.compile(
+    r"(?:He|She|It|They|This|These|That|Those|His|Her|Its|Their|The (?:latter|former))\b"
+    r"|[他她它这這该該此其]"
+)
+
+
+class Features(NamedTuple):
+    """What is seen of a sentence beside a question.
+
+    `cosine` of the two, times the squared share that the embedder knows of the question. `words`:
+    share of the question's terms in the sentence, weighted by how rare they are in the base
+    (square root) and among these sentences. `exact`: share of its exact word forms. `passage`: the
+    hit's score. `before`: share of the terms that only the sentence before has; `referring` the
+    same where the sentence begins with a pronoun. `time` to `reason`: it has what this kind of
+    question asks for. `unit`: it has what "how many" counts.
+    """
+
+    cosine: float
+    words: float
+    exact: float
+    passage: float
+    before: float
+    referring: float
+    time: float
+    number: float
+    person: float
+    reason: float
+    unit: float
+
+
+WEIGHTS = Features(
+    cosine=2.1,
+    words=5.3,
+    exact=0.9,
+    passage=4.8,
+    before=1.25,
+    referring=1.3,
+    time=2.1,
+    number=1.5,
+    person=1.7,
+    reason=0.75,
+    unit=0.9,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """A sentence of a hit: `start` and `end` in the hit's text.
+
+    `score` as an answer has no bounds; `share` is its chance among the candidates, 0..1.
+    """
+
+    hit: Hit
+    start: int
+    end: int
+    score: float
+    share: float = 0.0
+
+    @property
+    def text(self) -> str:
+        """The sentence as it stands in the document."""
+        return self.hit.text[self.start : self.end]
+
+
+class Sentence(NamedTuple):
+    """A span of a hit; `before` is the sentence before, `head` that of its table."""
+
+    hit: Hit
+    start: int
+    end: int
+    before: str
+    head: str
+
+    @property
+    def text(self) -> str:
+        """The sentence."""
+        return self.hit.text[self.start : self.end]
+
+    @property
+    def terms(self) -> frozenset[str]:
+        """What it says; a row says the names of its columns too."""
+        return _terms(self.text) | _terms(self.head)
+
+
+def rank(question: str, hits: Sequence[Hit], index: Index, embedder: Embedder) -> list[Candidate]:
+    """Sentences of the first `PASSAGES` hits, the likeliest answer first."""
+    found, rows = seen(question, hits, index, embedder)
+    if not found:
+        return []
+    scores = np.array(rows) @ np.array(WEIGHTS)
+    if not asks_whether(question):
+        asked = _terms(question)
+        scores -= NOTHING_NEW * np.array([sentence.terms <= asked for sentence in found])
+    shares = np.exp(scores - scores.max())
+    shares /= shares.sum()
+    candidates = [
+        Candidate(sentence.hit, sentence.start, sentence.end, float(score), float(share))
+        for sentence, score, share in zip(found, scores, shares, strict=True)
+    ]
+    return sorted(candidates, key=lambda candidate: -candidate.score)
+
+
+def seen(
+    question: str, hits: Sequence[Hit], index: Index, embedder: Embedder
+) -> tuple[list[Sentence], list[Features]]:
+    """The sentences of the first `PASSAGES` hits, and what is seen of each."""
+    found = [sentence for hit in hits[:PASSAGES] for sentence in sentences_of(hit)]
+    if not found:
+        return [], []
+    rows = features(question, found, index.term_weights(analyse_query(question)))
+    cosines = _cosines(question, found, rows, embedder)
+    return found, [row._replace(cosine=c) for row, c in zip(rows, cosines, strict=True)]
+
+
+def sentences_of(hit: Hit) -> Iterator[Sentence]:
+    """The sentences and table rows of a passage, each with what stands before it."""
+    chunk = hit.chunk
+    before = ""
+    spans = rows_without_bars(chunk) or sentences(chunk.text, omitted=chunk.omitted)
+    for start, end in spans:
+        yield Sentence(hit, start, end, before, head_of(chunk, start))
+        before = chunk.text[start:end]
+
+
+def features(
+    question: str, found: Sequence[Sentence], weights: Mapping[str, float]
+) -> list[Features]:
+    """What is seen of each sentence but for its cosine, which is left 0.
+
+    `weights` are those of the question's terms, see `Index.term_weights`.
+    """
+    meant = {term: weights[term] for term in stems(weights)}
+    exact = {term: weight for term, weight in weights.items() if term.startswith(EXACT)}
+    terms = [sentence.terms for sentence in found]
+    rare = _rare_here(meant, terms)
+    kind = kind_of(question)
+    rows = []
+    for sentence, held in zip(found, terms, strict=True):
+        missing = {term: weight for term, weight in meant.items() if term not in held}
+        before = _share({t: meant[t] for t in missing if t in _terms(sentence.before)}, meant)
+        row = Features(
+            cosine=0.0,
+            words=_share({t: rare[t] for t in rare if t in held}, rare),
+            exact=_share({t: exact[t] for t in exact if t in held}, exact),
+            passage=sentence.hit.score,
+            before=before,
+            referring=before if _REFERS_BACK.match(sentence.text) else 0.0,
+            time=0.0,
+            number=0.0,
+            person=0.0,
+            reason=0.0,
+            unit=float(kind == "number" and counts_the_same(question, sentence.text)),
+        )
+        if kind:
+            row = row._replace(**{kind: holds(kind, question, sentence.text)})
+        rows.append(row)
+    return rows
+
+
+def _cosines(
+    question: str, found: Sequence[Sentence], rows: Sequence[Features], embedder: Embedder
+) -> list[float]:
+    """Cosine of each sentence times the squared known share; 0 for those not worth embedding."""
+    known = embedder.known_share(question)
+    if known < UNDERSTOOD:
+        return [0.0] * len(found)
+    scores = np.array(rows) @ np.array(WEIGHTS)
+    likely = np.argsort(-scores, kind="stable")[:EMBEDDED]
+    vectors = embedder.embed([found[i].text for i in likely.tolist()])
+    cosines = np.zeros(len(found))
+    cosines[likely] = known**2 * (vectors @ embedder.embed_query(question))
+    return [float(cosine) for cosine in cosines]
+
+
+def _rare_here(meant: Mapping[str, float], terms: Sequence[frozenset[str]]) -> dict[str, float]:
+    """Weights that also say how few of these sentences hold a term; 0 for one that none holds."""
+    rare = {}
+    for term, weight in meant.items():
+        held = sum(term in sentence for sentence in terms)
+        here = math.log(1 + (len(terms) - held + 0.5) / (held + 0.5)) if held else 0.0
+        rare[term] = math.sqrt(weight) * here
+    return rare
+
+
+def _share(part: Mapping[str, float], whole: Mapping[str, float]) -> float:
+    total = sum(whole.values())
+    return sum(part.values()) / total if total else 0.0
+
+
+@lru_cache(maxsize=4096)
+def _terms(text: str) -> frozenset[str]:
+    return frozenset(analyse(text))

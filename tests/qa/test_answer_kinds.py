@@ -1,0 +1,87 @@
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from qa.answer_kinds import Kind, asks_whether, counts_the_same, holds, kind_of
+
+
+@pytest.mark.parametrize(
+    ("question", "kind"),
+    [
+        ("When does the shop open?", "time"),
+        ("In which year did the bridge fall?", "time"),
+        ("商店什么时候开门？", "time"),
+        ("橋在哪一年倒塌？", "time"),
+        ("How many rooms are there?", "number"),
+        ("What is the list price of a lamp?", "number"),
+        ("有多少个房间？", "number"),
+        ("一盏灯要几元？", "number"),
+        ("Who opens the shop?", "person"),
+        ("谁来开门？", "person"),
+        ("新疆的负责人是哪位？", "person"),
+        ("Why is the shop closed?", "reason"),
+        ("商店为什么关门？", "reason"),
+        ("What is a ratchet?", None),
+        ("什么是棘轮？", None),
+        ("", None),
+    ],
+)
+def test_what_a_question_asks_for(question: str, kind: Kind | None) -> None:
+    assert kind_of(question) == kind
+
+
+@pytest.mark.parametrize(
+    ("kind", "question", "yes", "no"),
+    [
+        ("time", "When does it open?", "It opens on 3 May.", "It opens early."),
+        ("time", "它什么时候开门？", "它九点开门。", "它开门很早。"),
+        ("time", "What happened after 1990?", "It fell in 1994.", "It fell after 1990."),
+        ("number", "How many rooms?", "It has twelve rooms.", "It has rooms."),
+        ("number", "有多少房间？", "共有三十间。", "有很多房间。"),
+        ("person", "Who opens it?", "It is opened by Ann Lee.", "it is opened by hand."),
+        ("person", "谁来开门？", "李经理开门。", "门自动打开。"),
+        ("reason", "Why?", "It is closed because of rain.", "It is closed."),
+        ("reason", "为什么？", "由于下雨而关门。", "门关着。"),
+    ],
+)
+def test_whether_a_sentence_holds_it(kind: Kind, question: str, yes: str, no: str) -> None:
+    assert holds(kind, question, yes) > 0
+    assert holds(kind, question, no) == 0
+
+
+@pytest.mark.parametrize(
+    ("question", "sentence", "same"),
+    [
+        ("How many weeks of notice?", "Notice is 6 weeks.", True),
+        ("How many weeks of notice?", "The number is 6.", False),
+        ("休几天年假？", "年假8天。", True),
+        ("休几天年假？", "年假8周。", False),
+        ("Where is it?", "6 weeks", False),
+    ],
+)
+def test_counts_the_same(question: str, sentence: str, same: bool) -> None:
+    assert counts_the_same(question, sentence) == same
+
+
+@pytest.mark.parametrize(
+    ("question", "whether"),
+    [
+        ("Is it open?", True),
+        ("Can I park here?", True),
+        ("可以停车吗？", True),
+        ("这里能否停车", True),
+        ("What is open?", False),
+        ("几点开门？", False),
+    ],
+)
+def test_asks_whether(question: str, whether: bool) -> None:
+    assert asks_whether(question) == whether
+
+
+@given(st.text(max_size=60), st.text(max_size=60))
+def test_any_two_texts_can_be_looked_at(question: str, sentence: str) -> None:
+    for kind in ("time", "number", "person", "reason"):
+        assert 0 <= holds(kind, question, sentence) <= 1
+    counts_the_same(question, sentence)

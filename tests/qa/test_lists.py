@@ -1,0 +1,59 @@
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from ingest.documents import Chunk
+from qa.lists import LONGEST, list_asked_for
+
+STEPS = "To reset it:\n\n1. Open\n   the lid.\n2. Press the knob.\n\nIt then starts."
+BULLETS = "Bring along\n- a pen\n- a ruler\n\nLunch is at noon."
+CHINESE = "升级步骤：\n1. 断电。\n2. 上电。\n"
+
+
+def chunk(text: str, omitted: tuple[tuple[int, int], ...] = ()) -> Chunk:
+    return Chunk("d", "a.md", "", 0, len(text), text, omitted=omitted)
+
+
+def asked(question: str, text: str, sentence: str) -> str | None:
+    start = text.index(sentence)
+    span = list_asked_for(question, chunk(text), start, start + len(sentence))
+    return span and text[slice(*span)]
+
+
+@pytest.mark.parametrize(
+    ("question", "text", "sentence", "whole"),
+    [
+        ("What are the steps to reset it?", STEPS, "Press the knob.", STEPS[:-17]),
+        ("How do I reset it?", STEPS, "To reset it:", STEPS[:-17]),
+        ("What are the things to bring?", BULLETS, "a pen", "- a pen\n- a ruler"),
+        ("Which things do I bring?", BULLETS, "Bring along", "- a pen\n- a ruler"),
+        ("升级有哪些步骤？", CHINESE, "断电。", CHINESE[:-1]),
+        ("怎么升级？", CHINESE, "上电。", CHINESE[:-1]),
+        ("How do I bring it?", BULLETS, "a pen", None),
+        ("What is the second step?", "Only this:\n1. Open.\n", "Open.", None),
+        ("Who resets it?", STEPS, "Press the knob.", None),
+        ("What are the steps?", STEPS, "It then starts.", None),
+        ("What is the list price?", BULLETS, "a pen", None),
+        ("怎么办？", "2.1 领用\n2.2 液氮\n", "液氮", None),
+    ],
+)
+def test_the_list_asked_for(question: str, text: str, sentence: str, whole: str | None) -> None:
+    assert asked(question, text, sentence) == whole
+
+
+def test_no_list_with_hidden_text_or_as_long_as_a_document() -> None:
+    start = STEPS.index("Press")
+    hidden = chunk(STEPS, omitted=((start, start + 5),))
+    assert list_asked_for("Which steps are there?", hidden, start, start + 16) is None
+    long = "1. one\n2. " + "x" * LONGEST
+    assert list_asked_for("Which steps are there?", chunk(long), 3, 6) is None
+
+
+@given(st.lists(st.sampled_from(["- a", "1. b", "", "text", "# head", "  more:"]), max_size=8))
+def test_a_list_lies_in_its_passage(lines: list[str]) -> None:
+    text = "\n".join(lines)
+    for start in range(len(text)):
+        span = list_asked_for("What are the steps?", chunk(text), start, min(start + 3, len(text)))
+        assert span is None or 0 <= span[0] < span[1] <= len(text)
