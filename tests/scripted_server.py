@@ -90,6 +90,7 @@ class ScriptedServer:
 
 class _Http(ThreadingHTTPServer):
     daemon_threads = False
+    request_queue_size = 256  # connections at once that are not accepted yet; 5 by default
     scripted: ScriptedServer
 
     def handle_error(self, request: Any, client_address: Any) -> None:
