@@ -12,7 +12,8 @@ from qa.sentences import ends_in_abbreviation
 
 LONGEST_TAIL = 200  # characters
 _MARKS = r"(?:[ \t]?\[\d{1,4}\](?!\())*"
-_STOP = re.compile(rf"(?:[。！？!?…]+|\.+(?=[\s\"”’)\]*_]|\Z))[\"”’」』）)*_]*{_MARKS}|\n")
+_ENDS = r"(?=[\"”’)\]*_]*(?:\s|\Z|\[\d{1,4}\]))"  # a full stop that does, no dot of an address
+_STOP = re.compile(rf"(?:[。！？!?…]+|\.+{_ENDS})[\"”’」』）)*_]*{_MARKS}|\n")
 _FENCE = re.compile(r"[ \t]*```")
 _LIST_NUMBER = re.compile(r"[ \t]*\d{1,3}\.\Z")
 _TAIL = re.compile(rf"{_MARKS}\s*(?:[.。！？!?…]+[\"”’」』）)*_]*|[*_]*){_MARKS}\s*\Z")

@@ -13,7 +13,7 @@ VALUES: dict[str, tuple[Any, str, str, Any]] = {
     # name: as a flag, in the environment, in the file, by default
     "kb": ("from-flag", "from-env", '"from-file"', "default"),
     "top_k": (3, "4", "5", 8),
-    "min_score": (0.1, "0.2", "0.3", 0.2),
+    "min_score": (0.4, "0.2", "0.3", 0.1),
     "qdrant_grpc": (True, "true", "true", False),
     "model": (["a:b"], "a:b,extractive", '["a:b", "ollama:qwen3"]', ["extractive"]),
     "plugins": (["trace"], "retrieve,trace", '["trace", "retrieve"]', list(DEFAULT_PLUGINS)),
