@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from qa.evaluation.calibrating import Calibration
     from qa.evaluation.comparing import Comparison, Gate
     from qa.evaluation.measures import Measure
-    from qa.evaluation.questions import Level, QuestionSet
+    from qa.evaluation.questions import QuestionSet
     from qa.evaluation.running import Evaluation
     from qa.evaluation.tables import Table
     from qa.knowledge_base import KnowledgeBase
@@ -48,7 +48,9 @@ def eval_(
     k: Annotated[int, typer.Option("-k", help="Passages that count as found.")] = 10,
     measures: Annotated[
         list[str] | None,
-        typer.Option("--measure", help="Measure instead: recall@5, ndcg@10, mrr, hit@1, answer@3."),
+        typer.Option(
+            "--measure", help="Measure instead: recall@5, ndcg@10, mrr, hit@1, answer@3, support."
+        ),
     ] = None,
     level: Annotated[
         str | None,
@@ -56,6 +58,9 @@ def eval_(
     ] = None,
     answers: Annotated[bool, typer.Option(help="Ask as well, and score the answers.")] = False,
     model: Annotated[str | None, typer.Option(help="Model for --answers, --generate.")] = None,
+    judge: Annotated[
+        str | None, typer.Option(help="Ask, and have a model judge the answers: openai:gpt-4o.")
+    ] = None,
     limit: Annotated[int | None, typer.Option(help="Only the first N questions.")] = None,
     compare: Annotated[
         tuple[Path, Path] | None,
@@ -94,7 +99,7 @@ def eval_(
     unanswerable. A folder's own documents are put into a temporary base, unless --kb names one that
     holds them. Figures come with 95 % bootstrap intervals; comparisons with a paired test.
     """
-    flags = {"kb": kb, "model": model}
+    flags = {"kb": kb, "model": model, "judge": judge}
     if generate is not None:
         if questions:
             raise BadRequest("--generate makes questions; it takes no file of questions")
@@ -102,6 +107,7 @@ def eval_(
         return
     if questions is None:
         raise BadRequest("name a file or folder of questions, or make some with --generate N")
+    answers = answers or judge is not None
     job = _Job(questions, docs, flags, k, measures, level, answers, limit, fail_under, seed, quiet)
     if calibrate:
         _calibrate(job, load_settings(**flags), false_refusals, as_json=json_)
@@ -144,16 +150,16 @@ class _Job:
         quiet: bool,
     ) -> None:
         from qa.evaluation.comparing import parse_gate
-        from qa.evaluation.measures import ANSWERED, default_measures, parse_measure
-        from qa.evaluation.questions import load_questions
+        from qa.evaluation.measures import default_measures, parse_measure
+        from qa.evaluation.questions import load_questions, parse_level
 
         self.gates: list[Gate] = [parse_gate(text) for text in fail_under or ()]
         defaults = default_measures(k)
         asked = [parse_measure(text) for text in measures or ()]
         gated = [parse_measure(gate.measure) for gate in self.gates]
         self.measures: list[Measure] = list(dict.fromkeys([*(asked or defaults), *gated]))
-        self.answers = answers or any(measure.name in ANSWERED for measure in self.measures)
-        self.level = _level(level)
+        self.answers = answers
+        self.level = parse_level(level) if level is not None else None
         self.questions: QuestionSet = load_questions(path, limit=limit)
         self.docs, self.flags, self.seed, self.quiet = docs, flags, seed, quiet
         if docs and not docs.exists():
@@ -163,8 +169,12 @@ class _Job:
 
     def run(self, settings: Settings, name: str = "") -> Evaluation:
         """Evaluate under these settings, which a comparison has a `name` for."""
+        from qa.configured import judge_of
+        from qa.evaluation.measures import check_judged
         from qa.evaluation.running import evaluate
 
+        judge = judge_of(settings)
+        check_judged(self.measures, has_judge=judge is not None)
         with self._base(settings) as base, _progress("questions", self.quiet) as on_progress:
             return evaluate(
                 base,
@@ -172,6 +182,7 @@ class _Job:
                 measures=self.measures,
                 level=self.level,
                 answers=self.answers,
+                judge=judge,
                 seed=self.seed,
                 base=self._called(settings, name),
                 on_progress=on_progress,
@@ -289,17 +300,6 @@ def _calibrate(job: _Job, settings: Settings, false_refusals: float, *, as_json:
     typer.echo(f"\n* for kbqa.toml: min_score = {found.chosen.min_score:g}")
 
 
-def _level(text: str | None) -> Level | None:
-    from qa.evaluation.questions import LEVELS
-
-    for level in LEVELS:
-        if level == text:
-            return level
-    if text is not None:
-        raise BadRequest(f"--level {text}: there are {', '.join(LEVELS)}")
-    return None
-
-
 def _check_options(
     report: Path | None, compare: object, against: Path | None, fail_worse: bool
 ) -> None:
@@ -327,6 +327,8 @@ def _tell(
     if not quiet:
         for problem in evaluation.problems:
             typer.echo(f"cannot be found: {problem}", err=True)
+        for note in evaluation.notes:
+            typer.echo(f"not judged: {note}", err=True)
     for line in failures:
         typer.echo(f"failed: {line}", err=True)
     if as_json:
@@ -338,16 +340,20 @@ def _tell(
     typer.echo(tables.heading(evaluation))
     _show(tables.figures(evaluation))
     _show(tables.latencies(evaluation))
+    _show(tables.spending(evaluation))
     if comparison:
         typer.echo(f"\nagainst {tables.heading(comparison.first)}")
         _show(tables.differences(comparison))
         typer.echo("* more than chance (p < .05, paired randomisation test)")
+        _show(tables.efforts(comparison))
         _show_changes(comparison)
 
 
 def _show(table: Table) -> None:
     from qa.evaluation.tables import aligned
 
+    if len(table) < 2:  # but a head
+        return
     typer.echo()
     for line in aligned(table):
         typer.echo(line)
@@ -367,13 +373,12 @@ def _show_changes(comparison: Comparison) -> None:
 def _as_json(
     evaluation: Evaluation, comparison: Comparison | None, failures: Sequence[str]
 ) -> dict[str, Any]:
-    from qa.evaluation.saving import comparison_json, figures_json, latency_json, outcome_json
+    from qa.evaluation.saving import comparison_json, outcome_json, summary_json
 
     found = {
         "name": evaluation.name,
         "base": evaluation.base,
-        "figures": figures_json(evaluation),
-        "latency_ms": latency_json(evaluation),
+        **summary_json(evaluation),
         "questions": [outcome_json(outcome) for outcome in evaluation.outcomes],
         "failures": list(failures),
     }

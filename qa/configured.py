@@ -55,6 +55,13 @@ def model_of(specs: Sequence[str], settings: Settings) -> ChatModel | None:
     return _opened(named, _options(settings)) if named else None
 
 
+def judge_of(settings: Settings) -> ChatModel | None:
+    """Who judges answers, always in the same way; None for nobody."""
+    if not settings.judge:
+        return None
+    return _opened([settings.judge], replace(_options(settings), temperature=0.0, max_tokens=None))
+
+
 def describer_of(settings: Settings) -> Describer | None:
     """Who describes images inside documents; None for nobody.
 

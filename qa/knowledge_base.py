@@ -33,7 +33,7 @@ from qa.models import ChatModel
 from qa.opening import Opened, discard, open_base, reembed, rollback
 from qa.overview import Finding, Status, findings, status_of
 from qa.parts import Parts, WithParts
-from qa.prompting import prompts_of
+from qa.prompting import Prompts, prompts_of
 from qa.settings import Settings, is_url, load_settings
 from qa.turn import Answer, Handler, Message, Plugin, Turn
 from retrieval.embedding import Embedder, LazyEmbedder, Vectors
@@ -314,6 +314,12 @@ class KnowledgeBase:
         """Where the base lies: a folder or a URL."""
         return self._opened.location
 
+    @property
+    def prompts(self) -> Prompts:
+        """The templates, those of the base first. Raises BadRequest for one that will not do."""
+        folder = None if is_url(self.location) else Path(self.location)
+        return prompts_of(folder, self._settings.prompts)
+
     def document(self, uri: str) -> Document:
         """A document with its canonical text. Raises BadRequest if there is none of that uri."""
         document = self._index.document(uri)
@@ -432,9 +438,7 @@ class KnowledgeBase:
     ) -> Handler:
         settings = self._settings
         named = chat_model_of(model, settings)
-        folder = None if is_url(self._opened.location) else Path(self._opened.location)
-        prompts = prompts_of(folder, settings.prompts)
-        parts = Parts(self._index, self._embedder, settings, prompts, named)
+        parts = Parts(self._index, self._embedder, settings, self.prompts, named)
         self._plugins = made(chain_of(plugins), parts)
         extractive = answer_extractively(self._index, self._embedder)
         return build_chain(self._plugins, handler_of(model, named, extractive))

@@ -47,6 +47,7 @@ _ROLE_LINE = re.compile(
     re.IGNORECASE | re.MULTILINE,
 )
 _FENCE = re.compile(r"<{3,}|>{3,}")
+_DASHES = re.compile("-{3,}")
 
 
 def visible(text: str) -> str:
@@ -64,6 +65,11 @@ def neutral(text: str) -> str:
         text = fewer
     text = _FENCE.sub(lambda match: "‹" if match[0][0] == "<" else "›", text)
     return _ROLE_LINE.sub(_quoted, text)
+
+
+def between_dashes(text: str) -> str:
+    """`neutral` text of which no line ends a quotation between two lines of dashes."""
+    return _DASHES.sub("—", neutral(text))
 
 
 def printable(text: str) -> str:

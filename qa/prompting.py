@@ -24,6 +24,8 @@ PLACES: Mapping[str, tuple[str, ...]] = {
     "hyde": ("question",),
     "decompose": ("question",),
     "translate_answer": ("text",),
+    "judge_answer": ("question", "expected", "answer"),
+    "judge_support": ("question", "sources", "answer"),
 }
 NAMES = tuple(f"{name}.{language}.txt" for name in PLACES for language in LANGUAGES)
 FOLDER = "prompts"  # in the folder of a base

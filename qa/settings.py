@@ -141,6 +141,9 @@ class Settings(BaseSettings):
         le=1,
         description="evidence below this: the documents do not answer; `kbqa eval --calibrate`",
     )
+    judge: str | None = Field(
+        None, description="model that judges answers in `kbqa eval --answers`; default: none"
+    )
     plugins: Annotated[list[str], NoDecode] = Field(
         list(DEFAULT_PLUGINS),
         description="the chain, outermost first: names as `kbqa plugins` lists them, FILE.py:NAME; "

@@ -1,32 +1,30 @@
 """How good an answer is: the expected words, and where its citations lie.
 
-Exact match and F1 are those of SQuAD (Rajpurkar et al. 2016), for Chinese by characters as in
-CMRC 2018 (Cui et al. 2019).
+Exact match and F1 are those of SQuAD (Rajpurkar et al. 2016), for Chinese by characters, with all
+punctuation dropped, as in MLQA (Lewis et al. 2020).
 """
 
 from __future__ import annotations
 
 import re
 import string
+import unicodedata
 from collections import Counter
 from collections.abc import Iterable
 
 from qa.evaluation.targets import Aim, holds_answer, squeezed
-from qa.turn import Answer, Citation
+from qa.turn import Answer, Citation, Statement
 from retrieval.terms import CJK
 
 _MARK = re.compile(r"\[\d+\]")
 _ARTICLE = re.compile(r"\b(?:a|an|the)\b")
-_PUNCTUATION = str.maketrans(
-    dict.fromkeys(string.punctuation + "，。；：、？！“”‘’《》（）—…·", " ")
-)
 _TOKEN = re.compile(rf"[{CJK}]|[^{CJK}\s]+")
 
 
 def score_answer(aim: Aim, answer: Answer) -> dict[str, float]:
     """Measure -> value for one question; measures that do not apply are left out.
 
-    A refusal of a question that has an answer scores 0 for that answer, and nothing for citations.
+    A refusal of a question that has an answer scores 0 for that answer and for citing it.
     """
     question = aim.question
     scores: dict[str, float] = {}
@@ -39,9 +37,9 @@ def score_answer(aim: Aim, answer: Answer) -> dict[str, float]:
         scores["exact_match"] = max(exact_match(text, expected) for expected in question.answers)
         scores["f1"] = max(token_f1(text, expected) for expected in question.answers)
         scores["answer_recall"] = float(holds_answer(_MARK.sub("", text), question.answers))
-    if not answer.abstained:
-        scores |= _citation_scores(aim, answer.citations)
-    return scores
+    cited = () if answer.abstained else answer.citations
+    said = () if answer.abstained else answer.statements
+    return scores | _citation_scores(aim, cited) | _support_scores(said)
 
 
 def exact_match(text: str, expected: str) -> float:
@@ -73,6 +71,17 @@ def _citation_scores(aim: Aim, citations: Iterable[Citation]) -> dict[str, float
     return scores
 
 
+def _support_scores(statements: Iterable[Statement]) -> dict[str, float]:
+    """Means over the statements that `check_support` has judged."""
+    judged = [s for s in statements if s.support is not None and s.supported is not None]
+    if not judged:
+        return {}
+    return {
+        "support": sum(s.support or 0.0 for s in judged) / len(judged),
+        "supported": sum(bool(s.supported) for s in judged) / len(judged),
+    }
+
+
 def _met(aim: Aim, citation: Citation) -> set[str]:
     """Names of the relevant places in which a citation lies."""
     if aim.level == "answer":
@@ -83,5 +92,10 @@ def _met(aim: Aim, citation: Citation) -> set[str]:
 
 
 def _tokens(text: str) -> list[str]:
-    plain = squeezed(_MARK.sub(" ", text)).translate(_PUNCTUATION)
+    """Words and Chinese characters: "The Côte d'Azur, 2016年" is côte dazur 2016 年."""
+    plain = "".join(c for c in squeezed(_MARK.sub(" ", text)) if not _is_punctuation(c))
     return _TOKEN.findall(_ARTICLE.sub(" ", plain))
+
+
+def _is_punctuation(character: str) -> bool:
+    return character in string.punctuation or unicodedata.category(character).startswith("P")

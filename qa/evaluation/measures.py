@@ -32,10 +32,21 @@ ANSWERED = {
     "answer_recall": "the expected answer stands in the answer",
     "citation_precision": "share of the citations that lie in a relevant place",
     "citation_recall": "share of the relevant places that are cited",
+    "support": "how well the citations of each statement bear it out",
+    "supported": "share of the statements that their citations bear out",
     "refusal_precision": "share of the refused questions that are unanswerable",
     "refusal_recall": "share of the unanswerable questions that are refused",
 }
-_SAME = {"answer_f1": "f1", "em": "exact_match"}  # other names by which people know them
+JUDGED = {
+    "judge_answer": "a judge finds that the answer says what the expected one says",
+    "judge_support": "a judge finds that the citations bear the answer out",
+}
+UNRANKED = (*ANSWERED, *JUDGED)
+_SAME = {
+    "answer_f1": "f1",
+    "em": "exact_match",
+    "token_f1": "f1",
+}  # other names by which people know them
 NEEDS_CUTOFF = ("recall", "precision", "hit", "answer")
 
 
@@ -54,7 +65,7 @@ def parse_measure(text: str) -> Measure:
     """`recall@5` as a measure. Raises BadRequest with the names there are."""
     name, at, cutoff = text.strip().lower().partition("@")
     name = _SAME.get(name, name)
-    if name in ANSWERED and not at:
+    if name in UNRANKED and not at:
         return Measure(name)
     if name not in RANKED:
         raise BadRequest(_unknown(text, name))
@@ -65,6 +76,15 @@ def parse_measure(text: str) -> Measure:
     if not cutoff.isdecimal() or not 1 <= int(cutoff) <= MAX_CUTOFF:
         raise BadRequest(f"measure '{text}': the cutoff is 1 to {MAX_CUTOFF}, as in {name}@5")
     return Measure(name, int(cutoff))
+
+
+def check_judged(measures: Iterable[Measure], *, has_judge: bool) -> None:
+    """Raise BadRequest for a measure that needs a judge where there is none."""
+    for measure in measures:
+        if measure.name in JUDGED and not has_judge:
+            raise BadRequest(
+                f"measure '{measure}' needs a model that judges: --judge MODEL or the setting judge"
+            )
 
 
 def default_measures(k: int) -> tuple[Measure, ...]:
@@ -115,7 +135,7 @@ def _ir_measure(measure: Measure) -> IrMeasure:
 
 
 def _unknown(text: str, name: str) -> str:
-    names = (*(f"{n}@K" if n in NEEDS_CUTOFF else n for n in RANKED), *ANSWERED)
-    close = get_close_matches(name, (*RANKED, *ANSWERED), n=1)
+    names = (*(f"{n}@K" if n in NEEDS_CUTOFF else n for n in RANKED), *UNRANKED)
+    close = get_close_matches(name, (*RANKED, *UNRANKED), n=1)
     guess = f"did you mean '{close[0]}'? " if close else ""
     return f"unknown measure '{text}': {guess}there are {', '.join(names)}"

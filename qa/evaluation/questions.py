@@ -75,6 +75,14 @@ class QuestionSet:
     level: Level | None = None
 
 
+def parse_level(text: str) -> Level:
+    """What counts as found. Raises BadRequest with the levels that there are."""
+    for level in LEVELS:
+        if level == text:
+            return level
+    raise BadRequest(f"--level {text}: there are {', '.join(LEVELS)}")
+
+
 def load_questions(path: str | os.PathLike[str], *, limit: int | None = None) -> QuestionSet:
     """Read a file or folder of questions; `limit` keeps the first ones.
 

@@ -50,11 +50,16 @@ def _sections(evaluation: Evaluation, comparison: Comparison | None) -> list[Sec
     found = [("Figures", tables.figures(evaluation))]
     if comparison:
         found.append(("Against the first run", tables.differences(comparison)))
+        found.append(("Time and cost of both runs", tables.efforts(comparison)))
         found.append(("Questions that changed", tables.changes(comparison)))
     found.append(("Time", tables.latencies(evaluation)))
+    found.append(("Tokens and cost", tables.spending(evaluation)))
     found.append(("Questions that did worst", tables.misses(evaluation)))
     if tables.has_answers(evaluation):
         found.append(("Answers to look at", tables.wrong_answers(evaluation)))
+    found.append(
+        ("What the judge did not judge", [["why"], *([note] for note in evaluation.notes)])
+    )
     problems = [[problem] for problem in evaluation.problems[: tables.WORST]]
     found.append(("Questions that could only be missed", [["why"], *problems]))
     return [(title, table) for title, table in found if len(table) > 1]

@@ -2,19 +2,30 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from time import perf_counter
 from typing import TYPE_CHECKING
 
-import numpy as np
-
 from ingest.errors import BadRequest
 from qa.evaluation.answers import score_answer
-from qa.evaluation.measures import ANSWERED, Measure, default_measures, score_rankings
+from qa.evaluation.judging import UNJUDGED, Judge, Judgement
+from qa.evaluation.measures import (
+    ANSWERED,
+    JUDGED,
+    UNRANKED,
+    Measure,
+    check_judged,
+    default_measures,
+    score_rankings,
+)
 from qa.evaluation.questions import Level, Question, QuestionSet
+from qa.evaluation.spending import NOTHING, Latency, Spending
 from qa.evaluation.statistics import SEED, Figure, mean_with_interval
 from qa.evaluation.targets import ANSWER, Aim, Finder
+from qa.models import ChatModel
+from qa.turn import Answer
 from retrieval.hits import Hit
 
 if TYPE_CHECKING:
@@ -29,7 +40,8 @@ class Outcome:
     """One question and what came of it. `scores` lacks the measures that do not apply.
 
     `found` are the best places as (uri, page); `seconds` is the search, `answer_seconds` the
-    answer, `answer` None where none was asked for.
+    answer, `answer` None where none was asked for; `spent` is what the answer took, `judge_spent`
+    the judge, and `note` why the judge said nothing.
     """
 
     question: Question
@@ -39,7 +51,9 @@ class Outcome:
     answer: str | None = None
     abstained: bool = False
     answer_seconds: float | None = None
-    tokens: int = 0
+    spent: Spending = NOTHING
+    judge_spent: Spending = NOTHING
+    note: str = ""
     problem: str = ""
 
 
@@ -57,8 +71,8 @@ class Evaluation:
         """Question -> value, for the questions to which the measure applies."""
         return {
             outcome.question.id: outcome.scores[measure]
-            for outcome in self.outcomes
-            if measure in outcome.scores and language in (None, outcome.question.language)
+            for outcome in self._of(language)
+            if measure in outcome.scores
         }
 
     def figure(self, measure: str, language: str | None = None) -> Figure | None:
@@ -76,14 +90,26 @@ class Evaluation:
         """Why questions could only be missed."""
         return [f"{o.question.text}: {o.problem}" for o in self.outcomes if o.problem]
 
-    def latency(self, *, answers: bool = False) -> tuple[float, float] | None:
-        """Median and 99th percentile in seconds, of searches or of answers."""
-        seconds = [o.answer_seconds if answers else o.seconds for o in self.outcomes]
+    @property
+    def notes(self) -> list[str]:
+        """What was not judged and why, with the number of questions."""
+        counts = Counter(outcome.note for outcome in self.outcomes if outcome.note)
+        return [f"{note} ({count} questions)" for note, count in counts.items()]
+
+    def latency(self, *, answers: bool = False, language: str | None = None) -> Latency | None:
+        """Of searches or of answers; None where there were none."""
+        outcomes = self._of(language)
+        seconds = [o.answer_seconds if answers else o.seconds for o in outcomes]
         known = [value for value in seconds if value is not None]
-        if not known:
-            return None
-        p50, p99 = np.percentile(known, [50, 99])
-        return float(p50), float(p99)
+        return Latency.of(known) if known else None
+
+    def spent(self, language: str | None = None, *, judge: bool = False) -> Spending:
+        """What all answers, or all that the judge said, took."""
+        outcomes = self._of(language)
+        return sum((o.judge_spent if judge else o.spent for o in outcomes), NOTHING)
+
+    def _of(self, language: str | None) -> list[Outcome]:
+        return [o for o in self.outcomes if language in (None, o.question.language)]
 
 
 def evaluate(
@@ -93,31 +119,37 @@ def evaluate(
     measures: Sequence[Measure] | None = None,
     level: Level | None = None,
     answers: bool = False,
+    judge: ChatModel | None = None,
     seed: int = SEED,
     base: str = "",
     on_progress: Callable[[int, int], None] | None = None,
 ) -> Evaluation:
     """Search for (and with `answers` ask) every question, and score it.
 
-    `measures` are `default_measures(10)` if not given. `level` is what counts as found; by default
-    the finest place that a question names, documents for a folder of questions. `base` is what the
-    report calls the knowledge base, by default its location. `on_progress` gets questions done and
-    in all. Raises BadRequest when no document that the questions name is there.
+    `measures` are `default_measures(10)` if not given; one of answers has them asked for too.
+    `level` is what counts as found; by default the finest place that a question names, documents
+    for a folder of questions. `judge` is a model that judges the answers; where it fails there is a
+    note. `base` is what the report calls the knowledge base, by default its location. `on_progress`
+    gets questions done and in all. Raises BadRequest when no document that the questions name is
+    there, and for a measure that needs a judge where there is none.
     """
     wanted = tuple(measures or default_measures(10))
+    check_judged(wanted, has_judge=judge is not None)
+    answers = answers or any(measure.name in UNRANKED for measure in wanted)
+    judges = Judge(judge, kb.prompts) if judge and answers else None
     aims = _aims(kb, questions, level)
     kb.search(aims[0].question.text, 1)  # opens what is opened once
     asked = []
     for number, aim in enumerate(aims, 1):
-        asked.append(_ask(kb, aim, answers=answers))
+        asked.append(_ask(kb, aim, answers=answers, judge=judges))
         if on_progress:
             on_progress(number, len(aims))
-    ranked = [measure for measure in wanted if measure.name not in ANSWERED]
+    ranked = [measure for measure in wanted if measure.name not in UNRANKED]
     scores = _rank_scores(ranked, asked)
     outcomes = tuple(item.outcome(scores.get(item.aim.question.id, {})) for item in asked)
     names = dict.fromkeys(str(measure) for measure in wanted)
     if answers:
-        names |= dict.fromkeys(ANSWERED)
+        names |= dict.fromkeys([*ANSWERED, *(JUDGED if judges else ())])
     applicable = [n for n in names if any(n in outcome.scores for outcome in outcomes)]
     base = base or kb.status().location
     return Evaluation(questions.name, base, tuple(applicable), outcomes, seed)
@@ -128,23 +160,29 @@ class _Asked:
     aim: Aim
     hits: Sequence[Hit]
     seconds: float
-    answer_scores: Mapping[str, float]
-    answer: str | None = None
-    abstained: bool = False
+    answer: Answer | None = None
     answer_seconds: float | None = None
-    tokens: int = 0
+    judgement: Judgement = UNJUDGED
 
     def outcome(self, scores: Mapping[str, float]) -> Outcome:
-        return Outcome(
+        found = Outcome(
             question=self.aim.question,
-            scores={**scores, **self.answer_scores},
+            scores=scores,
             seconds=self.seconds,
             found=tuple((hit.uri, hit.chunk.page) for hit in self.hits[:SHOWN]),
-            answer=self.answer,
-            abstained=self.abstained,
-            answer_seconds=self.answer_seconds,
-            tokens=self.tokens,
             problem=self.aim.problem,
+        )
+        if self.answer is None:
+            return found
+        return replace(
+            found,
+            scores={**scores, **score_answer(self.aim, self.answer), **self.judgement.scores},
+            answer=self.answer.text,
+            abstained=self.answer.abstained,
+            answer_seconds=self.answer_seconds,
+            spent=Spending.of(self.answer.usage, self.answer.cost),
+            judge_spent=self.judgement.spent,
+            note=self.judgement.note,
         )
 
 
@@ -164,24 +202,18 @@ def _aims(kb: KnowledgeBase, questions: QuestionSet, level: Level | None) -> lis
     return aims
 
 
-def _ask(kb: KnowledgeBase, aim: Aim, *, answers: bool) -> _Asked:
+def _ask(kb: KnowledgeBase, aim: Aim, *, answers: bool, judge: Judge | None) -> _Asked:
+    question = aim.question
     started = perf_counter()
-    hits = kb.search(aim.question.text, DEPTH)
+    hits = kb.search(question.text, DEPTH)
     seconds = perf_counter() - started
     if not answers:
-        return _Asked(aim, hits, seconds, {})
+        return _Asked(aim, hits, seconds)
     started = perf_counter()
-    answer = kb.ask(aim.question.text)
-    return _Asked(
-        aim,
-        hits,
-        seconds,
-        score_answer(aim, answer),
-        answer=answer.text,
-        abstained=answer.abstained,
-        answer_seconds=perf_counter() - started,
-        tokens=answer.usage.get("total_tokens", 0),
-    )
+    answer = kb.ask(question.text)
+    answer_seconds = perf_counter() - started
+    judgement = judge.judge(question, answer) if judge else UNJUDGED
+    return _Asked(aim, hits, seconds, answer, answer_seconds, judgement)
 
 
 def _rank_scores(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +12,7 @@ from qa.evaluation.calibrating import Calibration
 from qa.evaluation.comparing import Comparison
 from qa.evaluation.questions import question_json, question_of
 from qa.evaluation.running import Evaluation, Outcome
+from qa.evaluation.spending import Spending
 from qa.evaluation.statistics import Figure
 
 FORMAT = 1
@@ -45,6 +46,16 @@ def load(path: Path) -> Evaluation:
     raise BadRequest(f"{path} is of format {found}, this kbqa reads {FORMAT}")
 
 
+def summary_json(evaluation: Evaluation) -> dict[str, Any]:
+    """All but the single questions: figures, latency, spending, what was not judged."""
+    return {
+        "figures": figures_json(evaluation),
+        "latency_ms": latency_json(evaluation),
+        "spent": spending_json(evaluation),
+        "notes": evaluation.notes,
+    }
+
+
 def figures_json(evaluation: Evaluation) -> dict[str, Any]:
     """Measure -> language (`all` first) -> mean, low, high, count."""
     languages = [None, *(evaluation.languages if len(evaluation.languages) > 1 else ())]
@@ -69,13 +80,20 @@ def figure_json(figure: Figure) -> dict[str, Any]:
 
 
 def latency_json(evaluation: Evaluation) -> dict[str, Any]:
-    """`search` and `answer` -> p50 and p99 in milliseconds."""
+    """`search` and `answer` -> p50, p95 and p99 in milliseconds."""
     found = {"search": evaluation.latency(), "answer": evaluation.latency(answers=True)}
     return {
-        name: {"p50": round(1000 * seconds[0], 2), "p99": round(1000 * seconds[1], 2)}
-        for name, seconds in found.items()
-        if seconds
+        name: {percentile: _ms(seconds) for percentile, seconds in asdict(latency).items()}
+        for name, latency in found.items()
+        if latency
     }
+
+
+def spending_json(evaluation: Evaluation) -> dict[str, Any]:
+    """Language (`all` first) and `judge` -> tokens and cost of all their answers."""
+    languages = [None, *(evaluation.languages if len(evaluation.languages) > 1 else ())]
+    spent = {language or "all": asdict(evaluation.spent(language)) for language in languages}
+    return {**spent, "judge": asdict(evaluation.spent(judge=True))}
 
 
 def comparison_json(comparison: Comparison) -> dict[str, Any]:
@@ -124,17 +142,19 @@ def outcome_json(outcome: Outcome) -> dict[str, Any]:
         **question_json(outcome.question),
         "id": outcome.question.id,
         "scores": dict(outcome.scores),  # as they are: a rounded one would be a change
-        "ms": round(1000 * outcome.seconds, 2),
+        "ms": _ms(outcome.seconds),
         "found": [{"uri": uri, "page": page} for uri, page in outcome.found],
     }
     if outcome.answer_seconds is not None:
         row["said"] = {
             "text": outcome.answer,
             "abstained": outcome.abstained,
-            "ms": round(1000 * outcome.answer_seconds, 2),
-            "tokens": outcome.tokens,
+            "ms": _ms(outcome.answer_seconds),
+            "spent": asdict(outcome.spent),
+            "judge_spent": asdict(outcome.judge_spent),
         }
-    return {**row, "problem": outcome.problem} if outcome.problem else row
+    told = {"note": outcome.note, "problem": outcome.problem}
+    return {**row, **{name: text for name, text in told.items() if text}}
 
 
 def _evaluation(row: dict[str, Any], path: Path) -> Evaluation:
@@ -149,15 +169,26 @@ def _evaluation(row: dict[str, Any], path: Path) -> Evaluation:
 def _outcome(row: dict[str, Any], where: str) -> Outcome:
     said = row.pop("said", None)
     scores, ms, found = (row.pop(name) for name in ("scores", "ms", "found"))
-    problem = row.pop("problem", "")
-    return Outcome(
+    note, problem = row.pop("note", ""), row.pop("problem", "")
+    outcome = Outcome(
         question=question_of(row, where),
         scores={str(name): float(value) for name, value in scores.items()},
         seconds=ms / 1000,
         found=tuple((place["uri"], place["page"]) for place in found),
-        answer=said["text"] if said else None,
-        abstained=bool(said and said["abstained"]),
-        answer_seconds=said["ms"] / 1000 if said else None,
-        tokens=said["tokens"] if said else 0,
+        note=note,
         problem=problem,
     )
+    if said is None:
+        return outcome
+    return replace(
+        outcome,
+        answer=said["text"],
+        abstained=said["abstained"],
+        answer_seconds=said["ms"] / 1000,
+        spent=Spending(**said.get("spent", {})),  # which earlier files lack
+        judge_spent=Spending(**said.get("judge_spent", {})),
+    )
+
+
+def _ms(seconds: float) -> float:
+    return round(1000 * seconds, 2)

@@ -2,20 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import astuple
 
 from qa.evaluation.calibrating import Calibration
 from qa.evaluation.comparing import Comparison
-from qa.evaluation.measures import ANSWERED
+from qa.evaluation.measures import UNRANKED
 from qa.evaluation.running import Evaluation, Outcome
+from qa.evaluation.spending import NOTHING, Spending
 
 Table = list[list[str]]  # the first row is the head
 WORST = 30  # questions that are listed
+SPENT: Mapping[str, Callable[[Spending, int], str]] = {  # by so many questions
+    "prompt tokens": lambda spent, count: f"{spent.prompt_tokens / count:.0f}",
+    "completion tokens": lambda spent, count: f"{spent.completion_tokens / count:.0f}",
+    "cost": lambda spent, n: "no price" if spent.cost is None else f"{spent.cost / n:.6f}",
+}
 
 
 def figures(evaluation: Evaluation) -> Table:
     """Measure, mean, interval, number of questions, and the mean of each language."""
-    languages = evaluation.languages if len(evaluation.languages) > 1 else []
+    languages = _several_languages(evaluation)
     rows = [["measure", "mean", "95 % interval", "questions", *languages]]
     for measure in evaluation.measures:
         figure = evaluation.figure(measure)
@@ -35,12 +43,37 @@ def figures(evaluation: Evaluation) -> Table:
 
 
 def latencies(evaluation: Evaluation) -> Table:
-    """Median and 99th percentile of searches and answers."""
-    rows = [["seconds of", "p50", "p99"]]
-    for name, answers in (("a search", False), ("an answer", True)):
-        found = evaluation.latency(answers=answers)
-        if found:
-            rows.append([name, *(f"{1000 * seconds:.1f} ms" for seconds in found)])
+    """Percentiles of searches and answers, and of the answers in each language."""
+    found = {
+        "a search": evaluation.latency(),
+        "an answer": evaluation.latency(answers=True),
+        **{
+            f"an answer, {language}": evaluation.latency(answers=True, language=language)
+            for language in _several_languages(evaluation)
+        },
+    }
+    rows = [["time of", "p50", "p95", "p99"]]
+    for name, latency in found.items():
+        if latency:
+            rows.append([name, *map(_ms, astuple(latency))])
+    return rows
+
+
+def spending(evaluation: Evaluation) -> Table:
+    """Tokens and cost of the answers and of the judge; no rows where no model was asked."""
+    languages = _several_languages(evaluation)
+    asked = Counter(o.question.language for o in evaluation.outcomes if o.answer is not None)
+    counts = {None: asked.total()} | {language: asked[language] for language in languages}
+    rows = [["spent on", "in all", "a question", *languages]]
+    for who, judge in (("", False), ("judge: ", True)):
+        total = evaluation.spent(judge=judge)
+        if total == NOTHING:
+            continue
+        parts = [(evaluation.spent(name, judge=judge), count) for name, count in counts.items()]
+        about = " (estimated)" if total.estimated else ""
+        for name, amount in SPENT.items():
+            each = [amount(part, count) for part, count in parts]
+            rows.append([f"{who}{name}{about}", amount(total, 1), *each])
     return rows
 
 
@@ -64,6 +97,13 @@ def differences(comparison: Comparison) -> Table:
             ]
         )
     return rows
+
+
+def efforts(comparison: Comparison) -> Table:
+    """Time, tokens and cost of both runs."""
+    first, second = _effort(comparison.first), _effort(comparison.second)
+    rows = [["time and cost", "first", "second"]]
+    return rows + [[n, first.get(n, ""), second.get(n, "")] for n in first | second]
 
 
 def changes(comparison: Comparison) -> Table:
@@ -144,7 +184,7 @@ def heading(evaluation: Evaluation) -> str:
 
 def has_answers(evaluation: Evaluation) -> bool:
     """Whether answers were asked for."""
-    return any(measure in ANSWERED for measure in evaluation.measures)
+    return any(measure in UNRANKED for measure in evaluation.measures)
 
 
 def aligned(table: Sequence[Sequence[str]]) -> list[str]:
@@ -163,9 +203,30 @@ def _fault(outcome: Outcome) -> str:
         return "" if outcome.abstained else "answered, though there is no answer"
     if outcome.abstained:
         return "refused"
-    if outcome.scores.get("answer_recall", 1.0) < 1:
+    scores = outcome.scores
+    if scores.get("judge_answer", scores.get("answer_recall", 1.0)) < 1:
         return "another answer"
+    if scores.get("judge_support", scores.get("supported", 1.0)) < 1:
+        return "not borne out by what it cites"
     return ""
+
+
+def _several_languages(evaluation: Evaluation) -> list[str]:
+    """Those that figures are broken down by; none where there is but one."""
+    return evaluation.languages if len(evaluation.languages) > 1 else []
+
+
+def _effort(evaluation: Evaluation) -> dict[str, str]:
+    times = {
+        f"{name}, {percentile}": value
+        for name, *values in latencies(evaluation)[1:]
+        for percentile, value in zip(("p50", "p95"), values, strict=False)
+    }
+    return times | {f"{row[0]}, a question": row[2] for row in spending(evaluation)[1:]}
+
+
+def _ms(seconds: float) -> str:
+    return f"{1000 * seconds:.1f} ms"
 
 
 def _place(uri: str, page: int | None) -> str:

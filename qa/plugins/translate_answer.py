@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable
 from dataclasses import replace
 
@@ -10,12 +9,11 @@ from qa.asking import asked_aside
 from qa.language import Language, language_of
 from qa.marks import NO_ANSWER
 from qa.models import ChatModel
-from qa.neutral import neutral
+from qa.neutral import between_dashes
 from qa.prompting import Prompts
 from qa.turn import Handler, Plugin, Turn
 from retrieval.facts import languages_of
 
-_DASHES = re.compile("-{3,}")
 ENOUGH = 30  # characters from which the language of an answer is told
 
 
@@ -48,8 +46,7 @@ def is_foreign(text: str, wanted: Language) -> bool:
 
 
 def _translated(turn: Turn, model: ChatModel, prompts: Prompts, wanted: Language) -> Turn:
-    text = _DASHES.sub("—", neutral(turn.text))  # no line of it ends the quotation
-    prompt = prompts.fill("translate_answer", wanted, text=text)
+    prompt = prompts.fill("translate_answer", wanted, text=between_dashes(turn.text))
     turn, reply = asked_aside(turn, model, prompt, by="translate_answer")
     return replace(turn, text=reply) if reply else turn
 

@@ -218,5 +218,8 @@ class Figures(BaseModel):
     """Measure -> language (`all` first) -> mean, with a 95 % interval."""
 
     figures: dict[str, dict[str, dict[str, float]]]
-    latency: dict[str, dict[str, float]] = Field(description="p50 and p99 in ms")
+    latency: dict[str, dict[str, float]] = Field(description="p50, p95 and p99 in ms")
+    spent: dict[str, dict[str, float | bool | None]] = Field(
+        description="language (`all` first), `judge` -> tokens and cost"
+    )
     outcomes: list[dict[str, Any]]

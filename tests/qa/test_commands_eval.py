@@ -9,6 +9,7 @@ from tests.qa.commands import Kbqa, is_one_clear_line, run
 from tests.qa.conftest import write_documents
 from tests.qa.evaluation.conftest import QUESTIONS, write_questions
 from tests.qa.evaluation.test_questions import folder_of
+from tests.scripted_server import Messages, ScriptedServer, status
 
 
 @pytest.fixture
@@ -30,10 +31,13 @@ def test_figures_for_machines(kbqa: Kbqa, base_folder: Path, asked: Path) -> Non
     done = kbqa("eval", asked, "--kb", base_folder, "--answers", "--json", "-k", "3")
     assert done.code == 0, done
     found = done.json
-    assert set(found) == {"name", "base", "figures", "latency_ms", "questions", "failures"}
+    assert set(found) == {
+        "name", "base", "figures", "latency_ms", "spent", "notes", "questions", "failures",
+    }  # fmt: skip
     assert set(found["figures"]["recall@3"]) == {"all", "en", "zh"}
     assert set(found["figures"]["recall@3"]["all"]) == {"mean", "low", "high", "count"}
-    assert set(found["latency_ms"]) == {"search", "answer"}
+    assert set(found["latency_ms"]["answer"]) == {"p50", "p95", "p99"}
+    assert set(found["spent"]) == {"all", "en", "zh", "judge"}
     assert found["figures"]["refusal_recall"]["all"]["mean"] == 1
     assert [row["question"] for row in found["questions"]] == [q["question"] for q in QUESTIONS]
     assert found["questions"][0]["said"]["text"]
@@ -54,6 +58,54 @@ def test_a_gate_on_answers_asks(kbqa: Kbqa, base_folder: Path, asked: Path) -> N
     done = kbqa("eval", asked, "--kb", base_folder, "--fail-under", "refusal_recall=1")
     assert done.code == 0, done
     assert "an answer" in done.out
+
+
+def test_a_model_is_asked_and_another_judges(
+    kbqa: Kbqa, base_folder: Path, asked: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def answer(messages: Messages) -> str:
+        prompt = messages[-1]["content"]
+        if "YES" in prompt:  # a template of the judge
+            return "YES." if "25 days" in prompt else "**NO**"
+        if "alarm E-17 mean" in prompt:
+            return "Alarm E-17 means that 40 bolts are missing [1]."
+        return "You have 25 days of annual leave [1]."
+
+    price = '{"openai:m": {"input": 1000, "output": 1000}}'
+    monkeypatch.setenv("KBQA_PRICES", price)
+    report = tmp_path / "report.md"
+    with ScriptedServer(answer) as server:
+        monkeypatch.setenv("KBQA_BASE_URL", server.base_url)
+        arguments = ("eval", asked, "--kb", base_folder, "--limit", "2", "--model", "openai:m")
+        done = kbqa(*arguments, "--judge", "openai:judge", "--report", report, "--json",
+                    "--fail-under", "judge_answer=.4", "--fail-under", "support=.8")  # fmt: skip
+    assert done.code == 1, done
+    (failure,) = done.json["failures"]
+    assert failure.startswith("support is 0.")
+    figures = done.json["figures"]
+    assert figures["judge_answer"]["all"]["mean"] == 0.5
+    assert figures["judge_support"]["all"]["count"] == 2
+    prompts = server.requests
+    assert done.json["spent"]["all"] == {
+        "prompt_tokens": 24, "completion_tokens": 6, "cost": 0.03, "estimated": False,
+    }  # fmt: skip
+    assert done.json["spent"]["judge"]["prompt_tokens"] == 12 * (len(prompts) - 2)
+    assert "| judge: prompt tokens | " in report.read_text("utf-8")
+
+
+def test_a_judge_that_fails_is_told_and_fails_nothing(
+    kbqa: Kbqa, base_folder: Path, asked: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with ScriptedServer(then=status(401, "wrong key")) as server:
+        monkeypatch.setenv("KBQA_BASE_URL", server.base_url)
+        done = kbqa("eval", asked, "--kb", base_folder, "--limit", "3", "--judge", "openai:judge")
+    assert done.code == 0, done
+    assert "support" in done.out
+    assert "judge_answer" not in done.out
+    assert done.err.startswith("not judged: the judge failed: ")
+    assert "(401)" in done.err
+    assert done.err.count("(2 questions)") == 1
+    assert len(server.requests) == 3
 
 
 def test_saved_and_compared(kbqa: Kbqa, base_folder: Path, asked: Path, tmp_path: Path) -> None:
@@ -171,6 +223,9 @@ def test_questions_are_made_and_can_be_asked(kbqa: Kbqa, base_folder: Path, tmp_
         (["eval", "Q", "--fail-under", "recal@5=.9"], ["unknown measure", "recall@K, "]),
         (["eval", "Q", "--fail-under", "recall@5"], ["MEASURE=LIMIT"]),
         (["eval", "Q", "--measure", "recall@0"], ["1 to 100"]),
+        (["eval", "Q", "--measure", "suport"], ["did you mean 'support'?", "citation_recall, "]),
+        (["eval", "Q", "--fail-under", "judge_answer=1"], ["needs a model", "--judge MODEL"]),
+        (["eval", "Q", "--judge", "nobody:m"], ["unknown model 'nobody:m'"]),
         (["eval", "Q", "-k", "0"], ["k is 0"]),
         (["eval", "Q", "--limit", "0"], ["limit of questions is 0"]),
         (["eval", "Q", "--level", "word"], ["answer, passage, page, document"]),

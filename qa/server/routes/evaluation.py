@@ -8,7 +8,7 @@ from fastapi import APIRouter, Request
 
 from qa.evaluation import QuestionSet, evaluate, parse_measure
 from qa.evaluation.questions import question_of
-from qa.evaluation.saving import figures_json, latency_json, outcome_json
+from qa.evaluation.saving import figures_json, latency_json, outcome_json, spending_json
 from qa.knowledge_base import KnowledgeBase
 from qa.server.access import BaseName, KeptBase
 from qa.server.ask_forms import EvalForm, Figures
@@ -46,5 +46,6 @@ def _measured(kb: str, base: KnowledgeBase, form: EvalForm, emit: Emit) -> Figur
     return Figures(
         figures=figures_json(evaluation),
         latency=latency_json(evaluation),
+        spent=spending_json(evaluation),
         outcomes=[outcome_json(outcome) for outcome in evaluation.outcomes],
     )

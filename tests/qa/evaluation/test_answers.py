@@ -1,12 +1,14 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from qa.evaluation.answers import exact_match, score_answer, token_f1
 from qa.evaluation.targets import Aim, Target
-from qa.turn import Answer, Citation
+from qa.turn import Answer, Citation, Statement
 from tests.qa.evaluation.test_targets import asked
 
 
@@ -24,6 +26,9 @@ def said(text: str, *places: tuple[str, int, int], abstained: bool = False) -> A
         ("The 25 days. [1]", "25 days", 1),
         ("25 Days", "25 days!", 1),
         ("36 个月。", "36个月", 1),
+        ("E-17, «d'Azur»", "e17 dazur", 1),
+        ("1,200 mm", "1200 mm", 1),
+        ("3：2", "3:2", 1),
         ("26 days", "25 days", 0),
         ("", "25 days", 0),
     ],
@@ -66,7 +71,9 @@ def test_the_best_of_several_expected_answers_counts() -> None:
 def test_a_refusal_of_an_answerable_question() -> None:
     aim = Aim(asked(answer="not"), "answer")
     scores = score_answer(aim, said("The documents do not answer", abstained=True))
-    assert scores == {"refusal_precision": 0, "exact_match": 0, "f1": 0, "answer_recall": 0}
+    assert scores == dict.fromkeys(
+        ("refusal_precision", "exact_match", "f1", "answer_recall", "citation_recall"), 0
+    )
 
 
 def test_unanswerable_questions() -> None:
@@ -79,3 +86,28 @@ def test_unanswerable_questions() -> None:
         "refusal_recall": 0,
         "citation_precision": 0,
     }
+
+
+def test_an_answer_without_citations_cites_nothing() -> None:
+    aim = Aim(asked(document="a"), "document", (Target("a", "a"),))
+    assert score_answer(aim, said("You have 25 days.")) == {"citation_recall": 0}
+
+
+def test_a_citation_beside_the_span_is_none_of_it() -> None:
+    aim = Aim(asked(document="a", span=[10, 20]), "passage", (Target("a 10..20", "a", 10, 20),))
+    scores = score_answer(aim, said("Yes [1] [2]", ("a", 12, 40), ("a", 20, 30)))
+    assert scores == {"citation_recall": 1, "citation_precision": 0.5}
+
+
+def test_support_is_that_of_the_statements_that_were_judged() -> None:
+    aim = Aim(asked(unanswerable=True), "answer")
+    statements = (
+        Statement(0, 1, "a", support=0.9, supported=True),
+        Statement(1, 2, "b", support=0.2, supported=False),
+        Statement(2, 3, "c"),  # in another language than its quotes
+    )
+    answer = replace(said("abc"), statements=statements)
+    scores = score_answer(aim, answer)
+    assert (scores["support"], scores["supported"]) == (pytest.approx(0.55), 0.5)
+    assert "support" not in score_answer(aim, replace(answer, statements=statements[2:]))
+    assert "support" not in score_answer(aim, replace(answer, abstained=True))

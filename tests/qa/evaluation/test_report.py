@@ -10,7 +10,8 @@ from markdown_it import MarkdownIt
 
 from ingest.errors import BadRequest
 from qa.evaluation import Evaluation, compare, write_report
-from qa.evaluation.report import check_suffix, draw
+from qa.evaluation.report import check_suffix, draw, render
+from qa.evaluation.spending import Spending
 from tests.qa.evaluation.test_comparing import lowered
 
 HOSTILE = "<script>alert(1)</script> | **bold** [x](http://example.test)"
@@ -47,6 +48,7 @@ def test_html_is_one_file_that_needs_nothing(evaluation: Evaluation, tmp_path: P
     assert not re.search(r"(?:src|href)=|@import|url\(", text)
     assert "Against the first run" in text
     assert "Questions that changed" in text
+    assert "Time and cost of both runs" in text
 
 
 def test_the_drawing_is_xml_with_a_bar_for_each_measure_and_run(evaluation: Evaluation) -> None:
@@ -64,6 +66,15 @@ def test_nothing_measured(evaluation: Evaluation, tmp_path: Path) -> None:
     for name in ("report.md", "report.html"):
         write_report(tmp_path / name, empty)
         assert "1 questions" in (tmp_path / name).read_text("utf-8")
+
+
+def test_tokens_cost_and_what_was_not_judged(evaluation: Evaluation) -> None:
+    outcome = replace(evaluation.outcomes[0], spent=Spending(900, 90, 0.25), note="it *failed*")
+    text = render(".md", replace(evaluation, outcomes=(outcome, *evaluation.outcomes[1:])))
+    assert "| prompt tokens | 900 | 180 | 225 | 0 |" in text
+    assert "| cost | 0.250000 | 0.050000 | 0.062500 | no price |" in text
+    assert "| it \\*failed\\* (1 questions) |" in text
+    assert "Tokens and cost" not in render(".md", evaluation)
 
 
 def test_suffixes() -> None:

@@ -11,6 +11,7 @@ from ingest.documents import Document
 from ingest.errors import BadRequest
 from qa.evaluation import Evaluation, QuestionSet, evaluate, load_questions, parse_measure
 from qa.evaluation.questions import question_of
+from qa.evaluation.spending import NOTHING, Latency, Spending
 from qa.knowledge_base import KnowledgeBase
 from tests.fakes import HashEmbedder
 from tests.qa.evaluation.test_questions import folder_of
@@ -37,12 +38,47 @@ def test_times_and_places_are_kept(evaluation: Evaluation) -> None:
     search, answer = evaluation.latency(), evaluation.latency(answers=True)
     assert search is not None
     assert answer is not None
-    assert 0 < search[0] <= search[1]
-    assert 0 < answer[0] <= answer[1]
+    assert 0 < search.p50 <= search.p95 <= search.p99
+    assert 0 < answer.p50 <= answer.p95 <= answer.p99
+    assert evaluation.latency(answers=True, language="zh") == Latency.of(
+        [o.answer_seconds or 0 for o in evaluation.outcomes if o.question.language == "zh"]
+    )
     first = evaluation.outcomes[1]
     assert first.found[0][0] == "furnace.pdf"
     assert first.answer
     assert not first.abstained
+
+
+def test_quotations_are_borne_out(evaluation: Evaluation) -> None:
+    for measure in ("support", "supported"):
+        figure = evaluation.figure(measure)
+        assert figure is not None
+        assert figure.mean > 0.9
+        assert figure.count == sum(not outcome.abstained for outcome in evaluation.outcomes)
+    assert evaluation.spent() == evaluation.spent(judge=True) == NOTHING
+    assert evaluation.notes == []
+
+
+def test_tokens_and_cost_add_up(evaluation: Evaluation) -> None:
+    spent = [Spending(10, 2, 0.5), Spending(1, 1, None, estimated=True)]
+    outcomes = [
+        replace(outcome, spent=spending)
+        for outcome, spending in zip(evaluation.outcomes[1:3], spent, strict=True)
+    ]
+    known = replace(evaluation, outcomes=tuple(outcomes))
+    assert known.spent() == Spending(11, 3, 0.5, estimated=True)
+    assert known.spent("zh") == spent[1]
+    assert known.spent("fr") == NOTHING
+
+
+def test_a_measure_of_answers_asks_and_one_of_a_judge_needs_one(
+    kb: KnowledgeBase, questions: QuestionSet
+) -> None:
+    one = replace(questions, questions=questions.questions[:1])
+    found = evaluate(kb, one, measures=[parse_measure("support")])
+    assert found.figure("support") is not None
+    with pytest.raises(BadRequest, match="'judge_answer' needs a model that judges: --judge MODEL"):
+        evaluate(kb, one, measures=[parse_measure("judge_answer")], answers=True)
 
 
 def test_without_answers_nothing_is_asked(kb: KnowledgeBase, questions: QuestionSet) -> None:

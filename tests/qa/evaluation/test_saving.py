@@ -8,6 +8,7 @@ import pytest
 
 from ingest.errors import BadRequest
 from qa.evaluation import Evaluation, compare, load, save
+from qa.evaluation.spending import Spending
 
 
 def test_saved_and_read_back(evaluation: Evaluation, tmp_path: Path) -> None:
@@ -20,8 +21,20 @@ def test_saved_and_read_back(evaluation: Evaluation, tmp_path: Path) -> None:
     assert [o.scores for o in back.outcomes] == [o.scores for o in evaluation.outcomes]
     assert [o.found for o in back.outcomes] == [o.found for o in evaluation.outcomes]
     assert [o.answer for o in back.outcomes] == [o.answer for o in evaluation.outcomes]
+    assert back.spent() == evaluation.spent()
     assert compare(back, evaluation).changes == ()
     assert json.loads(path.read_text("utf-8"))["figures"]["mrr"]["all"]["count"] == 4
+
+
+def test_what_was_spent_and_not_judged_is_kept(evaluation: Evaluation, tmp_path: Path) -> None:
+    outcome = replace(
+        evaluation.outcomes[0], spent=Spending(9, 3, 0.1), judge_spent=Spending(5, 1), note="why"
+    )
+    save(replace(evaluation, outcomes=(outcome,)), tmp_path / "run.json")
+    (back,) = load(tmp_path / "run.json").outcomes
+    assert (back.spent, back.judge_spent, back.note) == (
+        outcome.spent, outcome.judge_spent, "why",
+    )  # fmt: skip
 
 
 def test_values_that_do_not_end_are_kept(evaluation: Evaluation, tmp_path: Path) -> None:
