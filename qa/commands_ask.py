@@ -42,7 +42,13 @@ def search(
 ) -> None:
     """Show the passages that fit a query best."""
     from qa.command_base import opened
-    from qa.rendering import explanation_json, hit_json, show_explanation, show_hits
+    from qa.rendering import (
+        explanation_json,
+        hit_json,
+        show_explanation,
+        show_hits,
+        show_no_passages,
+    )
 
     settings = load_settings(kb=kb)
     with opened(settings) as base:
@@ -51,6 +57,8 @@ def search(
         hits = {"hits": [hit_json(rank, hit) for rank, hit in enumerate(found.hits, 1)]}
         print_json({**hits, **(explanation_json(found) if explain else {})})
         return
+    if not found.hits:
+        show_no_passages(filtered=bool(filters))
     show_hits(found.hits, explained=found if explain else None)
     if explain:
         show_explanation(found, min_score=settings.min_score)
@@ -103,7 +111,7 @@ def ask(
         say(note)
     if answer.abstained:
         if not quiet:
-            show_nearest(answer.hits)
+            show_nearest(answer.hits, filtered=bool(filters))
     else:
         show_sources(answer)
 

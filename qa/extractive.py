@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import replace
 
 from qa.images import in_words
@@ -14,7 +14,7 @@ from qa.tables import head_of, read_row
 from qa.turn import Handler, Turn
 from retrieval.embedding import Embedder
 from retrieval.index import Index
-from retrieval.terms import CJK
+from retrieval.terms import CJK, analyse, stems
 
 NAME = "extractive"
 MAX_SENTENCES = 3
@@ -50,18 +50,38 @@ def answer_extractively(index: Index, embedder: Embedder) -> Handler:
 def choose(question: str, ranked: Sequence[Candidate]) -> list[Candidate]:
     """The likeliest sentences, until one of them is likely `ENOUGH` to answer; no text twice.
 
-    Where the question asks for a list and one of them is in one, the list alone.
+    Of a table no row besides a better one that says more of what is asked: the price of B is not
+    that of C. Where the question asks for a list and one of them is in one, the list alone.
     """
+    asked = stems(analyse(question))
     chosen: dict[str, Candidate] = {}
+    covered, possible = 0.0, 1.0
     for candidate in ranked:
-        if len(chosen) == MAX_SENTENCES or sum(c.share for c in chosen.values()) >= ENOUGH:
+        if len(chosen) == MAX_SENTENCES or covered >= ENOUGH * possible:
             break
-        chosen.setdefault(candidate.text, candidate)
+        if any(_is_other_row(candidate, better, asked) for better in chosen.values()):
+            possible -= candidate.share
+        elif chosen.setdefault(candidate.text, candidate) is candidate:
+            covered += candidate.share
     for candidate in chosen.values():
         span = list_asked_for(question, candidate.hit.chunk, candidate.start, candidate.end)
         if span:
             return [replace(candidate, start=span[0], end=span[1])]
     return list(chosen.values())
+
+
+def _is_other_row(candidate: Candidate, better: Candidate, asked: Collection[str]) -> bool:
+    """Whether it is a row of the same table that says only part of what the better one says."""
+    head = head_of(candidate.hit.chunk, candidate.start)
+    if not head or candidate.hit.uri != better.hit.uri:
+        return False
+    if head != head_of(better.hit.chunk, better.start):
+        return False
+    said, said_better = (
+        {term for term in stems(analyse(found.text)) if term in asked}
+        for found in (candidate, better)
+    )
+    return said < said_better
 
 
 def readable(candidate: Candidate, question: str) -> str:

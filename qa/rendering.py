@@ -208,15 +208,21 @@ def spot(passage: Passage) -> str:
     return place(uri, passage.page, passage.heading)
 
 
-def show_nearest(hits: Sequence[Hit]) -> None:
+def show_nearest(hits: Sequence[Hit], *, filtered: bool = False) -> None:
     """Tell on stderr which passages came nearest to a question without an answer."""
     if not hits:
-        print("the knowledge base holds no passages: `kbqa ingest FOLDER`", file=sys.stderr)
+        show_no_passages(filtered=filtered)
         return
     print("nearest passages:", file=sys.stderr)
     for hit in hits[:NEAREST]:
         where = place(hit.uri, hit.chunk.page, hit.chunk.heading)
         print(f"  {hit.score:.2f}  {where}", file=sys.stderr)
+
+
+def show_no_passages(*, filtered: bool) -> None:
+    """Tell on stderr why a search found nothing at all."""
+    empty = "the knowledge base holds no passages: `kbqa ingest FOLDER`"
+    print("no passage fits the filter" if filtered else empty, file=sys.stderr)
 
 
 def record_json(row: Record, copies: Sequence[str]) -> dict[str, Any]:

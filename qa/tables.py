@@ -93,7 +93,7 @@ def _share(text: str, asked: set[str]) -> float:
 
 def _separator(chunk: Chunk) -> str | None:
     """What separates the values of a passage that has cells but no bars."""
-    if not chunk.cells or chunk.text.lstrip().startswith("|"):
+    if not chunk.cells or chunk.text.lstrip().startswith("|") or _RULE.search(chunk.text):
         return None
     separator = _likeliest(chunk.context or chunk.text)
     return separator if separator in (chunk.context or chunk.text) else None

@@ -101,15 +101,26 @@ def _citing(text: str, hits: Sequence[Hit]) -> Iterator[Statement]:
 
 
 def _quoting(turn: Turn) -> list[Statement]:
-    """The statements of an answer that came with its citations."""
-    by_number: dict[int, list[Citation]] = {}
-    for citation in turn.citations:
-        by_number.setdefault(citation.number, []).append(citation)
+    """The statements of an answer that came with its citations.
+
+    One without a mark, such as an item of a list that is cited at its end, has the citations that
+    quote it.
+    """
     return [
-        _statement(piece, [found for n in piece.marks for found in by_number.get(n, ())])
+        _statement(piece, [c for c in turn.citations if _is_of(piece, c)])
         for piece in pieces(turn.text)
         if piece.marks or piece.claims
     ]
+
+
+def _is_of(piece: Piece, citation: Citation) -> bool:
+    if piece.marks:
+        return citation.number in piece.marks
+    return _squeezed(piece.said) in _squeezed(citation.quote)
+
+
+def _squeezed(text: str) -> str:
+    return "".join(text.split())
 
 
 def _statement(piece: Piece, citations: Sequence[Citation]) -> Statement:

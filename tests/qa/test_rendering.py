@@ -112,6 +112,8 @@ def test_nearest_passages_go_to_stderr(
     assert len(err.splitlines()) == 4
     show_nearest([])
     assert "kbqa ingest FOLDER" in capsys.readouterr().err
+    show_nearest([], filtered=True)
+    assert capsys.readouterr().err == "no passage fits the filter\n"
 
 
 def test_a_place_names_what_there_is() -> None:

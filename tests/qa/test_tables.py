@@ -30,7 +30,9 @@ def test_rows_of_separated_values() -> None:
     later = chunk("Cork,Lee", cells="A9:B9", context="city,dealer")
     assert rows_without_bars(later) == [(0, 8)]
     assert rows_without_bars(chunk(text)) == []
-    assert rows_without_bars(chunk(TABLE, cells="A1:B3")) == []
+    sheet = chunk(f"## Plans, monthly\n\n{TABLE}", cells="Plans!A1:C3")
+    assert rows_without_bars(sheet) == []
+    assert head_of(sheet, sheet.text.index("| B")) == HEAD
 
 
 @pytest.mark.parametrize(
