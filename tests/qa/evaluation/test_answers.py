@@ -108,6 +108,7 @@ def test_support_is_that_of_the_statements_that_were_judged() -> None:
     )
     answer = replace(said("abc"), statements=statements)
     scores = score_answer(aim, answer)
-    assert (scores["support"], scores["supported"]) == (pytest.approx(0.55), 0.5)
+    assert scores["support"] == pytest.approx(0.55)
+    assert scores["supported"] == 0.5
     assert "support" not in score_answer(aim, replace(answer, statements=statements[2:]))
     assert "support" not in score_answer(aim, replace(answer, abstained=True))

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from itertools import count
 
 import pytest
 
@@ -112,7 +113,7 @@ def test_one_that_fails_is_given_up() -> None:
 
 
 def test_a_failure_now_and_then_is_none_to_give_up_for() -> None:
-    replies = [unreachable, lambda prompt: "YES"] * (GIVES_UP + 1)
-    judge = Judge(Model(lambda prompt: replies.pop(0)(prompt)), Prompts())
+    calls = count()
+    judge = Judge(Model(lambda p: "YES" if next(calls) % 2 else unreachable(p)), Prompts())
     notes = [judge.judge(asked(document="a"), ANSWER).note for _ in range(2 * GIVES_UP + 2)]
     assert notes[-2:] == [notes[0], ""]
