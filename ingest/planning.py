@@ -85,7 +85,7 @@ def plan_retry(ledger: Mapping[str, Record], uris: Collection[str] | None = None
     for uri in uris or ():
         if uri not in failed:
             known = "has not failed" if uri in ledger else "is not in the knowledge base"
-            raise BadRequest(f"'{uri}' {known}; `kbqa documents --state failed` lists what has")
+            raise BadRequest(f"'{uri}' {known}; `kbqa documents --state failed` lists what failed")
     chosen = [failed[uri] for uri in (failed if uris is None else uris)]
     files = {row.container or row.uri: ledger.get(row.container or row.uri, row) for row in chosen}
     again: list[FileEntry] = []

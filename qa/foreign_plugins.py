@@ -6,9 +6,11 @@ base, marked with `@WithParts`. Nothing is imported before it is named in the ch
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import inspect
 import sys
+import traceback
 from collections.abc import Callable
 from dataclasses import dataclass
 from importlib.metadata import EntryPoint, entry_points
@@ -20,7 +22,7 @@ from typing import Any
 from ingest.errors import BadRequest, KbqaError
 from qa.parts import Parts, WithParts
 from qa.settings import config_file
-from qa.turn import Plugin
+from qa.turn import Handler, Plugin, Turn
 
 GROUP = "kbqa.plugins"
 
@@ -91,9 +93,41 @@ def _found(name: str, source: str, plugin: Any, spec: str) -> Found:
     description = (inspect.getdoc(function) or "").partition("\n")[0]
 
     def make(parts: Parts) -> Plugin:
-        return _made(plugin, parts, spec) if factory else plugin
+        return _guarded(_made(plugin, parts, spec) if factory else plugin, spec)
 
     return Found(name, source, description, make)
+
+
+def _guarded(plugin: Plugin, spec: str) -> Plugin:
+    """The plugin, whose own faults are told by its name; what it calls tells its own."""
+
+    @functools.wraps(plugin, updated=())
+    def guarded(turn: Turn, call_next: Handler) -> Turn:
+        passed_on: list[Exception] = []
+
+        def watched(turn: Turn) -> Turn:
+            try:
+                return call_next(turn)
+            except Exception as exc:
+                passed_on.append(exc)
+                raise
+
+        try:
+            return plugin(turn, watched)
+        except KbqaError:
+            raise
+        except Exception as exc:
+            if exc in passed_on:
+                raise
+            raise KbqaError(f"plugin '{spec}' failed: {_told(exc)} ({_place_of(exc)})") from exc
+
+    return guarded
+
+
+def _place_of(exc: Exception) -> str:
+    """The file and line that raised it."""
+    *_, last = traceback.extract_tb(exc.__traceback__)
+    return f"{Path(last.filename).name}, line {last.lineno}"
 
 
 def _made(factory: WithParts, parts: Parts, spec: str) -> Plugin:

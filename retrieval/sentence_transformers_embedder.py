@@ -86,6 +86,9 @@ def _revision(model: Any) -> str:
 
 
 def _load(model: str) -> Any:
+    path = Path(model).expanduser()
+    if path.is_absolute() and not path.is_dir():
+        raise BadRequest(f"embedder 'st:{model}': there is no folder {path}")
     try:
         from sentence_transformers import SentenceTransformer
         from transformers.utils import logging as transformers_logging
@@ -95,7 +98,6 @@ def _load(model: str) -> Any:
         ) from exc
     transformers_logging.disable_progress_bar()  # type: ignore[no-untyped-call]
     logging.getLogger("sentence_transformers").setLevel(logging.WARNING)
-    path = Path(model).expanduser()
     try:
         return SentenceTransformer(str(path) if path.exists() else model)
     except Exception as exc:  # the seam to every library that a model may need

@@ -147,6 +147,25 @@ def test_what_returns_no_turn_is_told() -> None:
         answer_of(forgets)
 
 
+def test_a_fault_of_a_plugin_is_told_by_its_name_and_place() -> None:
+    Path("bad.py").write_text("def boom(turn, call_next):\n    return 1 / 0\n", "utf-8")
+    told = r"'bad\.py:boom' failed: ZeroDivisionError: .* \(bad\.py, line 2\)"
+    with pytest.raises(KbqaError, match=told):
+        answer_of("bad.py:boom")
+
+
+def test_a_fault_further_in_stays_what_it_is() -> None:
+    def outer(turn: Turn, call_next: Handler) -> Turn:
+        return call_next(turn)
+
+    def broken(turn: Turn) -> Turn:
+        raise ZeroDivisionError
+
+    (plugin,) = made(chain_of([outer])[:1], parts())
+    with pytest.raises(ZeroDivisionError):
+        plugin(Turn("q"), broken)
+
+
 # --- entry points ---
 
 
