@@ -17,7 +17,7 @@ import numpy as np
 
 from bench.common import parser, report, temporary_base
 from bench.sets import RetrievalSet, given_sets
-from qa.sentence_scores import rank
+from qa.extracting.scores import rank
 
 LIMITS = {"answer (xquad_en, xquad_zh)": ">= .90"}
 

@@ -1,4 +1,4 @@
-"""Where the coefficients of `qa.sentence_scores` come from.
+"""Where the coefficients of `qa.extracting.scores` come from.
 
 python -m bench.fit_sentences SETS_FOLDER [--set NAME ...] [--queries N]
 
@@ -19,7 +19,7 @@ from bench.common import parser, report, temporary_base
 from bench.extractive import holds_answer
 from bench.sets import RetrievalSet, given_sets
 from qa import KnowledgeBase
-from qa.sentence_scores import PASSAGES, Features, seen
+from qa.extracting.scores import PASSAGES, Features, seen
 
 PENALTY = 1.0  # of the squared coefficients; .3 and 3 were alike
 STEPS, RATE = 600, 0.05  # of Adam (Kingma and Ba 2015): more change no digit that is printed

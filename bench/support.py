@@ -26,10 +26,10 @@ import numpy as np
 from bench.common import parser, quantiles, report, temporary_base
 from qa import Hit, KnowledgeBase, Statement, Turn
 from qa.chain import build_chain
+from qa.citing.support import SUPPORTED
 from qa.language import language_of
 from qa.plugins.check_support import check_support, judged
 from qa.plugins.cite_sources import cite, cite_sources
-from qa.support import SUPPORTED
 from retrieval.embedding import Embedder
 
 DATA = Path(__file__).parent / "data" / "support.jsonl"

@@ -10,38 +10,22 @@ from typing import Annotated
 import typer
 
 from ingest.errors import KbqaError
-from qa import (
-    commands_access,
-    commands_ask,
-    commands_chat,
-    commands_eval,
-    commands_ingest,
-    commands_keys,
-    commands_look,
-    commands_mcp,
-    commands_plugins,
-    commands_reembed,
-    commands_serve,
-)
 from qa.command import EXIT_CODES, FAILED, INTERRUPTED, SERVER_URL, app, exit_code, fail
+from qa.commands import (  # noqa: F401 (each adds its commands to `app`)
+    access,
+    ask,
+    chat,
+    eval,
+    ingest,
+    keys,
+    look,
+    mcp,
+    plugins,
+    reembed,
+    serve,
+)
 
-__all__ = [
-    "EXIT_CODES",
-    "app",
-    "commands_access",
-    "commands_ask",
-    "commands_chat",
-    "commands_eval",
-    "commands_ingest",
-    "commands_keys",
-    "commands_look",
-    "commands_mcp",
-    "commands_plugins",
-    "commands_reembed",
-    "commands_serve",
-    "exit_code",
-    "main",
-]
+__all__ = ["EXIT_CODES", "app", "exit_code", "main"]
 
 
 @app.callback(invoke_without_command=True)

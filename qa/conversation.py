@@ -20,8 +20,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ingest.errors import BadRequest, StorageError
+from qa.citing.marks import without_marks
 from qa.kept import Exchange, exchange_json, exchange_of, private_folder
-from qa.marks import without_marks
 from qa.turn import Answer, Message
 from retrieval.filters import Filters
 

@@ -6,11 +6,11 @@ import re
 from collections.abc import Collection, Sequence
 from dataclasses import replace
 
+from qa.extracting.lists import list_asked_for
+from qa.extracting.scores import Candidate, rank
+from qa.extracting.tables import head_of, read_row
 from qa.images import in_words
-from qa.lists import list_asked_for
 from qa.plugins.cite_sources import citation_of
-from qa.sentence_scores import Candidate, rank
-from qa.tables import head_of, read_row
 from qa.turn import Handler, Turn
 from retrieval.embedding import Embedder
 from retrieval.index import Index

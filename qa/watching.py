@@ -18,7 +18,7 @@ from ingest.documents import FileEntry
 from ingest.errors import KbqaError, Locked
 from ingest.sync import SyncReport
 from qa.command import say
-from qa.commands_ingest import explain, summary
+from qa.commands.ingest import explain, summary
 from qa.settings import Settings
 from retrieval.embedding import Embedder
 

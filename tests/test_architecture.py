@@ -14,11 +14,11 @@ import pytest
 from ingest.documents import Document
 from qa.knowledge_base import KnowledgeBase
 from retrieval.embedding import Embedder
-from tests.qa.commands import REPOSITORY, environment
+from tests.qa.command_line import REPOSITORY, environment
 
 PACKAGES = ("ingest", "retrieval", "qa")
 SOURCES = sorted(path for package in PACKAGES for path in (REPOSITORY / package).rglob("*.py"))
-COMMANDS = {path.relative_to(REPOSITORY).as_posix() for path in REPOSITORY.glob("qa/commands_*.py")}
+COMMANDS = {path.relative_to(REPOSITORY).as_posix() for path in REPOSITORY.glob("qa/commands/*.py")}
 PRINTERS = COMMANDS | {
     "qa/cli.py", "qa/command.py", "qa/progress.py", "qa/rendering.py", "qa/terminal.py",
 }  # fmt: skip

@@ -14,7 +14,7 @@ from qa.layers import OURS, chain_of
 from qa.parts import Parts
 from qa.settings import Settings, load_settings
 from qa.turn import Turn
-from tests.qa.commands import REPOSITORY
+from tests.qa.command_line import REPOSITORY
 
 README = (REPOSITORY / "README.md").read_text("utf-8")
 COMMANDS = sorted(

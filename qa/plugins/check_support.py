@@ -8,8 +8,8 @@ from dataclasses import replace
 import numpy as np
 
 from ingest.documents import Chunk
-from qa.evidence import best_span, context_of
-from qa.support import SUPPORTED, comparable, facts_agree, support
+from qa.citing.evidence import best_span, context_of
+from qa.citing.support import SUPPORTED, comparable, facts_agree, support
 from qa.turn import Citation, Handler, Plugin, Statement, Turn
 from retrieval.embedding import Embedder
 

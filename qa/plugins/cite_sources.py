@@ -7,11 +7,11 @@ from dataclasses import replace
 from functools import cache
 
 from ingest.documents import Document
-from qa.attribution import Attribution
-from qa.evidence import best_span
-from qa.marks import MarkFilter
+from qa.citing.attribution import Attribution
+from qa.citing.evidence import best_span
+from qa.citing.marks import MarkFilter
+from qa.citing.statements import Piece, pieces
 from qa.plugins.require_evidence import refuse
-from qa.statements import Piece, pieces
 from qa.turn import Citation, Handler, Plugin, Statement, Turn
 from retrieval.hits import Hit
 
@@ -21,8 +21,8 @@ FindDocument = Callable[[str], Document | None]
 def cite_sources(find_document: FindDocument) -> Plugin:
     """A plugin that cites, statement by statement, and checks each citation against its document.
 
-    Invented marks are dropped, missing ones added (see `qa.attribution`). A citation quotes the
-    sentence or two, or the row, of its source that its statement is about. An answer that says
+    Invented marks are dropped, missing ones added (see `qa.citing.attribution`). A citation quotes
+    the sentence or two, or the row, of its source that its statement is about. An answer that says
     there is none becomes a refusal.
     """
 

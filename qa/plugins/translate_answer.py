@@ -6,8 +6,8 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from qa.asking import asked_aside
+from qa.citing.marks import NO_ANSWER
 from qa.language import Language, language_of
-from qa.marks import NO_ANSWER
 from qa.models import ChatModel
 from qa.neutral import between_dashes
 from qa.prompting import Prompts

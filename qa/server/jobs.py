@@ -19,7 +19,7 @@ from typing import Any, Literal, get_args
 from ingest.documents import FileEntry
 from ingest.errors import KbqaError, StorageError
 from ingest.sync import Progress, SyncReport
-from qa.commands_ingest import report_json
+from qa.commands.ingest import report_json
 from qa.knowledge_base import KnowledgeBase
 from qa.server.database import Database
 from qa.server.problems import Conflict, NotFound, problem_of, scrubbed

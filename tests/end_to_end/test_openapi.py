@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from qa.server.keys import Role
-from tests.qa.commands import TIMEOUT
+from tests.qa.command_line import TIMEOUT
 from tests.qa.server.serving import serving, settings_for
 
 pytestmark = [

@@ -20,7 +20,7 @@ from qa.settings import load_settings
 from qa.turn import Message
 from retrieval.embedding import Embedder
 from tests import tiny_model
-from tests.qa.commands import REPOSITORY, environment
+from tests.qa.command_line import REPOSITORY, environment
 from tests.qa.conftest import NOTES
 
 START = 120.0  # seconds until it must answer; it imports torch and transformers

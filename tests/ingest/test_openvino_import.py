@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from ingest.openvino_import import TELEMETRY
-from tests.qa.commands import environment
+from tests.qa.command_line import environment
 
 EMBED = """
 import sys

@@ -14,7 +14,7 @@ from qa.settings import load_settings
 from retrieval.embedding import Embedder, open_embedder
 from tests.ingest.loaders.builders import pdf
 from tests.lent_embedder import LentEmbedder
-from tests.qa.commands import Kbqa
+from tests.qa.command_line import Kbqa
 from tests.sample_base import copy_base
 
 HANDBOOK = """# Staff handbook

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from tests.ingest.loaders.builders import pdf, word_document
-from tests.qa.commands import Done, Kbqa, is_one_clear_line, run
+from tests.qa.command_line import Done, Kbqa, is_one_clear_line, run
 from tests.qa.test_cli import QUESTION, with_model
 from tests.scripted_server import ScriptedServer, hang, status
 

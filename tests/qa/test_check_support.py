@@ -4,10 +4,10 @@ from collections.abc import Callable
 
 import pytest
 
+from qa.citing.support import SUPPORTED
 from qa.knowledge_base import KnowledgeBase
 from qa.plugins.check_support import check_support
 from qa.plugins.cite_sources import cite_sources
-from qa.support import SUPPORTED
 from qa.turn import Turn
 from tests.fakes import HashEmbedder
 from tests.qa.conftest import OpenLibrary

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ingest.documents import Document, Page
-from qa.marks import mark_numbers
+from qa.citing.marks import mark_numbers
 from qa.plugins.cite_sources import cite, cite_sources
 from qa.turn import Turn
 from tests.qa.test_plugins import hit, saying

@@ -19,7 +19,7 @@ from qa.knowledge_base import KnowledgeBase
 from qa.settings import Settings
 from retrieval.embedding import Embedder
 from tests.fakes import HashEmbedder
-from tests.qa.commands import Kbqa, command, environment, is_one_clear_line, run
+from tests.qa.command_line import Kbqa, command, environment, is_one_clear_line, run
 from tests.qa.test_rendering import ANSWER_FIELDS, CITATION_FIELDS, HIT_FIELDS
 from tests.scripted_server import ScriptedServer, cut_stream, hang, status
 

@@ -15,7 +15,7 @@ from qa.overview import kind_of
 from qa.watching import Settling
 from retrieval.embedding import Embedder
 from tests.fakes import HashEmbedder
-from tests.qa.commands import Done, Kbqa, command, environment, is_one_clear_line, run
+from tests.qa.command_line import Done, Kbqa, command, environment, is_one_clear_line, run
 from tests.retrieval.knowledge import prepared
 
 

@@ -14,7 +14,7 @@ from qa.knowledge_base import KnowledgeBase
 from qa.plugins.read_images import LOOKED_UP, read_images
 from qa.settings import load_settings
 from qa.turn import Turn
-from tests.qa.commands import Kbqa, is_one_clear_line
+from tests.qa.command_line import Kbqa, is_one_clear_line
 from tests.qa.conftest import OpenLibrary
 from tests.scripted_server import ScriptedServer
 

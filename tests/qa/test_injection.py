@@ -12,7 +12,7 @@ from ingest.documents import Document
 from qa.knowledge_base import KnowledgeBase
 from qa.turn import Message
 from retrieval.embedding import Embedder
-from tests.qa.commands import Kbqa
+from tests.qa.command_line import Kbqa
 from tests.qa.test_plugins import Model
 
 URL = "http://127.0.0.1:9/leak?q="

@@ -15,7 +15,7 @@ from retrieval.edge_store import EdgeStore
 from retrieval.embedding import Embedder
 from retrieval.points import FORMAT, Base, read_base, write_base
 from tests.fakes import HashEmbedder
-from tests.qa.commands import environment
+from tests.qa.command_line import environment
 from tests.qa.conftest import OpenLibrary
 
 HOLD = """

@@ -14,7 +14,7 @@ from qa.settings import load_settings
 from retrieval.embedding import Vectors
 from retrieval.reembedding import Building, Fingerprint
 from tests.fakes import HashEmbedder
-from tests.qa.commands import Kbqa, is_one_clear_line
+from tests.qa.command_line import Kbqa, is_one_clear_line
 from tests.retrieval.qdrant_over_http import QdrantOverHttp
 
 WORDS = [

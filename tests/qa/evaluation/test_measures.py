@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from ingest.errors import BadRequest
 from qa.evaluation.measures import Measure, default_measures, parse_measure, score_rankings
-from tests.qa.commands import environment
+from tests.qa.command_line import environment
 
 
 @pytest.mark.parametrize(

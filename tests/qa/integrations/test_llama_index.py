@@ -15,7 +15,7 @@ from llama_index.core.schema import NodeRelationship, QueryBundle, RelatedNodeIn
 from ingest.errors import BadRequest
 from qa.integrations.llama_index import KbqaQueryEngine, KbqaRetriever
 from qa.knowledge_base import KnowledgeBase
-from tests.qa.commands import environment
+from tests.qa.command_line import environment
 
 LEAVE = "How many days of annual leave do employees have?"
 ALARM = "What does alarm E-17 mean?"

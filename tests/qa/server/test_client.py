@@ -20,7 +20,7 @@ from qa.server.keys import Role
 from qa.server.problems import FORMS, STATUSES
 from qa.turn import Message
 from retrieval.explaining import Dropped
-from tests.qa.commands import Done, Kbqa, is_one_clear_line
+from tests.qa.command_line import Done, Kbqa, is_one_clear_line
 from tests.qa.conftest import write_documents
 from tests.qa.server.serving import Served
 

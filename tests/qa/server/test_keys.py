@@ -9,7 +9,7 @@ import pytest
 from ingest.errors import BadRequest
 from qa.server.database import FILE, Database
 from qa.server.keys import Keys, Role
-from tests.qa.commands import Kbqa, is_one_clear_line
+from tests.qa.command_line import Kbqa, is_one_clear_line
 
 
 @pytest.fixture

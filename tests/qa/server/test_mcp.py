@@ -15,7 +15,7 @@ from mcp.shared.exceptions import MCPError
 from mcp_types import CallToolResult, TextContent, TextResourceContents
 
 from qa.server.keys import Role
-from tests.qa.commands import command, environment
+from tests.qa.command_line import command, environment
 from tests.qa.server.serving import Served
 from tests.sample_base import copy_base
 

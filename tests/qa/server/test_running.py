@@ -13,7 +13,7 @@ import httpx2
 import pytest
 
 from qa.server.ids import id_of
-from tests.qa.commands import Kbqa, command, environment
+from tests.qa.command_line import Kbqa, command, environment
 from tests.qa.server.serving import events_of
 
 DOCUMENTS = "/v1/knowledge-bases/new/documents"

@@ -10,9 +10,9 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable
 
-from qa.claims import claim_of, is_cjk
-from qa.contradictions import contradicts, swaps
-from qa.quantities import Quantity, agree
+from qa.citing.claims import claim_of, is_cjk
+from qa.citing.contradictions import contradicts, swaps
+from qa.citing.quantities import Quantity, agree
 
 SUPPORTED = 0.5  # from here on a statement counts as supported
 MIDDLE, STEEPNESS = 0.48, 10.0  # agreement at which the figure is .5, and how fast it changes there

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ingest.documents import Chunk
-from qa.lists import LONGEST, list_asked_for
+from qa.extracting.lists import LONGEST, list_asked_for
 
 STEPS = "To reset it:\n\n1. Open\n   the lid.\n2. Press the knob.\n\nIt then starts."
 BULLETS = "Bring along\n- a pen\n- a ruler\n\nLunch is at noon."

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from qa.statements import pieces
+from qa.citing.statements import pieces
 
 PARTS = st.sampled_from(
     ["Paris", " is", " 3.5", ".", ". ", "。", "!", " [1]", "[2]", "\n", "\n\n", "- ", "1. ", "# ",

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from qa.answer_kinds import Kind, asks_whether, counts_the_same, holds, kind_of
+from qa.extracting.kinds import Kind, asks_whether, counts_the_same, holds, kind_of
 
 
 @pytest.mark.parametrize(

@@ -7,8 +7,8 @@ from collections.abc import Iterable, Iterator, Sequence
 from difflib import SequenceMatcher
 from functools import lru_cache
 
-from qa.claims import claim_of, content_terms, content_words, is_cjk
-from qa.quantities import Quantity, quantities
+from qa.citing.claims import claim_of, content_terms, content_words, is_cjk
+from qa.citing.quantities import Quantity, quantities
 from retrieval.terms import analyse, simplified, stems
 
 SCOPE_WORDS = 4  # content words behind an English "not" that it may deny

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from qa.command import Filter, Json, Kb, Quiet, app, condition_of, print_json, say, text_of
-from qa.commands_plugins import show_prompt_of
+from qa.commands.plugins import show_prompt_of
 from qa.settings import Settings, load_settings
 from qa.terminal import print
 

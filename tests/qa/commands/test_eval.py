@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.qa.commands import Kbqa, is_one_clear_line, run
+from tests.qa.command_line import Kbqa, is_one_clear_line, run
 from tests.qa.conftest import write_documents
 from tests.qa.evaluation.conftest import QUESTIONS, write_questions
 from tests.qa.evaluation.test_questions import folder_of

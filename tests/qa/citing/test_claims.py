@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from qa.claims import claim_of, content_terms
+from qa.citing.claims import claim_of, content_terms
 
 
 def test_names_and_identifiers() -> None:

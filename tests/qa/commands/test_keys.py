@@ -9,7 +9,7 @@ import pytest
 
 from qa.settings import keys_file
 from tests.contracts.chat_model_contract import KEY
-from tests.qa.commands import Kbqa, is_one_clear_line
+from tests.qa.command_line import Kbqa, is_one_clear_line
 
 
 class Typed(io.StringIO):

@@ -17,9 +17,9 @@ from typing import NamedTuple
 
 import numpy as np
 
-from qa.answer_kinds import asks_whether, counts_the_same, holds, kind_of
+from qa.extracting.kinds import asks_whether, counts_the_same, holds, kind_of
+from qa.extracting.tables import head_of, rows_without_bars
 from qa.sentences import sentences
-from qa.tables import head_of, rows_without_bars
 from retrieval.embedding import Embedder
 from retrieval.hits import Hit
 from retrieval.index import Index

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from qa.support import SUPPORTED, support
+from qa.citing.support import SUPPORTED, support
 
 LEAVE = "Full-time employees receive 26 days of paid annual leave per calendar year."
 TRIAL = "专业版可以免费试用45天，无需绑定付款方式；"

@@ -6,8 +6,8 @@ import re
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from qa.claims import claim_of
-from qa.marks import mark_numbers, without_marks
+from qa.citing.claims import claim_of
+from qa.citing.marks import mark_numbers, without_marks
 from qa.sentences import ends_in_abbreviation
 
 LONGEST_TAIL = 200  # characters

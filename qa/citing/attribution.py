@@ -6,10 +6,10 @@ import re
 from collections.abc import Callable, Sequence
 
 from ingest.documents import Chunk
-from qa.evidence import best_span, may_support
-from qa.marks import without_marks
-from qa.statements import Piece, pieces
-from qa.support import SUPPORTED
+from qa.citing.evidence import best_span, may_support
+from qa.citing.marks import without_marks
+from qa.citing.statements import Piece, pieces
+from qa.citing.support import SUPPORTED
 from retrieval.terms import CJK
 
 _ENDS_IN_CJK = re.compile(rf"[{CJK}”》」）)]\Z")

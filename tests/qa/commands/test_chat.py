@@ -22,11 +22,11 @@ import pytest
 
 from ingest.documents import Document
 from qa.chat import COMMANDS
-from qa.commands_ask import keep_last
+from qa.commands.ask import keep_last
 from qa.kept import Exchange
 from qa.knowledge_base import KnowledgeBase
 from qa.settings import load_settings
-from tests.qa.commands import Done, Kbqa, command, environment, is_one_clear_line
+from tests.qa.command_line import Done, Kbqa, command, environment, is_one_clear_line
 from tests.qa.conftest import HANDBOOK
 from tests.qa.test_rendering import ANSWER_FIELDS
 from tests.scripted_server import ScriptedServer, drip, status

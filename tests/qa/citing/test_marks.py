@@ -7,7 +7,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from qa.marks import NO_ANSWER, MarkFilter, mark_numbers, without_marks
+from qa.citing.marks import NO_ANSWER, MarkFilter, mark_numbers, without_marks
 
 SOURCES = 3
 PIECES = st.sampled_from(

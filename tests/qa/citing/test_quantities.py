@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from qa.quantities import agree, codes, quantities, without_quantities
+from qa.citing.quantities import agree, codes, quantities, without_quantities
 
 
 @pytest.mark.parametrize(

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from qa.contradictions import contradicts, swaps
+from qa.citing.contradictions import contradicts, swaps
 
 
 @pytest.mark.parametrize(

@@ -9,9 +9,9 @@ from itertools import pairwise
 from typing import NamedTuple
 
 from ingest.documents import Chunk
-from qa.claims import content_terms
+from qa.citing.claims import content_terms
+from qa.citing.support import facts_agree, facts_shared, support, words_agree
 from qa.sentences import sentences
-from qa.support import facts_agree, facts_shared, support, words_agree
 
 CANDIDATES = 4  # spans of a passage that are looked at closely, by the terms they share
 SECOND_SENTENCE = 0.1  # what a second sentence must add to the figure to be quoted too

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ingest.documents import Chunk
-from qa.tables import cells_of, head_of, read_row, rows_without_bars
+from qa.extracting.tables import cells_of, head_of, read_row, rows_without_bars
 
 HEAD = "| Plan | Price | Storage |"
 TABLE = f"Our plans:\n\n{HEAD}\n| --- | :-: | --- |\n| A | 10 € | 5 GB |\n| B | 25 € | 50 GB |\n"

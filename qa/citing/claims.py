@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import lru_cache
 
-from qa.quantities import Quantity, codes, months, quantities, without_quantities
+from qa.citing.quantities import Quantity, codes, months, quantities, without_quantities
 from retrieval.terms import CJK, STOP_WORDS, analyse, simplified, stems
 
 _LATIN = "A-Za-zÀ-ÖØ-öø-ÿ"

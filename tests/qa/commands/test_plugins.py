@@ -10,7 +10,7 @@ from pathlib import Path
 from qa.knowledge_base import KnowledgeBase
 from qa.settings import DEFAULT_PLUGINS
 from qa.turn import Handler, Message, Turn
-from tests.qa.commands import Kbqa, is_one_clear_line
+from tests.qa.command_line import Kbqa, is_one_clear_line
 from tests.qa.conftest import OpenLibrary
 from tests.qa.test_plugins import Model
 

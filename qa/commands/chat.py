@@ -15,7 +15,7 @@ import typer
 
 from ingest.errors import BadRequest, KbqaError
 from qa.command import Filter, Json, Kb, Quiet, app, condition_of, exit_code, print_json, say, utf8
-from qa.commands_ask import BaseUrl, Model, keep_last
+from qa.commands.ask import BaseUrl, Model, keep_last
 from qa.settings import Settings, load_settings
 from qa.terminal import print
 

@@ -1,0 +1,1 @@
+"""Sentences of the documents as an answer: which, and how they read."""
