@@ -67,6 +67,11 @@ _OPPOSITES = (
 )
 
 
+_GETTING = frozenset(
+    ("get", "gets", "got", "receive", "receives", "have", "has", "earn", "earns", "obtain")
+)
+
+
 def _pattern(words: str) -> re.Pattern[str]:
     return re.compile(rf"\b(?:{words})\b" if words.isascii() else words, re.IGNORECASE)
 
@@ -87,7 +92,8 @@ def contradicts(one: str, other: str) -> bool:
 def swaps(one: str, other: str) -> bool:
     """Whether `one` says what `other` says, but of another thing: a foreign word in its place.
 
-    `Part-time staff get 26 days` for `Full-time staff get 26 days`. A synonym is taken for a swap.
+    `Part-time staff get 26 days` for `Full-time staff get 26 days`. A synonym is taken for a swap,
+    but for verbs of having and getting.
     """
     mine, theirs = _tokens(one), _tokens(other)
     matcher = SequenceMatcher(None, mine, theirs, autojunk=False)
@@ -105,6 +111,8 @@ def swaps(one: str, other: str) -> bool:
 def _may_be_swapped(mine: Sequence[str], theirs: Sequence[str]) -> bool:
     """Whether both may be names of things: verbs, by their ending, are more often synonyms."""
     if abs(len(mine) - len(theirs)) > 1 or max(len(mine), len(theirs)) > SWAPPED_WORDS:
+        return False
+    if _GETTING.issuperset(mine) and not _GETTING.isdisjoint(theirs):
         return False
     return not any(len(words) == 1 and words[0].endswith("ed") for words in (mine, theirs))
 

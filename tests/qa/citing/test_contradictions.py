@@ -53,3 +53,9 @@ def test_no_contradictions(one: str, other: str) -> None:
 )
 def test_swaps(one: str, other: str, expected: bool) -> None:
     assert swaps(one, other) is expected
+
+
+def test_staff_may_get_what_they_receive() -> None:
+    source = "Full-time employees receive 26 days of paid annual leave per calendar year."
+    assert not swaps("Full-time employees get 26 days of annual leave.", source)
+    assert swaps("Part-time employees receive 26 days of annual leave.", source)
