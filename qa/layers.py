@@ -241,7 +241,8 @@ def _require_order(layers: Sequence[Layer]) -> None:
         raise BadRequest(f"the setting plugins names '{twice}' twice: leave one out")
     for outer, inner in pairwise(placed):
         if (outer.stage or 0) > (inner.stage or 0):
+            right = sorted(placed, key=lambda layer: layer.stage or 0)
             raise BadRequest(
                 f"the setting plugins names '{outer.name}' before '{inner.name}', which must stand "
-                f"further out: write '{inner.name}' first"
+                f"further out; this order will do: {', '.join(layer.name for layer in right)}"
             )

@@ -332,4 +332,5 @@ def summary(report: SyncReport) -> str:
         for name in names
         if getattr(report, name)
     ]
-    return f"{', '.join(counts) or 'nothing'}; {report.chunks} chunks in {report.seconds:.1f} s"
+    chunks = f"{report.chunks} chunk{'' if report.chunks == 1 else 's'}"
+    return f"{', '.join(counts) or 'nothing'}; {chunks} in {report.seconds:.1f} s"

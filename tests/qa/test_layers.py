@@ -30,8 +30,8 @@ def test_an_order_that_cannot_work_is_told() -> None:
     with pytest.raises(BadRequest) as caught:
         chain_of(["trace", "build_prompt", "retrieve"])
     assert str(caught.value) == (
-        "the setting plugins names 'build_prompt' before 'retrieve', which must stand further out: "
-        "write 'retrieve' first"
+        "the setting plugins names 'build_prompt' before 'retrieve', which must stand further out; "
+        "this order will do: retrieve, build_prompt"
     )
 
 
