@@ -7,7 +7,7 @@ from collections.abc import Collection, Sequence
 from dataclasses import replace
 
 from qa.extracting.lists import list_asked_for
-from qa.extracting.scores import Candidate, rank
+from qa.extracting.scores import SHOWN, Candidate, rank
 from qa.extracting.tables import head_of, read_row
 from qa.images import in_words
 from qa.plugins.cite_sources import citation_of
@@ -17,7 +17,6 @@ from retrieval.index import Index
 from retrieval.terms import CJK, analyse, stems
 
 NAME = "extractive"
-MAX_SENTENCES = 3
 ENOUGH = 0.91  # chance that one of the sentences shown answers: then no more of them are shown
 
 _WRAPPED_CJK = re.compile(rf"(?<=[{CJK}，。；：、])\s*\n\s*(?=[{CJK}])")
@@ -57,7 +56,7 @@ def choose(question: str, ranked: Sequence[Candidate]) -> list[Candidate]:
     chosen: dict[str, Candidate] = {}
     covered, possible = 0.0, 1.0
     for candidate in ranked:
-        if len(chosen) == MAX_SENTENCES or covered >= ENOUGH * possible:
+        if len(chosen) == SHOWN or covered >= ENOUGH * possible:
             break
         if any(_is_other_row(candidate, better, asked) for better in chosen.values()):
             possible -= candidate.share

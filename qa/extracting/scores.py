@@ -29,6 +29,8 @@ PASSAGES = 5  # the right passage is among the first five for .997 of the questi
 UNDERSTOOD = 0.5  # share of the question that the embedder must know for cosines to be worth it
 NOTHING_NEW = 10.0  # what a sentence loses that says no word beyond the question's: titles, mostly
 EMBEDDED = 48  # sentences that are embedded at most: a passage of short rows has many
+SHOWN = 3  # sentences at most
+APART = 0.8  # more than cosines of a question with two sentences differ, but for a rare exception
 _REFERS_BACK = re.compile(
     r"(?:He|She|It|They|This|These|That|Those|His|Her|Its|Their|The (?:latter|former))\b"
     r"|[他她它这這该該此其]"
@@ -197,6 +199,8 @@ def _cosines(
         return [0.0] * len(found)
     scores = np.array(rows) @ np.array(WEIGHTS)
     likely = np.argsort(-scores, kind="stable")[:EMBEDDED]
+    third = scores[likely[:SHOWN][-1]]  # what a cosine lifts above it may be shown
+    likely = likely[scores[likely] >= third - WEIGHTS.cosine * known**2 * APART]
     vectors = embedder.embed([found[i].text for i in likely.tolist()])
     cosines = np.zeros(len(found))
     cosines[likely] = known**2 * (vectors @ embedder.embed_query(question))

@@ -5,7 +5,8 @@ import re
 import pytest
 
 from ingest.documents import Document
-from qa.extractive import MAX_SENTENCES, NAME
+from qa.extracting.scores import SHOWN
+from qa.extractive import NAME
 from qa.knowledge_base import KnowledgeBase
 from qa.language import NOT_ANSWERED
 from qa.turn import Answer
@@ -28,7 +29,7 @@ def test_answers_with_quotes(kb: KnowledgeBase, question: str, answer: str, uri:
     assert answered.model == NAME
     assert not answered.abstained
     assert uri in {citation.uri for citation in answered.citations}
-    assert 1 <= len(answered.citations) <= MAX_SENTENCES
+    assert 1 <= len(answered.citations) <= SHOWN
     for citation in answered.citations:
         text = kb.document(citation.uri).text
         assert citation.quote == text[citation.start : citation.end]
