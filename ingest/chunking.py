@@ -35,7 +35,7 @@ def split(
     none; every other character belongs to exactly one.
     """
     capacity = min(CHUNK_TOKENS, max(8, max_tokens - HEADER_TOKENS))
-    omitted = omitted_spans(document)
+    omitted = document.omitted_spans
     starts = with_long_tokens(document.text, _kept(token_starts(document.text), omitted))
     layout = layout_of(document, omitted)
     spans = _spans(document.text, layout, starts, capacity, omitted)
@@ -52,20 +52,6 @@ def parent_span(document: Document, chunk: Chunk) -> Span:
         and section.end - section.start > chunk.end - chunk.start
     )
     return min(around, key=lambda span: span[1] - span[0], default=(0, len(document.text)))
-
-
-def omitted_spans(document: Document) -> list[Span]:
-    """Boilerplate and hidden spans, merged; none where nothing else would be left."""
-    merged: list[Span] = []
-    for mark in document.marks:
-        if mark.kind not in ("boilerplate", "hidden") or mark.start >= mark.end:
-            continue
-        if merged and mark.start <= merged[-1][1]:
-            merged[-1] = (merged[-1][0], max(merged[-1][1], mark.end))
-        else:
-            merged.append((mark.start, mark.end))
-    gaps = zip([0, *(end for _, end in merged)], [*(s for s, _ in merged), None], strict=True)
-    return merged if any(document.text[a:b].strip() for a, b in gaps) else []
 
 
 def _kept(starts: Sequence[int], omitted: Sequence[Span]) -> list[int]:

@@ -121,6 +121,21 @@ class Document:
         """Identity and version in one string: `uri@` and the first 16 hex digits of the hash."""
         return f"{self.uri}@{self.sha256[:16]}"
 
+    @property
+    def omitted_spans(self) -> list[tuple[int, int]]:
+        """Boilerplate and hidden spans, merged; none where nothing else would be left."""
+        merged: list[tuple[int, int]] = []
+        for mark in self.marks:
+            if mark.kind not in ("boilerplate", "hidden") or mark.start >= mark.end:
+                continue
+            if merged and mark.start <= merged[-1][1]:
+                merged[-1] = (merged[-1][0], max(merged[-1][1], mark.end))
+            else:
+                merged.append((mark.start, mark.end))
+        starts = [*(start for start, _ in merged), None]
+        gaps = zip([0, *(end for _, end in merged)], starts, strict=True)
+        return merged if any(self.text[a:b].strip() for a, b in gaps) else []
+
     def page_at(self, offset: int) -> int | None:
         """Number of the page that holds the character at `offset`; None without pages."""
         index = bisect_right(self.pages, offset, key=lambda page: page.start) - 1

@@ -60,20 +60,27 @@ class _Watched:
         self._on_token(token)
 
 
-class Sighted:
+class Around:
+    """What stands around a model and has its name."""
+
+    def __init__(self, model: ChatModel) -> None:
+        self._model = model
+
+    @property
+    def name(self) -> str:
+        """That of the model."""
+        return self._model.name
+
+
+class Sighted(Around):
     """Gives a model that takes no images what is written in them, and says so in the notes.
 
     `sees`: whether it may take some; if its server then refuses them, it gets the words.
     """
 
     def __init__(self, model: ChatModel, *, sees: bool) -> None:
-        self._model = model
+        super().__init__(model)
         self._sees = sees
-
-    @property
-    def name(self) -> str:
-        """That of the model."""
-        return self._model.name
 
     def generate(
         self, messages: Sequence[Message], *, on_token: Callable[[str], None] | None = None
@@ -100,7 +107,7 @@ def _in_words(message: Message) -> Message:
     return replace(message, content=in_words(message.content, message.images), images=())
 
 
-class Retrying:
+class Retrying(Around):
     """Asks up to `attempts` times. A wait that would exceed `longest_wait` is not begun."""
 
     def __init__(
@@ -112,15 +119,10 @@ class Retrying:
         longest_wait: float = LONGEST_WAIT,
         sleep: Callable[[float], None] = time.sleep,
     ) -> None:
-        self._model = model
+        super().__init__(model)
         self._attempts = attempts
         self._first_wait, self._longest_wait = first_wait, longest_wait
         self._sleep = sleep
-
-    @property
-    def name(self) -> str:
-        """That of the model."""
-        return self._model.name
 
     def generate(
         self, messages: Sequence[Message], *, on_token: Callable[[str], None] | None = None
@@ -186,18 +188,13 @@ def _noted(reply: Reply, model: ChatModel, notes: Sequence[str]) -> Reply:
     return replace(reply, model=reply.model or model.name, notes=(*notes, *reply.notes))
 
 
-class Limited:
+class Limited(Around):
     """Lets `limit` requests run at a time; a further one waits up to `timeout` seconds."""
 
     def __init__(self, model: ChatModel, *, limit: int, timeout: float) -> None:
-        self._model = model
+        super().__init__(model)
         self._slots = threading.BoundedSemaphore(limit)
         self._limit, self._timeout = limit, timeout
-
-    @property
-    def name(self) -> str:
-        """That of the model."""
-        return self._model.name
 
     def generate(
         self, messages: Sequence[Message], *, on_token: Callable[[str], None] | None = None
@@ -214,20 +211,15 @@ class Limited:
             self._slots.release()
 
 
-class Priced:
+class Priced(Around):
     """Completes `Reply.usage` by an estimate where the server counted nothing, and its cost.
 
     `usage["estimated"]` is 1 then. `Reply.cost` stays None without a price.
     """
 
     def __init__(self, model: ChatModel, price: Price | None = None) -> None:
-        self._model = model
+        super().__init__(model)
         self._price = price
-
-    @property
-    def name(self) -> str:
-        """That of the model."""
-        return self._model.name
 
     def generate(
         self, messages: Sequence[Message], *, on_token: Callable[[str], None] | None = None

@@ -12,7 +12,8 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from functools import partial
 
-from qa.models import ChatModel, Reply
+from qa.model_wrappers import Around
+from qa.models import Reply
 from qa.streaming import StreamEditor
 from qa.turn import Message
 
@@ -157,22 +158,20 @@ class Redaction:
 
 
 def hidden(messages: Sequence[Message]) -> tuple[tuple[Message, ...], Redaction]:
-    """The messages as the LLM may see them, and the way back."""
-    redaction = Redaction(message.content for message in messages)
-    shown = (replace(message, content=redaction.hide(message.content)) for message in messages)
-    return tuple(shown), redaction
+    """The messages as the LLM may see them, and the way back. Of an image the words that were read
+    in it are redacted, the picture is not."""
+    pictured = (image.text for message in messages for image in message.images)
+    redaction = Redaction([*(message.content for message in messages), *pictured])
+    return tuple(_hidden_in(message, redaction) for message in messages), redaction
 
 
-class RedactedModel:
+def _hidden_in(message: Message, redaction: Redaction) -> Message:
+    images = tuple(replace(image, text=redaction.hide(image.text)) for image in message.images)
+    return replace(message, content=redaction.hide(message.content), images=images)
+
+
+class RedactedModel(Around):
     """A `ChatModel` that sees placeholders and whose replies hold the values again."""
-
-    def __init__(self, model: ChatModel) -> None:
-        self._model = model
-
-    @property
-    def name(self) -> str:
-        """That of the model."""
-        return self._model.name
 
     def generate(
         self, messages: Sequence[Message], *, on_token: Callable[[str], None] | None = None

@@ -23,16 +23,28 @@ def section_around(document: Document, chunk: Chunk) -> Chunk:
     if not holding:
         return chunk
     section = min(holding, key=lambda section: section.end - section.start)
-    start, end = section.start, section.end
+    return passage(document, chunk, section.start, section.end)
+
+
+def passage(document: Document, chunk: Chunk, start: int, end: int) -> Chunk:
+    """`document.text[start:end]`, which holds `chunk`, as a chunk."""
+    if (start, end) == (chunk.start, chunk.end):
+        return chunk
+    text = document.text[start:end]
+    first_line = document.first_line
     return replace(
         chunk,
         start=start,
         end=end,
-        text=document.text[start:end],
+        text=text,
         page=document.page_at(start),
         heading=document.heading_at(start),
-        line=None,
+        line=None if first_line is None else first_line + document.text.count("\n", 0, start),
         cells="",
-        context="",
-        omitted=(),
+        context="" if chunk.context in text else chunk.context,
+        omitted=tuple(
+            (max(first, start) - start, min(last, end) - start)
+            for first, last in document.omitted_spans
+            if first < end and start < last
+        ),
     )

@@ -53,6 +53,7 @@ def chat(
     from qa.chat import Chat
     from qa.command_base import opened_to_ask
     from qa.conversation import Conversations
+    from qa.knowledge_base import KnowledgeBase
 
     settings = load_settings(kb=kb, model=model, base_url=base_url)
     kept = Conversations(settings.state_dir / "conversations.sqlite")
@@ -62,6 +63,8 @@ def chat(
         if list_ or delete:
             _manage(kept, base.location, id_ if delete else "", json_)
             return
+        if not isinstance(base, KnowledgeBase):
+            base.status()  # tells now that no server answers, not after the first question
         at_terminal = sys.stdin.isatty() and sys.stdout.isatty() and not json_
         output: Output = _Events() if json_ else _Text(stream=sys.stdout.isatty(), quiet=quiet)
         chatting = Chat(

@@ -6,13 +6,12 @@ from collections.abc import Sequence
 from dataclasses import replace
 from functools import cache
 
-from ingest.chunking import omitted_spans
 from ingest.documents import Chunk, Document
 from qa.tokens import estimate_tokens
 from qa.turn import Handler, Plugin, Turn
 from retrieval.hits import Hit
 from retrieval.index import Index
-from retrieval.widening import section_around
+from retrieval.widening import passage, section_around
 
 SECTION_TOKENS = 500  # a longer section is not taken whole: it would leave no room for other hits
 NEIGHBOURS = 1  # passages before and after, where the section is too long
@@ -61,27 +60,3 @@ def _span(document: Document, chunk: Chunk, index: Index) -> Span:
         return section.start, section.end
     around = [chunk, *index.neighbours(chunk, NEIGHBOURS, NEIGHBOURS)]
     return min(near.start for near in around), max(near.end for near in around)
-
-
-def passage(document: Document, chunk: Chunk, start: int, end: int) -> Chunk:
-    """`document.text[start:end]`, which holds `chunk`, as a chunk."""
-    if (start, end) == (chunk.start, chunk.end):
-        return chunk
-    text = document.text[start:end]
-    first_line = document.first_line
-    return replace(
-        chunk,
-        start=start,
-        end=end,
-        text=text,
-        page=document.page_at(start),
-        heading=document.heading_at(start),
-        line=None if first_line is None else first_line + document.text.count("\n", 0, start),
-        cells="",
-        context="" if chunk.context in text else chunk.context,
-        omitted=tuple(
-            (max(first, start) - start, min(last, end) - start)
-            for first, last in omitted_spans(document)
-            if first < end and start < last
-        ),
-    )

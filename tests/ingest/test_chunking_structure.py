@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ingest.chunking import CHUNK_TOKENS, HEADER_TOKENS, omitted_spans, parent_span, split
+from ingest.chunking import CHUNK_TOKENS, HEADER_TOKENS, parent_span, split
 from ingest.documents import Chunk, Document, Mark, Section
 from ingest.loaders import load_bytes
 from ingest.loaders.media_types import CSV, JSONL, VTT
@@ -111,7 +111,7 @@ def test_boilerplate_is_omitted_and_makes_no_chunk_of_its_own() -> None:
 def test_a_document_of_boilerplate_only_is_kept() -> None:
     document = Document.from_text("nothing else", uri="a")
     marked = replace(document, marks=(Mark("hidden", 0, 12),))
-    assert omitted_spans(marked) == []
+    assert marked.omitted_spans == []
     assert [chunk.kept_text for chunk in cut(marked)] == ["nothing else"]
 
 
@@ -222,7 +222,7 @@ def marked_documents(draw: st.DrawFn) -> Document:
 @given(document=marked_documents(), max_tokens=st.sampled_from([1, 60, 256]))
 def test_any_document_is_covered_once(document: Document, max_tokens: int) -> None:
     chunks = cut(document, max_tokens)
-    omitted = omitted_spans(document)
+    omitted = document.omitted_spans
     assert_covered(document.text, chunks, omitted)
     capacity = min(CHUNK_TOKENS, max(8, max_tokens - HEADER_TOKENS))
     starts = [s for s in starts_of(document.text) if not any(a <= s < b for a, b in omitted)]

@@ -8,9 +8,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from qa.images import Image
 from qa.models import Reply
 from qa.plugins.redact import redact
 from qa.redaction import RedactedModel, Redaction
+from qa.redaction import hidden as hidden_in
 from qa.turn import Message, Turn
 from tests.contracts.plugin_contract import saying
 
@@ -120,3 +122,13 @@ def test_a_model_asked_on_the_side_sees_no_secrets_either() -> None:
     assert model.generate(messages).text == "I am a@b.io"
     assert model.generate(messages, on_token=tokens.append).text == "".join(tokens) == "I am a@b.io"
     assert echo.seen == ["I am <EMAIL_1>"] * 2
+
+
+def test_the_words_in_a_picture_are_redacted_with_the_question() -> None:
+    image = Image("card.png", "image/png", b"...", "mail ann@corp.example or bob@corp.example")
+    asked = Message("user", "Who is ann@corp.example, not <EMAIL_1>?", (image,))
+    (shown,), redaction = hidden_in([asked])
+    assert shown.images[0].data == image.data
+    assert "corp.example" not in f"{shown.content}{shown.images[0].text}"
+    assert redaction.restore(shown.content) == asked.content
+    assert redaction.restore(shown.images[0].text) == image.text

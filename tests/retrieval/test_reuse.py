@@ -14,6 +14,7 @@ from retrieval.edge_store import EdgeStore
 from retrieval.index import Index
 from retrieval.points import chunk_of, ledger, row_id
 from retrieval.store import Point
+from retrieval.widening import section_around
 from tests.fakes import HashEmbedder
 from tests.retrieval.knowledge import prepared
 
@@ -166,4 +167,7 @@ def test_neighbours_and_parent(store: EdgeStore) -> None:
     parent = index.parent(middle)
     assert parent.text == LONG[parent.start : parent.end] == LONG[start : start + 700]
     assert parent.heading == ("All", "Five")
+    secret = Mark("hidden", start + 20, start + 60)
+    hiding = replace(document, marks=(secret,))
+    assert section_around(hiding, middle).omitted == ((20, 60),)
     assert index.parent(replace(middle, document_id="a.md@old")).text == middle.text

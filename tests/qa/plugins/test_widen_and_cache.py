@@ -12,10 +12,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ingest.documents import Chunk, Document, Mark, Section
+from qa.images import Image
 from qa.knowledge_base import KnowledgeBase
 from qa.plugins.cache_answers import ANSWERS, cache_answers
-from qa.plugins.widen import passage
 from qa.turn import Message, Turn
+from retrieval.widening import passage
 from tests.contracts.plugin_contract import HIT, saying
 from tests.qa.conftest import HANDBOOK, OpenLibrary
 from tests.qa.test_plugins import Model
@@ -110,6 +111,21 @@ def test_another_question_is_another_answer(counting: tuple[KnowledgeBase, list[
     base.ask(QUESTION, history=[Message("user", "Hello")])
     base.ask("How many days of annual leave does she have?")
     assert len(asked) == 4
+
+
+def test_another_picture_is_another_answer(counting: tuple[KnowledgeBase, list[str]]) -> None:
+    base, asked = counting
+    one, other = (Image("a.png", "image/png", data) for data in (b"one", b"other"))
+    for picture in (one, other, one):
+        base.ask(QUESTION, images=[picture])
+    assert len(asked) == 2
+
+
+def test_a_cached_answer_keeps_its_statements(counting: tuple[KnowledgeBase, list[str]]) -> None:
+    base, _ = counting
+    first = base.ask(QUESTION)
+    assert first.statements
+    assert base.ask(QUESTION).statements == first.statements
 
 
 def test_a_changed_document_is_asked_anew(counting: tuple[KnowledgeBase, list[str]]) -> None:

@@ -199,3 +199,5 @@ def test_the_commands_use_it(
     is_one_clear_line(run("ingest", tmp_path, "--prune"), 2, "--prune")
     elsewhere = kbqa("--url", "http://127.0.0.1:9", "status")
     is_one_clear_line(elsewhere, 5, "kbqa serve")
+    monkeypatch.setattr(sys, "stdin", io.StringIO(""))
+    is_one_clear_line(kbqa("--url", "http://127.0.0.1:9", "chat"), 5, "kbqa serve")
