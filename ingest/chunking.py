@@ -42,18 +42,6 @@ def split(
     return _chunks(document, layout, spans, omitted, starts, capacity)
 
 
-def parent_span(document: Document, chunk: Chunk) -> Span:
-    """The innermost section around `chunk` that holds more than it; else the whole text."""
-    around = (
-        (section.start, section.end)
-        for section in reversed(document.sections)
-        if section.start <= chunk.start
-        and chunk.end <= section.end
-        and section.end - section.start > chunk.end - chunk.start
-    )
-    return min(around, key=lambda span: span[1] - span[0], default=(0, len(document.text)))
-
-
 def _kept(starts: Sequence[int], omitted: Sequence[Span]) -> list[int]:
     """The token starts outside of the omitted spans."""
     kept: list[int] = []

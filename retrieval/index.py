@@ -126,7 +126,7 @@ class Index:
         return around(self._store, chunk, before, after)
 
     def parent(self, chunk: Chunk) -> Chunk:
-        """The innermost section that holds `chunk`, as a passage; `chunk` where there is none."""
+        """The innermost section that holds more than `chunk`, as a passage; else `chunk`."""
         document = self.document(chunk.uri)
         if document is None or document.id != chunk.document_id:
             return chunk

@@ -18,12 +18,16 @@ def around(store: Store, chunk: Chunk, before: int, after: int) -> list[Chunk]:
 
 
 def section_around(document: Document, chunk: Chunk) -> Chunk:
-    """The innermost section that holds all of `chunk`, as a passage; `chunk` if there is none."""
-    holding = [s for s in document.sections if s.start <= chunk.start and chunk.end <= s.end]
-    if not holding:
-        return chunk
-    section = min(holding, key=lambda section: section.end - section.start)
-    return passage(document, chunk, section.start, section.end)
+    """The innermost section around `chunk` that holds more than it, as a passage; `chunk` if there
+    is none."""
+    own = (chunk.start, chunk.end)
+    around = (
+        (section.start, section.end)
+        for section in document.sections
+        if section.start <= chunk.start and chunk.end <= section.end
+    )
+    wider = (span for span in around if span != own)
+    return passage(document, chunk, *min(wider, key=lambda span: span[1] - span[0], default=own))
 
 
 def passage(document: Document, chunk: Chunk, start: int, end: int) -> Chunk:

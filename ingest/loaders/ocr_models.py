@@ -28,7 +28,6 @@ _FLAT = 8  # times as wide as high: then lines are found only with room above an
 _FLAT_HEIGHT = 30
 _WIDTH_STEP = 32  # of the picture of a line: few widths, little filling
 _MAX_WIDTH = 8_000
-_UPRIGHT = 1.5  # times as high as wide: a line that runs up or down
 _THREADS = 2
 _KEPT_SHAPES = 1_000  # steps of a network times sizes, about 10 of these: all take 100 MB more
 

@@ -100,7 +100,6 @@ def _identified(service: Service, given: HTTPAuthorizationCredentials | None) ->
 
 Reader = Annotated[Caller, Depends(caller(Role.READER))]
 Editor = Annotated[Caller, Depends(caller(Role.EDITOR))]
-Admin = Annotated[Caller, Depends(caller(Role.ADMIN))]
 Overseer = Annotated[Caller, Depends(caller(Role.READER, everywhere=True))]
 
 

@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ingest.chunking import CHUNK_TOKENS, HEADER_TOKENS, parent_span, split
-from ingest.documents import Chunk, Document, Mark, Section
+from ingest.chunking import CHUNK_TOKENS, HEADER_TOKENS, split
+from ingest.documents import Chunk, Document, Mark
 from ingest.loaders import load_bytes
 from ingest.loaders.media_types import CSV, JSONL, VTT
 from tests.fakes import HashEmbedder
@@ -173,15 +173,6 @@ def test_lines_count_from_below_the_front_matter() -> None:
     chunks = cut(document)
     assert chunks[0].line == 5
     assert next(c.line for c in chunks if "Two" in c.text) in (5, 9)
-
-
-def test_the_parent_is_the_innermost_section_that_holds_more() -> None:
-    text = "a" * 10 + "\n" + "b" * 10 + "\n" + "c" * 10
-    sections = (Section("A", 1, 0, 32), Section("B", 2, 11, 32), Section("C", 3, 11, 21))
-    document = replace(Document.from_text(text, uri="a"), sections=sections)
-    chunk = Chunk(document.id, "a", "", 11, 21, text[11:21])
-    assert parent_span(document, chunk) == (11, 32)
-    assert parent_span(replace(document, sections=()), chunk) == (0, 32)
 
 
 BLOCKS = st.sampled_from(
