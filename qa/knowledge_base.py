@@ -244,18 +244,7 @@ class KnowledgeBase:
         turn = replace(_turn(question, history, filters), images=images_of(images))
         turn = self._handler(replace(turn, on_token=teller.on_token, on_hits=on_hits))
         teller.tell_all(turn.text)
-        return Answer(
-            text=turn.text,
-            citations=turn.citations,
-            hits=turn.hits,
-            abstained=turn.abstained,
-            model=turn.model,
-            usage=turn.usage,
-            timings=turn.timings,
-            cost=turn.cost,
-            notes=turn.notes,
-            statements=turn.statements,
-        )
+        return Answer.of(turn)
 
     def prompt(
         self, question: str, *, history: Sequence[Message] = (), filters: Filters | None = None

@@ -9,7 +9,7 @@ nothing unedited leaks.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from typing import Literal
 
 from qa.images import Image
@@ -109,6 +109,11 @@ class Answer:
     cost: float | None = None
     notes: tuple[str, ...] = ()
     statements: tuple[Statement, ...] = ()
+
+    @classmethod
+    def of(cls, turn: Turn) -> Answer:
+        """What a turn holds when it has come back."""
+        return cls(**{field.name: getattr(turn, field.name) for field in fields(cls)})
 
 
 Handler = Callable[[Turn], Turn]
