@@ -166,14 +166,15 @@ def fuse(
     parts = {
         id_: (weight * cosine, (1 - weight) * words.get(id_, 0.0)) for id_, cosine in near.items()
     }
-    order = sorted(parts, key=lambda id_: (-sum(parts[id_]), id_))[:keep]
+    totals = {id_: dense_part + lexical_part for id_, (dense_part, lexical_part) in parts.items()}
+    order = sorted(totals, key=lambda id_: (-totals[id_], id_))[:keep]
     legs: dict[int, dict[str, Leg]] = {id_: {} for id_ in order}
     for name, leg in (("dense", dense), ("lexical", lexical)):
         for rank, (id_, score) in enumerate(leg, 1):
             if id_ in legs:
                 legs[id_][name] = Leg(rank, score)
     return [
-        Fused(id_, sum(parts[id_]), legs[id_], *parts[id_], rank=rank)
+        Fused(id_, totals[id_], legs[id_], *parts[id_], rank=rank)
         for rank, id_ in enumerate(order, 1)
     ]
 
@@ -198,4 +199,4 @@ def refine(
     again.sort(key=lambda item: (-item.score, item.id))
     floor = again[-1].score
     rest = [item for item in fused if item.id not in vectors]
-    return again + [item.moved(min(item.score, floor)) for item in rest]
+    return again + [item if item.score <= floor else item.moved(floor) for item in rest]

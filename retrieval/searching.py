@@ -108,9 +108,10 @@ def found(
     asked.clock.lap("search")
     weights = term_weights(asked.terms)
     total = sum(weights.values())
-    fused = _fused(asked, store, dense, lexical, total)
+    wanted = max(asked.wanted, EVIDENT)
+    fused = _fused(asked, store, dense, lexical, total, keep=_last_read(wanted))
     asked.clock.lap("fuse")
-    hits, dropped = _current_hits(store, fused, max(asked.wanted, EVIDENT))
+    hits, dropped = _current_hits(store, fused, wanted)
     proof = _evidence(asked, dense, weights, hits) if hits else 0.0
     hits, beyond = hits[: asked.wanted], hits[asked.wanted :]
     dropped += [Dropped(hit.chunk, "beyond k") for hit in beyond]
@@ -122,7 +123,7 @@ def found(
         weights,
         asked.clock.laps,
         proof,
-        _cut(dropped, len(fused) - len(hits)),
+        _cut(dropped, len({item.id for item in (*dense, *lexical)}) - len(hits)),
         tuple(dropped),
         {item.id: item for item in fused},
     )
@@ -147,10 +148,16 @@ def _cut(dropped: Sequence[Dropped], count: int) -> dict[str, int]:
 
 
 def _fused(
-    asked: Asked, store: Store, dense: Sequence[Scored], lexical: Sequence[Scored], total: float
+    asked: Asked,
+    store: Store,
+    dense: Sequence[Scored],
+    lexical: Sequence[Scored],
+    total: float,
+    *,
+    keep: int,
 ) -> list[Fused]:
-    """Both legs in one order, the first of them by all that their vectors say."""
-    fused = fuse(dense, lexical, weight=asked.weight, total_idf=total)
+    """The first `keep` of both legs in one order, by all that the vectors of the first say."""
+    fused = fuse(dense, lexical, weight=asked.weight, total_idf=total, keep=max(keep, REFINED))
     if asked.weight <= NEGLIGIBLE:
         return fused
     first = [item.id for item in fused[:REFINED]]
@@ -158,6 +165,11 @@ def _fused(
     vectors = {id_: point.vector for id_, point in points.items() if point.vector is not None}
     weight = asked.weight if total > 0 else 1.0
     return refine(fused, asked.vector, vectors, weight=weight)
+
+
+def _last_read(k: int) -> int:
+    """How many candidates are read at most for `k` hits."""
+    return 2 * k + SPARE
 
 
 def _evidence(
@@ -181,7 +193,7 @@ def _current_hits(store: Store, fused: Sequence[Fused], k: int) -> tuple[list[Hi
     older: list[Dropped] = []
     hits: list[Hit] = []
     current: dict[str, str] = {}  # asked once for each uri: an answer is of one version
-    for candidates in (fused[:k], fused[k : 2 * k + SPARE]):
+    for candidates in (fused[:k], fused[k : _last_read(k)]):
         points = store.read([item.id for item in candidates], fields=CHUNK_FIELDS)
         uris = {point.payload["uri"] for point in points.values()} - current.keys()
         rows = store.read([row_id(uri) for uri in uris], fields=["document_id"])
