@@ -73,7 +73,7 @@ def main() -> None:
     model = Instant()
     with temporary_base(min_score=0.0) as base:
         grow(base, chunk_texts(given.folder, base._embedder, TEXTS), given.chunks)
-        base._handler = base._build(model, base._settings.plugins)
+        base.use_model(model)
         asked = list(islice(cycle(questions(given.folder)), WARM + given.questions))
         before, worked, held = [], [], 0
         for question in asked:

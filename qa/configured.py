@@ -1,4 +1,4 @@
-"""What the settings name, opened: the models that answer, the reranker."""
+"""The models that the settings name, opened: those that answer, judge and describe."""
 
 from __future__ import annotations
 
@@ -14,7 +14,6 @@ from qa.model_wrappers import FALLS
 from qa.models import ChatModel, ModelOptions, Price, open_model, sees
 from qa.settings import Settings, environ, keys_file
 from qa.turn import Handler
-from retrieval.reranking import Reranker, open_reranker
 
 if TYPE_CHECKING:
     from qa.describing import Describer
@@ -62,14 +61,11 @@ def judge_of(settings: Settings) -> ChatModel | None:
     return _opened([settings.judge], replace(_options(settings), temperature=0.0, max_tokens=None))
 
 
-def describer_of(settings: Settings) -> Describer | None:
-    """Who describes images inside documents; None for nobody.
+def describer_of(spec: str, settings: Settings) -> Describer:
+    """The model `spec` as the one who describes images inside documents.
 
     Raises BadRequest for a model that takes no images.
     """
-    spec = settings.describe_images
-    if not spec:
-        return None
     from qa.describing import Describer  # whose image library is not on the path of a question
 
     if not sees(spec):
@@ -93,16 +89,3 @@ def _options(settings: Settings) -> ModelOptions:
 
 def _opened(specs: Sequence[str], options: ModelOptions) -> ChatModel:
     return open_model(specs, options, environ=environ(), stored=StoredKeys(keys_file()).get)
-
-
-def reranker_of(settings: Settings) -> Reranker | None:
-    """The reranker; None for none."""
-    if not settings.reranker:
-        return None
-    key = settings.reranker_api_key
-    return open_reranker(
-        settings.reranker,
-        url=settings.reranker_url,
-        api_key=key.get_secret_value() if key else "",
-        timeout=settings.timeout,
-    )

@@ -10,7 +10,7 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 from ingest import sync
 from ingest.chunking import split
@@ -24,18 +24,11 @@ from ingest.sync import Item, Progress, SyncReport
 from ingest.taking import take
 from ingest.walking import Selection
 from ingest.workers import Limits
-from qa.chain import Teller, build_chain, prompt_of
-from qa.configured import chat_model_of, describer_of, handler_of, reranker_of
-from qa.extractive import answer_extractively
-from qa.images import Pictured, images_of
-from qa.layers import chain_of, made
-from qa.models import ChatModel
-from qa.opening import Opened, discard, open_base, reembed, rollback
+from qa.opening import Opened, discard, open_base, reembed, reranker_of, rollback
 from qa.overview import Finding, Status, findings, status_of
-from qa.parts import Parts, WithParts
 from qa.prompting import Prompts, prompts_of
 from qa.settings import Settings, is_url, load_settings
-from qa.turn import Answer, Handler, Message, Plugin, Turn
+from qa.turn import Answer, Message, Plugin
 from retrieval.embedding import Embedder, LazyEmbedder, Vectors
 from retrieval.explaining import Explanation
 from retrieval.filters import Filters
@@ -45,7 +38,11 @@ from retrieval.inspecting import copies_in
 from retrieval.points import FORMAT, write_base
 from retrieval.reembedding import Building
 
-MAX_QUESTION = 20_000  # characters
+if TYPE_CHECKING:  # answering takes longer to load than an ingest of one file
+    from qa.answering import Answering
+    from qa.images import Pictured
+    from qa.models import ChatModel
+    from qa.parts import WithParts
 
 
 class KnowledgeBase:
@@ -74,7 +71,8 @@ class KnowledgeBase:
         self._ingesting = threading.Lock()
         self._parts = (model, plugins)
         self._replaced: list[Opened] = []  # versions that a reader may still be in
-        self._handler = self._build(*self._parts)
+        self._made: Answering | None = None  # by `_answering`
+        self._making = threading.Lock()
 
     @classmethod
     def open(
@@ -92,7 +90,8 @@ class KnowledgeBase:
         `path_or_url`: a folder, a bare name (a folder in `settings.data_dir`), or a Qdrant URL
         `http://host:6333/NAME`. What is not given comes from `settings`, by default those of the
         environment and `kbqa.toml`. `plugins` that name no layer of kbqa's stand around those;
-        a list that does is the whole chain, see `qa.layers`.
+        a list that does is the whole chain, see `qa.layers`. What the settings say of models and
+        plugins is looked at by the first question: an ingest needs neither.
 
         Raises BadRequest (no such base and `create` false, or built with another embedder),
         Locked, StorageError, NotConfigured, Unreachable, NotAuthorised.
@@ -101,12 +100,15 @@ class KnowledgeBase:
         target = settings.kb if path_or_url is None else path_or_url
         opened = open_base(target, embedder or settings.embedder, settings, create=create)
         try:
-            return cls(
+            base = cls(
                 opened,
                 settings,
                 model=model or settings.model,
                 plugins=settings.plugins if plugins is None else plugins,
             )
+            if model is not None or plugins is not None:
+                base._answering()
+            return base
         except BaseException:
             opened.store.close()
             raise
@@ -240,11 +242,9 @@ class KnowledgeBase:
         BadRequest for a question that is empty or too long and for what is no image, and what the
         model's server raises.
         """
-        teller = Teller(on_token)
-        turn = replace(_turn(question, history, filters), images=images_of(images))
-        turn = self._handler(replace(turn, on_token=teller.on_token, on_hits=on_hits))
-        teller.tell_all(turn.text)
-        return Answer.of(turn)
+        return self._answering().ask(
+            question, on_token, history=history, filters=filters, images=images, on_hits=on_hits
+        )
 
     def prompt(
         self, question: str, *, history: Sequence[Message] = (), filters: Filters | None = None
@@ -254,15 +254,16 @@ class KnowledgeBase:
 
         Plugins that ask the LLM on the way there (`hyde`...) do so. Raises what `ask` does.
         """
-        return prompt_of(self._plugins, _turn(question, history, filters))
+        return self._answering().prompt(question, history=history, filters=filters)
 
     # --- change the model ---
 
     def use_model(self, model: str | Sequence[str] | ChatModel) -> None:
         """Answer with another model from now on. Raises BadRequest, NotConfigured."""
         parts = (model, self._parts[1])
-        self._handler = self._build(*parts)
-        self._parts = parts
+        made = self._make(*parts)
+        with self._making:
+            self._made, self._parts = made, parts
 
     def reembed(
         self,
@@ -375,7 +376,8 @@ class KnowledgeBase:
         self._replaced.append(replace(self._opened, lent=self._lent))
         self._opened, self._embedder, self._lent = opened, opened.embedder, opened.lent
         self._index = Index(opened.store, opened.embedder, reranker=self._reranker)
-        self._handler = self._build(*self._parts)
+        with self._making:
+            self._made = None
 
     def _let_go_of_replaced(self) -> None:
         while self._replaced:
@@ -411,9 +413,12 @@ class KnowledgeBase:
         )
         if entries and isinstance(self._embedder, LazyEmbedder):
             self._embedder.warm()  # while the workers start
-        describer = describer_of(settings)
         items = prepare(entries, self._split, limits=limits)
-        return describer.described(items, self._split) if describer else items
+        if not settings.describe_images:
+            return items
+        from qa.configured import describer_of
+
+        return describer_of(settings.describe_images, settings).described(items, self._split)
 
     def _split(self, document: Document) -> list[Chunk]:
         return split(
@@ -422,24 +427,22 @@ class KnowledgeBase:
             max_tokens=self._embedder.max_tokens,
         )
 
-    def _build(
+    def _answering(self) -> Answering:
+        with self._making:
+            if self._made is None:
+                self._made = self._make(*self._parts)
+            return self._made
+
+    def _make(
         self, model: str | Sequence[str] | ChatModel, plugins: Sequence[str | Plugin | WithParts]
-    ) -> Handler:
-        settings = self._settings
-        named = chat_model_of(model, settings)
-        parts = Parts(self._index, self._embedder, settings, self.prompts, named)
-        self._plugins = made(chain_of(plugins), parts)
-        extractive = answer_extractively(self._index, self._embedder)
-        return build_chain(self._plugins, handler_of(model, named, extractive))
+    ) -> Answering:
+        from qa.answering import Answering
 
-
-def _turn(question: str, history: Sequence[Message], filters: Filters | None) -> Turn:
-    """Raises BadRequest for a question that is empty or too long."""
-    question = question.encode("utf-8", "replace").decode().strip()  # a lone surrogate: no text
-    if not question:
-        raise BadRequest("the question is empty")
-    if len(question) > MAX_QUESTION:
-        raise BadRequest(
-            f"the question has {len(question):,} characters; the limit is {MAX_QUESTION:,}"
+        return Answering.of(
+            self._index,
+            self._embedder,
+            self._settings,
+            self.prompts,
+            model=model,
+            plugins=plugins,
         )
-    return Turn(question, history=tuple(history), filters=filters)

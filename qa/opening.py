@@ -18,6 +18,7 @@ from retrieval.edge_store import EdgeStore
 from retrieval.embedding import DEFAULT_EMBEDDER, Embedder, LazyEmbedder, open_embedder
 from retrieval.points import FORMAT, Base, read_base, write_base
 from retrieval.reembedding import Building, Fingerprint, Versions, build, tidy
+from retrieval.reranking import Reranker, open_reranker
 from retrieval.store import Store
 
 if TYPE_CHECKING:
@@ -292,3 +293,16 @@ class _Server:
             grpc=self._settings.qdrant_grpc,
             timeout=self._settings.timeout,
         )
+
+
+def reranker_of(settings: Settings) -> Reranker | None:
+    """The reranker; None for none."""
+    if not settings.reranker:
+        return None
+    key = settings.reranker_api_key
+    return open_reranker(
+        settings.reranker,
+        url=settings.reranker_url,
+        api_key=key.get_secret_value() if key else "",
+        timeout=settings.timeout,
+    )

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 from ingest.errors import NotConfigured
-from qa.models import ChatModel
 from qa.prompting import Prompts
 from qa.settings import Settings
 from qa.turn import Plugin
 from retrieval.embedding import Embedder
 from retrieval.index import Index
+
+if TYPE_CHECKING:
+    from qa.models import ChatModel
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,7 +6,7 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, StrictBool
 
-from qa.knowledge_base import MAX_QUESTION
+from qa.answering import MAX_QUESTION
 from qa.rendering import answer_json, explanation_json, hit_json
 from qa.server.models import Form
 from qa.server.problems import scrubbed

@@ -21,7 +21,8 @@ from mcp.shared.exceptions import MCPError
 from pydantic import BaseModel, Field, ValidationError
 
 from ingest.errors import BadRequest, KbqaError
-from qa.knowledge_base import MAX_QUESTION, KnowledgeBase
+from qa.answering import MAX_QUESTION
+from qa.knowledge_base import KnowledgeBase
 from qa.overview import answers, fits
 from qa.rendering import page_text, place
 from qa.server import ids

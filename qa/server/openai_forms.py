@@ -13,7 +13,7 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, StrictBool
 
 from ingest.errors import BadRequest
-from qa.knowledge_base import MAX_QUESTION
+from qa.answering import MAX_QUESTION
 from qa.language import language_of
 from qa.rendering import answer_json, place
 from qa.server.ask_forms import MAX_HISTORY, CitationItem, StatementItem

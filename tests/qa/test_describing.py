@@ -158,10 +158,9 @@ def test_what_has_no_pictures_is_left_alone(tmp_path: Path) -> None:
 
 
 def test_only_a_model_that_sees_may_describe() -> None:
-    assert describer_of(load_settings()) is None
     for spec in ("extractive", "hf:some/model", "deepseek:deepseek-chat"):
         with pytest.raises(BadRequest, match=rf"describe_images '{spec}' takes no images"):
-            describer_of(load_settings(describe_images=spec))
+            describer_of(spec, load_settings())
 
 
 def test_a_folder_of_pictures_answers(tmp_path: Path) -> None:

@@ -13,7 +13,8 @@ import pytest
 from ingest.documents import Document
 from ingest.errors import BadRequest
 from ingest.sync import Progress, SyncReport
-from qa.knowledge_base import MAX_QUESTION, KnowledgeBase
+from qa.answering import MAX_QUESTION
+from qa.knowledge_base import KnowledgeBase
 from qa.turn import Answer, Citation
 from retrieval.embedding import Embedder
 from retrieval.hits import Hit
