@@ -5,12 +5,13 @@ from __future__ import annotations
 import io
 import os
 import sys
-from typing import Annotated
+from typing import Annotated, NoReturn
 
 import typer
+from typer.exceptions import TyperException
 
 from ingest.errors import KbqaError
-from qa.command import EXIT_CODES, FAILED, INTERRUPTED, SERVER_URL, app, exit_code, fail
+from qa.command import EXIT_CODES, FAILED, INTERRUPTED, SERVER_URL, app, exit_code, fail, say
 from qa.commands import (  # noqa: F401 (each adds its commands to `app`)
     access,
     ask,
@@ -52,11 +53,14 @@ def main() -> None:
             errors = "replace" if stream is sys.stdin else "backslashreplace"
             stream.reconfigure(encoding="utf-8", errors=errors)
     try:
-        app()
-    except SystemExit as exc:
-        if exc.code == INTERRUPTED:  # typer has caught Ctrl-C
+        code = app(standalone_mode=False)
+        if code == INTERRUPTED:  # typer has caught Ctrl-C
             fail("interrupted; what was finished is kept", INTERRUPTED, wants_json)
-        raise
+        sys.exit(code if isinstance(code, int) else 0)
+    except TyperException as exc:
+        _fail_to_understand(exc, wants_json)
+    except typer.Abort:
+        fail("nothing was done: it was not confirmed", FAILED, wants_json)
     except KbqaError as exc:
         fail(str(exc), exit_code(exc), wants_json, marked=getattr(exc, "marked", ""))
     except BrokenPipeError:  # the reader, `head` say, has enough
@@ -65,3 +69,14 @@ def main() -> None:
     except OSError as exc:
         where = f": {exc.filename}" if exc.filename else ""
         fail(f"{exc.strerror or exc}{where}", FAILED, wants_json)
+
+
+def _fail_to_understand(exc: TyperException, wants_json: bool) -> NoReturn:
+    """One line for a command line that cannot be understood; the help where there is no command."""
+    message = exc.format_message()
+    if "\n" in message:
+        say(message)
+        sys.exit(exc.exit_code)
+    context = getattr(exc, "ctx", None)
+    hint = f" (`{context.command_path} -h` lists what there is)" if context else ""
+    fail(message.rstrip(".") + hint, exc.exit_code, wants_json)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -106,6 +107,8 @@ def ingest(
         _finish(report, json_, quiet)
     else:
         report = _ingest(paths, settings, options, quiet)
+        if replace(report, seconds=0.0) == SyncReport():
+            raise _no_documents(paths)
         _finish(report, json_, quiet)
         if not any(vars_of(report).values()):
             raise _no_documents(paths)

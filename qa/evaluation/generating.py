@@ -95,7 +95,7 @@ def generate(
     """
     if count < 1:
         raise BadRequest(f"--generate {count}: ask for at least 1 question")
-    uris = [record.uri for record in kb.documents()]
+    uris = [record.uri for record in kb.documents() if record.chunks]  # no archives, no failures
     if not uris:
         raise BadRequest("the knowledge base holds no documents: `kbqa ingest FOLDER`")
     documents = (kb.document(uri) for uri in uris)

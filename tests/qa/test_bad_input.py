@@ -62,6 +62,7 @@ def test_an_empty_folder(kbqa: Kbqa, base_folder: Path, tmp_path: Path) -> None:
         done = kbqa("ingest", tmp_path / "empty", "--kb", base_folder, *option)
         assert done.code == 2
         assert done.err == f"kbqa: no documents in {tmp_path / 'empty'}\n"
+        assert bool(done.out) == bool(option)
     still_answers(kbqa, base_folder)
 
 

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import zipfile
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -14,6 +15,7 @@ from qa.evaluation.questions import question_json, question_of
 from qa.knowledge_base import KnowledgeBase
 from qa.models import Reply
 from qa.turn import Message
+from retrieval.embedding import Embedder
 from tests.fakes import HashEmbedder
 
 
@@ -96,6 +98,20 @@ def test_questions_of_a_base_repeat_and_are_spread(kb: KnowledgeBase) -> None:
         assert question_of(question_json(question), "line 1") == question
     everything = generate(kb, 1000)
     assert len(everything) < 1000
+
+
+def test_archives_and_files_without_text_are_passed_over(
+    tmp_path: Path, embedder: Embedder
+) -> None:
+    docs = tmp_path / "docs"
+    docs.mkdir()
+    (docs / "broken.pdf").write_bytes(b"%PDF-1.7 and no more")
+    with zipfile.ZipFile(docs / "archive.zip", "w") as archive:
+        archive.writestr("guide.md", "A blue tag is a label on an instrument that waits.\n")
+    with KnowledgeBase.open(tmp_path / "kb", embedder=embedder) as base:
+        assert base.ingest(docs).failed == 1
+        found = generate(base, 5)
+    assert [question.text for question in found] == ["What is a blue tag?"]
 
 
 def test_generated_questions_can_be_evaluated(kb: KnowledgeBase) -> None:
