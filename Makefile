@@ -10,6 +10,9 @@ WORKERS ?= 2
 QUESTION ?= How many days of annual leave do employees get?
 QUESTION_ZH ?= 流明云的专业版可以免费试用多少天？
 
+# Tests start many processes; without its bytecode each compiles all of kbqa first.
+unexport PYTHONDONTWRITEBYTECODE
+
 .PHONY: demo test lint unit bench clean
 
 demo: $(VENV)/.installed
