@@ -1,0 +1,38 @@
+"""Whether a question can be understood without what was said before it."""
+
+from __future__ import annotations
+
+import re
+
+from retrieval.terms import CJK, analyse_query, stems
+
+FEW_WORDS, FEW_CHARACTERS = 1, 6  # with no more that says anything, a question leans on another
+
+_LEADS = re.compile(
+    r"\W*(?:(?:and|but|or|so|also|then|else|why|(?:what|how) about|what if)\b"
+    r"|那|那么|还有|另外|然后|为什么|如果|要是|而且|但是|可是)",
+    re.IGNORECASE,
+)
+_POINTS_BACK = re.compile(
+    r"\b(?:it|its|they|them|theirs?|he|him|his|she|hers?|the (?:same|former|latter|other)"
+    r"|(?:which|that|the other|another|that|this) ones?"
+    r"|(?:is|are|was|were|does|do|did|can|about|after|before|for|of|in|on|to|from|with|than|by)"
+    r" (?:that|this|these|those))\b"
+    r"|呢[？?]?\s*\Z|(?<!其)[它他她]|这[个些种样里]|那[个些种样里]|其中|上述|前者|后者|同样",
+    re.IGNORECASE,
+)
+
+
+def is_follow_up(question: str) -> bool:
+    """Whether the question leans on one before it: it begins as a continuation, points back, or
+    says too little by itself ("How high?", "最长多久？").
+
+    Any other is looked up as it stands: with the words of an earlier question beside its own, what
+    the documents do not answer would be answered with what answered that one.
+    """
+    if _LEADS.match(question) or _POINTS_BACK.search(question):
+        return True
+    characters = re.findall(f"[{CJK}]", question)
+    if characters:
+        return len(characters) <= FEW_CHARACTERS
+    return len(set(stems(analyse_query(question)))) <= FEW_WORDS
