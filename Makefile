@@ -13,7 +13,7 @@ QUESTION_ZH ?= 流明云的专业版可以免费试用多少天？
 # Tests start many processes; without its bytecode each compiles all of kbqa first.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: demo test lint unit bench clean
+.PHONY: demo test lint unit bench browser clean
 
 demo: $(VENV)/.installed
 	@rm -rf demo-data
@@ -26,13 +26,17 @@ demo: $(VENV)/.installed
 	@echo '$$ kbqa ask "$(QUESTION_ZH)"'
 	@KBQA_DATA_DIR=demo-data $(BIN)/kbqa ask "$(QUESTION_ZH)"
 
-test: lint
+test: lint browser
 	$(BIN)/python -m pytest -n $(WORKERS) --dist worksteal
 
 lint: $(VENV)/.tested
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+
+# the page is tested in Debian's Chromium; without it those tests are skipped, with a reason
+browser:
+	@command -v chromium >/dev/null || { [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null && apt-get update -qq && apt-get install -qq -y chromium >/dev/null 2>&1; } || echo "no chromium: the tests of the page are skipped"
 
 unit: $(VENV)/.tested
 	$(BIN)/python -m pytest -n $(WORKERS) --dist worksteal -m "not end_to_end"

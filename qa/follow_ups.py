@@ -33,6 +33,6 @@ def is_follow_up(question: str) -> bool:
     if _LEADS.match(question) or _POINTS_BACK.search(question):
         return True
     characters = re.findall(f"[{CJK}]", question)
-    if characters:
+    if characters and not re.search(r"[A-Za-z0-9]", question):
         return len(characters) <= FEW_CHARACTERS
     return len(set(stems(analyse_query(question)))) <= FEW_WORDS

@@ -15,6 +15,7 @@ from starlette.types import Scope
 
 from qa.server.bases import Bases
 from qa.server.database import Database
+from qa.server.feedback import Feedback
 from qa.server.folders import Folders
 from qa.server.guards import BodyGuard, HostGuard, OriginGuard
 from qa.server.jobs import Jobs
@@ -27,11 +28,13 @@ from qa.server.routes import (
     ask,
     documents,
     evaluation,
+    feedback,
     health,
     ingest_jobs,
     knowledge_bases,
     mcp,
     openai_api,
+    page,
     search,
 )
 from qa.server.service import Service
@@ -48,8 +51,10 @@ ROUTERS = (
     search.router,
     ask.router,
     evaluation.router,
+    feedback.router,
     openai_api.router,
     mcp.router,
+    page.router,
 )
 NO_TELEMETRY: Any = {"tracing": False, "metrics": False, "logs": False, "auto_configure": False}
 
@@ -106,6 +111,7 @@ def build_service(settings: Settings) -> Service:
         folders=Folders(settings.serve_folders),
         uploads=Uploads(folder / "uploads", max_bytes=settings.serve_upload_mb * MB),
         jobs=Jobs(database, bases.open, metrics.ingest),
+        feedback=Feedback(database),
         metrics=metrics,
         threads=Threads(),
     )

@@ -1,4 +1,4 @@
-"""The server's own records in one SQLite file: keys and ingest jobs."""
+"""The server's own records in one SQLite file: keys, ingest jobs, feedback."""
 
 from __future__ import annotations
 
@@ -24,6 +24,14 @@ MIGRATIONS = (  # numbered by their place; never edited, only added to
     );
     CREATE INDEX jobs_by_base ON jobs (kb, state, created);
     CREATE TABLE bases (name TEXT PRIMARY KEY);
+    """,
+    """
+    CREATE TABLE feedback (
+        id INTEGER PRIMARY KEY AUTOINCREMENT, kb TEXT NOT NULL, caller TEXT NOT NULL,
+        question TEXT NOT NULL, answer TEXT NOT NULL, helpful INTEGER NOT NULL,
+        citations TEXT NOT NULL, created REAL NOT NULL
+    );
+    CREATE INDEX feedback_by_base ON feedback (kb, id);
     """,
 )
 

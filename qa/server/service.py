@@ -10,6 +10,7 @@ from fastapi import Request
 
 from qa.server.bases import Bases
 from qa.server.database import Database
+from qa.server.feedback import Feedback
 from qa.server.folders import Folders
 from qa.server.jobs import Jobs
 from qa.server.keys import Keys
@@ -32,6 +33,7 @@ class Service:
     folders: Folders
     uploads: Uploads
     jobs: Jobs
+    feedback: Feedback
     metrics: Metrics
     threads: Threads
     ending: Event = field(default_factory=Event)

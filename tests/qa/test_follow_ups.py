@@ -35,6 +35,7 @@ def test_leans_on_another(question: str) -> None:
         "What does alarm E-17 mean?",
         "流明云的专业版可以免费试用多少天？",
         "出差住宿费的上限是多少？",
+        "LS-200 的重量是多少？",
         "应该向谁报告其他事故？",
     ],
 )

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from fastapi import APIRouter, Path, Query, Request, status
+from fastapi import APIRouter, Path, Query, Request, Response, status
 from starlette.concurrency import run_in_threadpool
 
 from ingest.documents import Document, Record
+from ingest.loaders.media_types import PDF
+from ingest.page_image import CannotDraw, page_image
 from qa.knowledge_base import KnowledgeBase
 from qa.overview import answers, fits
 from qa.rendering import page_text
@@ -34,6 +36,7 @@ from qa.server.service import Service, service_of
 router = APIRouter(prefix="/v1/knowledge-bases/{kb}/documents", tags=["documents"])
 
 PAGE_SIZE, MAX_PAGE_SIZE = 100, 1000
+PNG = "image/png"
 Id = Annotated[
     str, Path(max_length=6000, pattern=r"^[\w-]+$", examples=[ids.id_of("handbook/leave.md")])
 ]
@@ -142,6 +145,34 @@ def get_document_pages(base: ReadBase, id: Id) -> PageList:
             MarkItem(kind=m.kind, start=m.start, end=m.end, label=m.label) for m in document.marks
         ],
     )
+
+
+@router.get(
+    "/{id}/pages/{number}/image",
+    response_class=Response,
+    responses={
+        200: {"content": {PNG: {"schema": {"type": "string", "format": "binary"}}}},
+        **problems(404, 409),
+    },
+)
+def get_page_image(
+    request: Request,
+    base: ReadBase,
+    id: Id,
+    number: Annotated[int, Path(ge=1, le=10**6, examples=[1])],
+) -> Response:
+    """How a page of a PDF looks, where the server still has its file."""
+    row = _row(base, id)
+    if row.media_type != PDF or row.container:
+        raise Conflict(f"'{row.uri}' is no file of the kind PDF")
+    if not may_read(service_of(request), row.source):
+        raise Conflict(f"the file of '{row.uri}' is not in a folder that the server may read")
+    if number not in {page.number for page in _document(base, id).pages}:
+        raise NotFound(f"'{row.uri}' has no page {number}")
+    try:
+        return Response(page_image(row.source, number), media_type=PNG)
+    except CannotDraw as exc:
+        raise Conflict(str(exc)) from exc
 
 
 @router.get("/{id}/quality", responses=problems(404, 409))

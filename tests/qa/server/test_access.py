@@ -29,6 +29,7 @@ TABLE = {
     "DELETE /v1/knowledge-bases/{kb}/documents/{id}": "editor",
     "GET /v1/knowledge-bases/{kb}/documents/{id}/text": "reader",
     "GET /v1/knowledge-bases/{kb}/documents/{id}/pages": "reader",
+    "GET /v1/knowledge-bases/{kb}/documents/{id}/pages/{number}/image": "reader",
     "GET /v1/knowledge-bases/{kb}/documents/{id}/quality": "reader",
     "POST /v1/knowledge-bases/{kb}/documents/{id}/reingest": "editor",
     "GET /v1/knowledge-bases/{kb}/ingest-jobs": "editor",
@@ -39,6 +40,9 @@ TABLE = {
     "POST /v1/knowledge-bases/{kb}/search": "reader",
     "POST /v1/knowledge-bases/{kb}/ask": "reader",
     "POST /v1/knowledge-bases/{kb}/eval": "editor",
+    "POST /v1/knowledge-bases/{kb}/feedback": "reader",
+    "GET /v1/knowledge-bases/{kb}/feedback": "editor",
+    "GET /v1/knowledge-bases/{kb}/feedback/questions": "editor",
     "GET /v1/models": "reader",
     "GET /v1/models/{model}": "reader",
     "POST /v1/chat/completions": "reader",
@@ -49,6 +53,7 @@ BODIES: dict[str, dict[str, Any]] = {
     "search": {"query": "leave"},
     "ask": {"question": "Who?"},
     "eval": {"questions": [{"question": "Who?", "document": "nothing"}]},
+    "feedback": {"question": "Who?", "answer": "", "helpful": True},
     "ingest-jobs": {"folder": "nothing"},
     "knowledge-bases": {"name": "."},
     "completions": {"model": "{kb}", "messages": [{"role": "user", "content": "Who?"}]},
@@ -69,7 +74,12 @@ def call(served: Served, route: str, kb: str, headers: dict[str, str]) -> httpx2
     """A request that changes nothing: of things that are not there, or with an invalid name."""
     method, _, path = route.partition(" ")
     id_ = "0123456789abcdef" if "ingest-jobs" in path else id_of("nothing")
-    path = path.replace("{kb}", kb).replace("{id}", id_).replace("{model}", kb)
+    path = (
+        path.replace("{kb}", kb)
+        .replace("{id}", id_)
+        .replace("{model}", kb)
+        .replace("{number}", "1")
+    )
     name = path.rpartition("/")[2]
     if method == "POST" and name == "documents":
         return served.http.post(f"{path}?uri=..", content=b"x", headers=headers)

@@ -1,0 +1,91 @@
+// The server's HTTP API: JSON, and streams of server-sent events.
+
+import { byId } from "./dom.js";
+import { word } from "./words.js";
+
+const KEY = "kbqa.key";
+
+export class Problem extends Error {
+  constructor(message, status = 0) {
+    super(message);
+    this.status = status;
+  }
+}
+
+const identifier = (uri) => {
+  const bytes = new TextEncoder().encode(uri);
+  let letters = "";
+  for (const byte of bytes) letters += String.fromCharCode(byte);
+  return btoa(letters).replaceAll("+", "-").replaceAll("/", "_").replaceAll("=", "");
+};
+
+export const path = (...parts) => `/v1/knowledge-bases${parts.map((part) => `/${encodeURIComponent(part)}`).join("")}`;
+export const documentPath = (base, uri, ...parts) => path(base, "documents", identifier(uri), ...parts);
+
+async function request(url, { method = "GET", json, body, accept = "application/json", signal } = {}) {
+  const headers = { Accept: accept };
+  const key = sessionStorage.getItem(KEY);
+  if (key) headers.Authorization = `Bearer ${key}`;
+  if (json !== undefined) headers["Content-Type"] = "application/json";
+  let reply;
+  try {
+    reply = await fetch(url, { method, headers, signal, body: json === undefined ? body : JSON.stringify(json) });
+  } catch (error) {
+    if (error.name === "AbortError") throw error;
+    throw new Problem(word("unreachable"));
+  }
+  if (reply.status === 401) {
+    await askForKey();
+    return request(url, { method, json, body, accept, signal });
+  }
+  if (!reply.ok) {
+    const problem = await reply.json().catch(() => ({}));
+    throw new Problem(problem.detail || problem.title || `${reply.status}`, reply.status);
+  }
+  return reply;
+}
+
+const valueOf = (reply) => (reply.status === 204 ? null : reply.json());
+
+export const get = async (url, options) => valueOf(await request(url, options));
+export const post = async (url, json) => valueOf(await request(url, { method: "POST", json }));
+export const send = async (url, body) => valueOf(await request(url, { method: "POST", body }));
+export const remove = (url) => request(url, { method: "DELETE" });
+export const blob = async (url) => (await request(url, { accept: "image/png" })).blob();
+
+// Yields [event, value] until the stream ends.
+export async function* events(url, options = {}) {
+  const reply = await request(url, { ...options, accept: "text/event-stream" });
+  const reader = reply.body.pipeThrough(new TextDecoderStream()).getReader();
+  let rest = "";
+  for (;;) {
+    const { value, done } = await reader.read();
+    if (done) return;
+    const blocks = (rest + value.replaceAll("\r\n", "\n")).split("\n\n");
+    rest = blocks.pop();
+    for (const block of blocks) {
+      const lines = block.split("\n");
+      const event = lines.find((line) => line.startsWith("event:"))?.slice(6).trim();
+      const data = lines.filter((line) => line.startsWith("data:")).map((line) => line.slice(5).trimStart());
+      if (event) yield [event, JSON.parse(data.join("\n"))];
+    }
+  }
+}
+
+let waiting = null; // several requests may find the door closed at once
+
+function askForKey() {
+  sessionStorage.removeItem(KEY);
+  waiting ??= new Promise((enter) => {
+    const door = byId("door");
+    byId("key").value = "";
+    door.showModal();
+    door.addEventListener("cancel", (event) => event.preventDefault());
+    door.addEventListener("close", () => {
+      sessionStorage.setItem(KEY, byId("key").value.trim());
+      waiting = null;
+      enter();
+    }, { once: true });
+  });
+  return waiting;
+}

@@ -1,0 +1,217 @@
+// Questions and answers.
+
+import { events, path, post } from "./api.js";
+import { byId, el, tell } from "./dom.js";
+import { render } from "./markdown.js";
+import { open } from "./reader.js";
+import { word } from "./words.js";
+
+const MARKS = /\s*\[(?:\d{1,3}|unsupported)\]/g;
+const REMEMBERED = 10; // exchanges
+
+let base = "";
+let history = [];
+let running = null;
+
+export function use(name) {
+  if (name !== base) forget();
+  base = name;
+}
+
+function forget() {
+  running?.abort();
+  history = [];
+  byId("talk").replaceChildren();
+  byId("welcome").hidden = false;
+  byId("anew").hidden = true;
+}
+
+byId("anew").addEventListener("click", () => { forget(); byId("words").focus(); });
+byId("stop").addEventListener("click", () => running?.abort());
+byId("words").addEventListener("keydown", (event) => {
+  if (event.key === "Enter" && !event.shiftKey && !event.isComposing) {
+    event.preventDefault();
+    byId("question").requestSubmit();
+  }
+});
+byId("question").addEventListener("submit", (event) => {
+  event.preventDefault();
+  const words = byId("words");
+  const question = words.value.trim();
+  if (!question || running) return;
+  words.value = "";
+  ask(question);
+});
+
+async function ask(question) {
+  const filter = byId("filter").value.trim();
+  const exchange = draw(question);
+  const status = (name) => { exchange.status.textContent = byId("told").textContent = name ? word(name) : ""; };
+  running = new AbortController();
+  busy(true);
+  status("looking");
+  tell("");
+  let text = "";
+  let answer = null;
+  try {
+    const asked = { question, filter, history: history.slice(-2 * REMEMBERED) };
+    const stream = events(path(base, "ask"), { method: "POST", json: asked, signal: running.signal });
+    for await (const [event, value] of stream) {
+      if (event === "token") {
+        text += value.text;
+        status("writing");
+        exchange.answer.replaceChildren(...render(text, () => null, () => doubt()));
+        exchange.node.scrollIntoView({ block: "end" });
+      } else if (event === "done") answer = value;
+      else if (event === "error") throw new Error(value.detail || value.title);
+    }
+    if (!answer) throw new Error(word("cut"));
+    status("");
+    complete(exchange, question, answer, filter);
+  } catch (error) {
+    const stopped = error.name === "AbortError";
+    status(stopped ? "stopped" : "");
+    if (!stopped) exchange.answer.append(el("p", { class: "fault", role: "alert" }, error.message));
+  } finally {
+    running = null;
+    busy(false);
+  }
+}
+
+function busy(is) {
+  byId("send").hidden = is;
+  byId("stop").hidden = !is;
+  byId("anew").hidden = is;
+  if (is) byId("stop").focus();
+  else byId("words").focus();
+}
+
+function draw(question) {
+  const answer = el("div", { class: "answer" });
+  const status = el("p", { class: "status" });
+  const node = el("article", { class: "exchange", "aria-label": question },
+    el("h2", { class: "asked" }, question), status, answer);
+  byId("welcome").hidden = true;
+  byId("talk").append(node);
+  node.scrollIntoView({ block: "end" });
+  return { node, answer, status };
+}
+
+function complete(exchange, question, answer, filter) {
+  const { node } = exchange;
+  const citations = new Map(answer.citations.map((citation) => [citation.number, citation]));
+  const mark = (number) => (citations.has(number) ? button(citations.get(number)) : null);
+  exchange.answer.replaceChildren(...render(answer.text, mark, () => doubt()));
+  if (answer.abstained) {
+    node.classList.add("refused");
+    exchange.answer.prepend(el("h3", {}, word("refused")));
+    if (answer.hits.length) exchange.answer.append(nearest(answer.hits.slice(0, 3)));
+  } else {
+    history.push({ role: "user", content: question });
+    history.push({ role: "assistant", content: answer.text.replace(MARKS, "") });
+    if (answer.citations.length) exchange.answer.append(sources(answer.citations));
+  }
+  for (const note of answer.notes) exchange.answer.append(el("p", { class: "note" }, note));
+  node.append(el("footer", {}, thumbs(question, answer), why(question, filter, answer)));
+  byId("told").textContent = word("told", { question, answer: answer.text.replace(MARKS, "") });
+  node.scrollIntoView({ block: "nearest" });
+}
+
+const doubt = () => el("em", { class: "doubt" }, `(${word("unsupported")})`);
+
+const place = (item) => [item.title || item.uri, item.page == null ? null : word("page", { n: item.page }),
+  ...(item.heading ?? []).filter((heading) => heading !== item.title)].filter(Boolean).join(" › ");
+
+function button(citation) {
+  const label = word("show_source", { n: citation.number, title: citation.title || citation.uri });
+  const node = el("button", {
+    type: "button", class: "cite", "aria-label": label, "aria-describedby": "tip",
+    onclick: () => { hide(); open(base, citation); },
+    onmouseenter: () => hint(node, citation), onfocus: () => hint(node, citation),
+    onmouseleave: hide, onblur: hide,
+  }, String(citation.number));
+  return node;
+}
+
+function hint(node, citation) {
+  const tip = byId("tip");
+  tip.replaceChildren(el("q", {}, citation.quote), el("small", {}, place(citation)));
+  tip.hidden = false;
+  const box = node.getBoundingClientRect();
+  const left = Math.max(8, Math.min(box.left, window.innerWidth - tip.offsetWidth - 8));
+  const below = box.bottom + 6 + tip.offsetHeight < window.innerHeight;
+  tip.style.left = `${left}px`;
+  tip.style.top = `${below ? box.bottom + 6 : box.top - tip.offsetHeight - 6}px`;
+}
+
+function hide() {
+  byId("tip").hidden = true;
+}
+
+document.addEventListener("keydown", (event) => { if (event.key === "Escape") hide(); });
+document.addEventListener("scroll", hide, { passive: true });
+
+function sources(citations) {
+  return el("section", { class: "sources" }, el("h3", {}, word("sources")), el("ol", {},
+    ...citations.map((citation) => el("li", { value: citation.number }, passage(citation, citation.quote),
+      citation.verified ? null : el("em", { class: "doubt" }, ` (${word("unverified")})`)))));
+}
+
+function nearest(hits) {
+  return el("section", { class: "sources" }, el("h3", {}, word("nearest")), el("ol", {},
+    ...hits.map((hit) => el("li", {}, passage(hit, hit.text.slice(0, 300))))));
+}
+
+const passage = (item, quote) => el("button", { type: "button", class: "passage", onclick: () => open(base, item) },
+  el("cite", {}, place(item)), el("span", { class: "uri" }, item.uri), el("q", {}, quote));
+
+function thumbs(question, answer) {
+  const group = el("div", { class: "thumbs", role: "group" });
+  const vote = async (helpful) => {
+    const cited = answer.citations.map(({ uri, page, start, end }) => ({ uri, page, start, end }));
+    try {
+      await post(path(base, "feedback"), { question, answer: answer.text, helpful, citations: cited });
+      group.replaceChildren(el("span", { role: "status" }, word("thanks")));
+    } catch (error) {
+      tell(error.message);
+    }
+  };
+  for (const [helpful, name] of [[true, "helpful"], [false, "unhelpful"]]) {
+    group.append(el("button", { type: "button", onclick: () => vote(helpful) }, word(name)));
+  }
+  return group;
+}
+
+function why(question, filter, answer) {
+  const body = el("div", { class: "scroll", tabindex: "0" });
+  const panel = el("details", { class: "why" }, el("summary", {}, word("explain")), body);
+  panel.addEventListener("toggle", async () => {
+    if (!panel.open || body.childElementCount) return;
+    try {
+      const found = await post(path(base, "search"), { query: question, filter, explain: true });
+      body.replaceChildren(...reasons(found, answer));
+    } catch (error) {
+      body.replaceChildren(el("p", { class: "fault" }, error.message));
+    }
+  });
+  return panel;
+}
+
+const figure = (value) => Number(value).toFixed(3);
+const pairs = (values) => Object.entries(values).map(([name, value]) => `${name} ${figure(value)}`).join(", ");
+const milliseconds = (values) => Object.entries(values).map(([name, value]) => `${name} ${(1000 * value).toFixed(1)} ms`).join(", ");
+
+function reasons({ hits, explanation }, answer) {
+  const row = (cells, tag = "td") => el("tr", {}, ...cells.map((cell) => el(tag, {}, cell)));
+  const leg = (hit, name) => (hit.legs[name] ? `${hit.legs[name].rank} · ${figure(hit.legs[name].score)}` : "–");
+  const names = [...new Set(hits.flatMap((hit) => Object.keys(hit.legs)))];
+  return [
+    el("dl", {},
+      el("dt", {}, word("evidence")), el("dd", {}, figure(explanation.evidence)),
+      el("dt", {}, word("weights")), el("dd", {}, pairs(explanation.weights)),
+      el("dt", {}, word("timings")), el("dd", {}, milliseconds({ ...explanation.timings, ...answer.timings })),
+      el("dt", {}, word("model")), el("dd", {}, answer.model)),
+    el("table", {}, el("thead", {}, row(["", word("score"), ...names], "th")), el("tbody", {},
+      ...hits.map((hit) => row([place(hit), figure(hit.score), ...names.map((name) => leg(hit, name))])))),
+  ];
+}

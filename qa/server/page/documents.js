@@ -1,0 +1,140 @@
+// What is in a base, and what is put there.
+
+import { documentPath, events, get, path, post, remove, send } from "./api.js";
+import { byId, el, tell } from "./dom.js";
+import { open } from "./reader.js";
+import { word } from "./words.js";
+
+let base = "";
+let next = "";
+
+export function use(name) {
+  base = name;
+}
+
+export async function show({ more = false } = {}) {
+  const asked = new URLSearchParams({ limit: "50" });
+  if (more) asked.set("after", next);
+  for (const name of ["path", "state"]) if (byId(name).value) asked.set(name, byId(name).value);
+  try {
+    const found = await get(`${path(base, "documents")}?${asked}`);
+    const rows = found.documents.map(row);
+    if (more) byId("list").append(...rows);
+    else byId("list").replaceChildren(...rows);
+    byId("count").textContent = found.total ? word("count", { n: found.total }) : word("nothing");
+    byId("more").hidden = !found.next;
+    next = found.next ?? "";
+  } catch (error) {
+    tell(error.message);
+  }
+}
+
+function row(item) {
+  const read = item.state === "ok" && item.chunks > 0;
+  const name = read
+    ? el("button", { type: "button", class: "name", onclick: () => open(base, { uri: item.uri, page: null, start: 0, end: 0 }) }, item.uri)
+    : el("span", { class: "name" }, item.uri);
+  const node = el("li", { class: `document ${item.state}` }, name,
+    el("span", { class: "facts" }, word(`state-${item.state}`), " · ", item.kind,
+      item.chunks ? ` · ${word("passages", { n: item.chunks })}` : null),
+    item.error ? el("p", { class: "fault" }, item.error) : null);
+  const act = el("span", { class: "acts" },
+    el("button", { type: "button", onclick: () => again(item) }, word("again")),
+    el("button", { type: "button", class: "danger", onclick: () => drop(item, node) }, word("delete")));
+  if (!item.container) node.append(act);
+  if (read) complain(item, node);
+  return node;
+}
+
+async function complain(item, node) {
+  if (!Object.keys(item.quality).length) return;
+  const quality = await get(documentPath(base, item.uri, "quality")).catch(() => null);
+  if (!quality?.poor && !quality?.complaints.length) return;
+  const why = quality.complaints.flatMap(({ page, reasons, cure }) =>
+    [`${page == null ? "" : `${word("page", { n: page })}: `}${reasons.join(", ")}`, cure].filter(Boolean));
+  node.append(el("details", { class: "poor" }, el("summary", {}, word("poor")),
+    ...why.slice(0, 20).map((line) => el("p", {}, line))));
+}
+
+function drop(item, node) {
+  const sure = byId("sure");
+  byId("sure-words").textContent = word("sure", { name: item.uri });
+  sure.returnValue = "no";
+  sure.onclose = async () => {
+    if (sure.returnValue !== "yes") return;
+    try {
+      await remove(documentPath(base, item.uri));
+      note(item.uri).textContent = word("deleted", { name: item.uri });
+      node.remove();
+      await show();
+    } catch (error) {
+      tell(error.message);
+    }
+  };
+  sure.showModal();
+}
+
+async function again(item) {
+  const line = note(item.uri);
+  try {
+    await follow(item.uri, await post(documentPath(base, item.uri, "reingest"), undefined), line);
+  } catch (error) {
+    fault(line, item.uri, error.message);
+  }
+}
+
+function note(name) {
+  const lines = byId("uploads");
+  for (const line of lines.children) if (line.dataset.name === name) line.remove();
+  return lines.appendChild(el("li", { "data-name": name }));
+}
+
+function fault(line, name, why) {
+  line.className = "fault";
+  line.textContent = word("failed", { name, why });
+}
+
+async function upload(files) {
+  for (const file of files) {
+    const line = note(file.name);
+    line.textContent = word("sending", { name: file.name });
+    try {
+      const taken = await send(`${path(base, "documents")}?uri=${encodeURIComponent(file.name)}`, file);
+      await follow(taken.uri, taken.job, line);
+    } catch (error) {
+      fault(line, file.name, error.message);
+    }
+  }
+}
+
+async function follow(name, job, line) {
+  line.textContent = word("waiting", { name });
+  for await (const [, now] of events(path(base, "ingest-jobs", job.id, "events"))) {
+    const { done = 0, total = 1 } = now.progress;
+    if (now.state === "running") line.textContent = word("reading", { name, done, total });
+    if (now.state === "failed" || now.state === "cancelled") fault(line, name, now.error || now.state);
+    if (now.state === "done") {
+      const failure = now.report.failures[0] ?? now.report.skips?.[0];
+      if (failure) fault(line, name, failure.reason);
+      else line.textContent = word(now.report.chunks ? "read" : "unchanged", { name, chunks: now.report.chunks });
+    }
+  }
+  await show();
+}
+
+const zone = byId("drop");
+for (const kind of ["dragenter", "dragover"]) {
+  zone.addEventListener(kind, (event) => { event.preventDefault(); zone.classList.add("over"); });
+}
+zone.addEventListener("dragleave", () => zone.classList.remove("over"));
+zone.addEventListener("drop", (event) => {
+  event.preventDefault();
+  zone.classList.remove("over");
+  upload([...event.dataTransfer.files]);
+});
+byId("files").addEventListener("change", async (event) => {
+  await upload([...event.target.files]);
+  event.target.value = "";
+});
+byId("find").addEventListener("submit", (event) => { event.preventDefault(); show(); });
+byId("more").addEventListener("click", () => show({ more: true }));

@@ -1,0 +1,290 @@
+"""The page in Debian's Chromium: what people see and do, and that nothing hostile runs."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Browser, Page, expect, sync_playwright
+
+from qa.server.keys import Role
+from tests.qa.conftest import write_documents
+from tests.qa.server.serving import Served, serving, settings_for
+from tests.scripted_server import ScriptedServer, endless
+
+pytestmark = pytest.mark.end_to_end
+
+CHROMIUM = shutil.which("chromium")
+OPTIONS = [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+]
+QUESTION = "How many days of annual leave do employees have?"
+QUOTE = "Every employee has 25 days of annual leave a year."
+HOSTILE = '<img src=x onerror="document.title=1"><script>document.title=2</script>'
+
+Visit = Callable[..., Page]
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    """One for all tests."""
+    if CHROMIUM is None:
+        pytest.skip("there is no chromium here: apt-get install chromium")
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=OPTIONS)
+        yield browser
+        browser.close()
+
+
+@contextmanager
+def visiting(browser: Browser, served: Served, shots: Path, **options: object) -> Iterator[Page]:
+    """The page in a window of its own. At the end: a screenshot, and not one complaint."""
+    told: list[str] = []
+    asked: set[str] = set()
+    context = browser.new_context(**{"locale": "en-US", **options})  # type: ignore[arg-type]
+    page = context.new_page()
+    page.set_default_timeout(20_000)
+    expect.set_options(timeout=20_000)
+    page.on("console", lambda line: told.append(line.text) if line.type == "error" else None)
+    page.on("pageerror", lambda error: told.append(str(error)))
+    page.on("request", lambda request: asked.add(request.url))
+    try:
+        page.goto(served.url)
+        expect(page.locator("#base option").first).to_be_attached()
+        yield page
+        page.screenshot(path=shots)
+    finally:
+        context.close()
+    # the browser itself notes replies with an error status; the page shows what they say
+    assert [line for line in told if "the server responded with a status of 4" not in line] == []
+    assert all(url.startswith((served.url, f"blob:{served.url}")) for url in asked), asked
+
+
+@pytest.fixture(scope="module")
+def served(cache_dir: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
+    """A server without an LLM."""
+    folder = tmp_path_factory.mktemp("page")
+    docs = write_documents(folder / "docs")
+    settings = settings_for(folder / "data", cache_dir, serve_rate=100_000, serve_folders=(docs,))
+    with serving(settings) as running:
+        running.service.bases.create("library").ingest(docs)
+        yield running
+
+
+@pytest.fixture
+def visit(browser: Browser, served: Served, tmp_path: Path) -> Iterator[Page]:
+    """The page, in English, in light colours."""
+    with visiting(browser, served, tmp_path / "page.png") as page:
+        yield page
+
+
+def ask(page: Page, question: str) -> None:
+    page.get_by_label("Your question").fill(question)
+    page.keyboard.press("Enter")
+
+
+def test_an_answer_its_quote_and_its_passage(visit: Page) -> None:
+    ask(visit, QUESTION)
+    expect(visit.locator(".answer p").first).to_contain_text(QUOTE)
+    mark = visit.locator(".cite").first
+    mark.hover()
+    expect(visit.get_by_role("tooltip")).to_contain_text(QUOTE)
+    mark.click()
+    reader = visit.get_by_role("dialog")
+    expect(reader.locator("mark")).to_have_text(QUOTE)
+    expect(reader).to_contain_text("handbook.md")
+    visit.keyboard.press("Escape")
+    expect(reader).to_be_hidden()
+    expect(mark).to_be_focused()
+    visit.get_by_text("Why these passages").click()
+    panel = visit.locator(".why")
+    expect(panel).to_contain_text("lexical")
+    expect(panel).to_contain_text("Chance that the base answers")
+    visit.get_by_role("button", name="Helpful", exact=True).click()
+    expect(visit.get_by_text("it was noted")).to_be_visible()
+
+
+def test_a_page_of_a_pdf_is_shown_as_it_looks(visit: Page) -> None:
+    ask(visit, "What does alarm E-17 mean?")
+    visit.locator(".cite").first.click()
+    reader = visit.get_by_role("dialog")
+    expect(reader.get_by_alt_text("Page 2 as it looks")).to_be_visible()
+    expect(reader.locator("mark")).to_contain_text("E-17")
+    reader.get_by_role("button", name="Show the whole document").click()
+    expect(reader.locator("#reader-text")).to_contain_text("The furnace heats steel")
+
+
+def test_what_is_not_in_the_documents_looks_different(visit: Page) -> None:
+    ask(visit, "Who painted the ceiling of the Sistine Chapel in Rome?")
+    exchange = visit.locator(".exchange")
+    expect(exchange.get_by_role("heading", name="Not in the documents")).to_be_visible()
+    expect(exchange).to_have_class("exchange refused")
+    expect(exchange.locator(".cite")).to_have_count(0)
+
+
+def test_filters_and_a_fault_in_one(visit: Page) -> None:
+    visit.get_by_label("Only in").fill("type:pdf")
+    ask(visit, "What does alarm E-17 mean?")
+    expect(visit.locator(".sources").first).to_contain_text("furnace.pdf")
+    visit.get_by_label("Only in").fill("colour:red")
+    ask(visit, QUESTION)
+    expect(visit.get_by_role("alert").last).to_contain_text("colour")
+
+
+def test_by_keyboard_alone(visit: Page) -> None:
+    expect(visit.get_by_label("Your question")).to_be_focused()
+    visit.keyboard.type(QUESTION)
+    visit.keyboard.press("Shift+Enter")
+    visit.keyboard.press("Backspace")
+    visit.keyboard.press("Enter")
+    mark = visit.locator(".cite").first
+    expect(mark).to_be_visible()
+    expect(visit.get_by_label("Your question")).to_be_focused()
+    for _ in range(40):
+        visit.keyboard.press("Shift+Tab")
+        if mark.evaluate("node => node === document.activeElement"):
+            break
+    expect(mark).to_be_focused()
+    expect(visit.get_by_role("tooltip")).to_be_visible()
+    visit.keyboard.press("Enter")
+    expect(visit.get_by_role("dialog").locator("mark")).to_have_text(QUOTE)
+
+
+def test_a_narrow_dark_chinese_page(browser: Browser, served: Served, tmp_path: Path) -> None:
+    narrow = {"width": 360, "height": 740}
+    options = {"locale": "zh-CN", "viewport": narrow, "color_scheme": "dark"}
+    with visiting(browser, served, tmp_path / "narrow.png", **options) as page:
+        assert page.evaluate("document.documentElement.lang") == "zh-CN"
+        paper = page.evaluate("getComputedStyle(document.documentElement).backgroundColor")
+        assert max(map(int, paper.strip("rgb()").split(","))) < 60
+        page.get_by_label("您的问题").fill("备用密封件多少钱？")
+        page.keyboard.press("Enter")
+        expect(page.locator(".answer").first).to_contain_text("38")
+        for view in ("文档", "提问"):
+            page.get_by_role("link", name=view).click()
+            assert page.evaluate("document.documentElement.scrollWidth") <= 360
+        page.get_by_role("button", name="English").click()
+        expect(page.get_by_role("link", name="Documents")).to_be_visible()
+
+
+def test_upload_ask_and_delete(visit: Page, tmp_path: Path) -> None:
+    file = tmp_path / "telescope.md"
+    file.write_text("# Telescope\n\nThe mirror of the Karoo telescope is 11 metres wide.\n")
+    broken = tmp_path / "broken.pdf"
+    broken.write_bytes(b"%PDF-1.7 and no more")
+    visit.get_by_role("link", name="Documents").click()
+    visit.get_by_label("Choose files").set_input_files([file, broken])
+    uploads = visit.locator("#uploads")
+    expect(uploads).to_contain_text("telescope.md: read, 1 passages")
+    expect(uploads.locator(".fault")).to_contain_text("broken.pdf")
+    row = visit.locator(".document", has_text="broken.pdf")
+    expect(row).to_contain_text("failed")
+    expect(row.locator(".fault")).not_to_be_empty()
+    visit.get_by_role("link", name="Ask").click()
+    ask(visit, "How wide is the mirror of the Karoo telescope?")
+    expect(visit.locator(".answer").last).to_contain_text("11 metres")
+    visit.get_by_role("link", name="Documents").click()
+    for name in ("telescope.md", "broken.pdf"):
+        row = visit.locator("#list .document", has_text=name)
+        row.get_by_role("button", name="Delete").click()
+        visit.get_by_role("dialog").get_by_role("button", name="Delete").click()
+        expect(row).to_have_count(0)
+    expect(visit.locator("#list .document")).to_have_count(4)
+
+
+def test_nothing_hostile_runs(browser: Browser, cache_dir: Path, tmp_path: Path) -> None:
+    answer = f"{HOSTILE} [x](javascript:alert(1)) ![y](http://example.org/i.png) **bold** [1]"
+    with (
+        ScriptedServer(lambda messages: answer) as model,
+        serving(
+            settings_for(
+                tmp_path / "data", cache_dir, model="openai:m", base_url=model.base_url,
+                api_key="sk-test", min_score=0.0,
+            )
+        ) as own,
+    ):  # fmt: skip
+        name = "<img src=x onerror=document.title=3>.md"
+        docs = tmp_path / "docs"
+        docs.mkdir()
+        (docs / name).write_text(f"# {HOSTILE}\n\nThe gate opens at nine. {HOSTILE}\n", "utf-8")
+        own.service.bases.create("library").ingest(docs)
+        with visiting(browser, own, tmp_path / "hostile.png") as page:
+            page.get_by_role("link", name="Documents").click()
+            expect(page.locator("#list .name")).to_have_text(name)
+            page.locator("#list .name").click()
+            expect(page.get_by_role("dialog")).to_contain_text("The gate opens at nine.")
+            page.keyboard.press("Escape")
+            page.get_by_role("link", name="Ask").click()
+            ask(page, "When does the gate open?")
+            expect(page.locator(".answer strong")).to_have_text("bold")
+            expect(page.locator(".cite")).to_have_count(1)
+            page.locator(".cite").hover()
+            page.locator(".cite").click()
+            expect(page.get_by_role("dialog")).to_be_visible()
+            assert page.title() == "kbqa"
+            assert page.locator("main img, main script, main a[href^='javascript']").count() == 0
+
+
+def test_an_answer_is_stopped_and_a_follow_up_knows_what_was_said(
+    browser: Browser, cache_dir: Path, tmp_path: Path
+) -> None:
+    docs = write_documents(tmp_path / "docs")
+    with (
+        ScriptedServer(script=[endless]) as model,
+        serving(
+            settings_for(
+                tmp_path / "data", cache_dir, model="openai:m", base_url=model.base_url,
+                api_key="sk-test", min_score=0.0, plugins=[
+                    "rewrite_query", "retrieve", "require_evidence", "fence_sources",
+                    "build_prompt", "cite_sources",
+                ],
+            )
+        ) as own,
+    ):  # fmt: skip
+        own.service.bases.create("library").ingest(docs)
+        with visiting(browser, own, tmp_path / "stopped.png") as page:
+            ask(page, QUESTION)
+            expect(page.locator(".answer").first).not_to_be_empty()
+            page.get_by_role("button", name="Stop").click()
+            expect(page.locator(".status").first).to_have_text("Stopped.")
+            assert model.left.wait(20)
+            ask(page, QUESTION)
+            expect(page.locator(".answer").last).to_contain_text("Paris")
+            ask(page, "And in winter?")
+            expect(page.locator(".exchange").last.locator(".answer")).to_contain_text("Paris")
+            said = str(model.requests[-1].body)
+            assert "Paris" in said
+            assert QUESTION in said
+
+
+def test_a_key_is_asked_for(browser: Browser, cache_dir: Path, tmp_path: Path) -> None:
+    docs = write_documents(tmp_path / "docs")
+    with serving(settings_for(tmp_path / "data", cache_dir, serve_rate=100_000)) as own:
+        own.service.bases.create("library").ingest(docs)
+        key = own.key(Role.READER, "library")["Authorization"].removeprefix("Bearer ")
+        context = browser.new_context(locale="en-US")
+        page = context.new_page()
+        page.goto(own.url)
+        for given in ("wrong", key):
+            door = page.get_by_role("dialog")
+            expect(door).to_contain_text("asks for a key")
+            page.locator("#key").fill(given)
+            page.keyboard.press("Enter")
+        expect(page.locator("#base option")).to_have_text("library")
+        page.get_by_role("link", name="Documents").click()
+        page.locator("#list .document", has_text="handbook.md").get_by_role(
+            "button", name="Delete"
+        ).click()
+        page.get_by_role("dialog").get_by_role("button", name="Delete").click()
+        expect(page.get_by_role("alert")).to_contain_text("editor")
+        assert page.evaluate("localStorage.getItem('kbqa.key')") is None
+        context.close()
