@@ -24,6 +24,7 @@ from qa.commands import (  # noqa: F401 (each adds its commands to `app`)
     plugins,
     reembed,
     serve,
+    transfer,
 )
 
 __all__ = ["EXIT_CODES", "app", "exit_code", "main"]

@@ -43,6 +43,7 @@ if TYPE_CHECKING:  # answering takes longer to load than an ingest of one file
     from qa.images import Pictured
     from qa.models import ChatModel
     from qa.parts import WithParts
+    from qa.transfer import Transferred
 
 
 class KnowledgeBase:
@@ -296,6 +297,17 @@ class KnowledgeBase:
         with self._ingesting:
             self._let_go_of_replaced()
             return discard(self._opened)
+
+    def export(self, file: str | os.PathLike[str]) -> Transferred:
+        """Write the base to one file, for `qa.transfer.import_base`. An ingest waits meanwhile.
+
+        Raises BadRequest if the file exists, StorageError if it cannot be written.
+        """
+        from qa.transfer import export_base
+
+        folder = None if is_url(self.location) else Path(self.location)
+        with self._writing():
+            return export_base(self._opened.store, self._opened.base, folder, Path(file))
 
     # --- look ---
 
