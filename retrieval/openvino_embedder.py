@@ -21,7 +21,11 @@ BATCH_ROWS = 64
 
 
 class OpenVinoEmbedder:
-    """`Embedder` that needs no network and no torch. The first use converts the weights (1 s)."""
+    """`Embedder` that needs no network and no torch. The first use converts the weights (1 s).
+
+    A question does not wait for passages that are being embedded: it has a runtime of its own then,
+    which is made when it is first needed (some 100 MB).
+    """
 
     name = DEFAULT_EMBEDDER
     dimension = HIDDEN
@@ -39,10 +43,18 @@ class OpenVinoEmbedder:
         capable = "BF16" in core.get_property("CPU", "OPTIMIZATION_CAPABILITIES")
         self.precision = "bf16" if capable else "f32"
         options = {"INFERENCE_PRECISION_HINT": self.precision, "PERFORMANCE_HINT": "LATENCY"}
-        self._model: Any = with_graph(
-            cache_dir, lambda graph: core.compile_model(graph, "CPU", options)
-        )
-        self._requests = threading.local()
+
+        def compiled() -> _Runtime:
+            return _Runtime(
+                with_graph(cache_dir, lambda graph: core.compile_model(graph, "CPU", options))
+            )
+
+        self._for_passages = compiled()
+        self._for_questions: _Runtime | None = None
+        self._compiled = compiled
+        self._compiling = threading.Lock()
+        self._at_work = 0  # calls that embed passages at this moment
+        self._counting = threading.Lock()
         self._tokenizer: Any = Tokenizer.from_file(str(package_folder() / "tokenizer.json"))
         self._tokenizer.no_truncation()
         self._tokenizer.no_padding()
@@ -51,19 +63,35 @@ class OpenVinoEmbedder:
 
     def embed(self, texts: Sequence[str]) -> Vectors:
         """Vectors of passages: `(len(texts), 384)` float32, rows of length 1."""
+        with self._counting:
+            self._at_work += 1
+        try:
+            return self._embed(texts, self._for_passages)
+        finally:
+            with self._counting:
+                self._at_work -= 1
+
+    def embed_query(self, text: str) -> Vectors:
+        """Vector of a question: `(384,)` float32 of length 1. This model has no query prompt."""
+        runtime = self._runtime_of_its_own() if self._at_work else self._for_passages
+        vector: Vectors = self._embed([text], runtime)[0]
+        return vector
+
+    def _runtime_of_its_own(self) -> _Runtime:
+        with self._compiling:
+            if self._for_questions is None:
+                self._for_questions = self._compiled()
+            return self._for_questions
+
+    def _embed(self, texts: Sequence[str], runtime: _Runtime) -> Vectors:
         vectors = np.zeros((len(texts), HIDDEN), np.float32)
         encoded = self._tokenizer.encode_batch_fast(list(texts))
         tokens = [_in_window(encoding.ids) for encoding in encoded]
         for rows in _batches([len(ids) for ids in tokens]):
-            vectors[rows] = self._infer([tokens[row] for row in rows])
+            vectors[rows] = runtime.infer([tokens[row] for row in rows])
         # in bf16 the graph's own scaling is off by up to .004
         vectors /= np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), 1e-12)
         return vectors
-
-    def embed_query(self, text: str) -> Vectors:
-        """Vector of a question: `(384,)` float32 of length 1. This model has no query prompt."""
-        vector: Vectors = self.embed([text])[0]
-        return vector
 
     def token_starts(self, text: str) -> list[int]:
         """Character offset of each token of `text`, ascending."""
@@ -76,10 +104,20 @@ class OpenVinoEmbedder:
 
     def close(self) -> None:
         """Release the model."""
-        self._model = None
+        self._for_passages.close()
+        if self._for_questions is not None:
+            self._for_questions.close()
+
+
+class _Runtime:
+    """A compiled graph; a batch at a time goes through it, whichever thread asks."""
+
+    def __init__(self, model: Any) -> None:
+        self._model = model
         self._requests = threading.local()
 
-    def _infer(self, tokens: Sequence[Sequence[int]]) -> Vectors:
+    def infer(self, tokens: Sequence[Sequence[int]]) -> Vectors:
+        """Vectors of texts given as token ids; they stay the runtime's until the next call."""
         shape = (len(tokens), max(map(len, tokens)))
         ids, mask = np.zeros(shape, np.int64), np.zeros(shape, np.int64)
         for row, token_ids in enumerate(tokens):
@@ -91,6 +129,11 @@ class OpenVinoEmbedder:
         request.infer([ids, mask])
         output: Vectors = request.get_output_tensor(0).data
         return output
+
+    def close(self) -> None:
+        """Release the model."""
+        self._model = None
+        self._requests = threading.local()
 
 
 def _in_window(ids: list[int]) -> list[int]:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
@@ -67,6 +68,21 @@ def test_known_share_falls_with_characters_the_model_does_not_have(
     assert embedder.known_share("how many days") == 1.0
     assert embedder.known_share("how many 😀") == pytest.approx(2 / 3)
     assert embedder.known_share("请假需要提前几天") < 0.8
+
+
+def test_a_question_overtakes_passages_that_are_being_embedded(cache_dir: Path) -> None:
+    with closing(OpenVinoEmbedder(cache_dir)) as embedder:
+        alone = embedder.embed_query("How long is it open?")
+        passages = [f"{n} {'the gate is open ' * 60}" for n in range(48)]
+        thread = threading.Thread(target=embedder.embed, args=(passages,))
+        thread.start()
+        while not embedder._at_work:
+            thread.join(0.001)
+        beside = embedder.embed_query("How long is it open?")
+        assert thread.is_alive()
+        thread.join()
+        assert embedder._for_questions is not None
+    np.testing.assert_allclose(beside, alone, atol=0.01)
 
 
 def test_batches_hold_every_row_once_and_stay_small() -> None:
