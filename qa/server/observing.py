@@ -12,6 +12,7 @@ import re
 import secrets
 import time
 import traceback
+from collections.abc import Callable
 from contextvars import ContextVar
 from pathlib import Path
 from typing import Any
@@ -48,13 +49,13 @@ class Observer:
         id_ = given if _GIVEN_ID.match(given) else secrets.token_hex(8)
         request.state.request_id = id_
         token = REQUEST_ID.set(id_)
-        reply = _Reply(send, id_)
+        reply = _Reply(send, id_, lambda status: self._write_audit(request, status))
         started = time.perf_counter()
         self._metrics.running.inc()
         try:
             await self.app(scope, receive, reply.send)
         except ClientDisconnect:
-            reply.status = CLIENT_LEFT
+            pass
         except Exception as exc:
             if reply.status:  # too late to say so: the connection is cut
                 raise
@@ -62,28 +63,32 @@ class Observer:
             await reply_to(exc, request)(scope, receive, reply.send)
         finally:
             self._metrics.running.dec()
+            if not reply.status:
+                self._write_audit(request, CLIENT_LEFT)
             self._note(request, reply.status or CLIENT_LEFT, time.perf_counter() - started)
             REQUEST_ID.reset(token)
 
     def _note(self, request: Request, status: int, seconds: float) -> None:
         route = getattr(request.scope.get("route"), "path", "")
         self._metrics.request(request.method, route or "none", status, seconds)
-        caller = getattr(request.state, "caller", "")
         fields = {
             "method": request.method,
             "route": route or request.url.path,
             "kb": request.path_params.get("kb", ""),
             "status": status,
-            "caller": caller,
+            "caller": getattr(request.state, "caller", ""),
             "ms": round(1000 * seconds, 2),
         }
         logger.info("request", extra={"fields": fields})
+
+    def _write_audit(self, request: Request, status: int) -> None:
+        """Before the reply begins: who has been told of a change finds it in the log."""
         if getattr(request.state, "audited", False):
             self._audit.write(
                 request=request.state.request_id,
-                caller=caller,
+                caller=getattr(request.state, "caller", ""),
                 action=getattr(request.scope.get("route"), "name", ""),
-                kb=fields["kb"],
+                kb=request.path_params.get("kb", ""),
                 target=getattr(request.state, "target", ""),
                 status=status,
             )
@@ -92,8 +97,8 @@ class Observer:
 class _Reply:
     """Passes a reply on, with the headers that every one has; `status` 0 until it has begun."""
 
-    def __init__(self, send: Send, id_: str) -> None:
-        self._send, self._id = send, id_
+    def __init__(self, send: Send, id_: str, begins: Callable[[int], None]) -> None:
+        self._send, self._id, self._begins = send, id_, begins
         self.status = 0
 
     async def send(self, message: Message) -> None:
@@ -104,6 +109,7 @@ class _Reply:
                 headers.setdefault(name, value)
             headers["X-Request-ID"] = self._id
             message["headers"] = headers.raw
+            self._begins(self.status)
         await self._send(message)
 
 
