@@ -24,6 +24,7 @@ from qa.citing.marks import without_marks
 from qa.kept import Exchange, exchange_json, exchange_of, private_folder
 from qa.turn import Answer, Message
 from retrieval.filters import Filters
+from retrieval.hits import Hit
 
 if TYPE_CHECKING:
     from qa.client import RemoteKnowledgeBase
@@ -71,6 +72,13 @@ class Conversations:
         """A new conversation with the base at `base`; it is kept from its first exchange on."""
         return Conversation(self, base, secrets.token_hex(8), [])
 
+    def begin(self, base: str) -> str:
+        """Id of a new conversation that is kept from now on, for `load` in other calls."""
+        id_ = secrets.token_hex(8)
+        with self._open() as file:
+            file.execute("INSERT INTO conversations VALUES (?, ?, '', ?)", (id_, base, time.time()))
+        return id_
+
     def load(self, id_: str, base: str) -> Conversation:
         """The conversation of an id, of the beginning of one, or the `last` one with `base`.
 
@@ -116,7 +124,8 @@ class Conversations:
         with self._open() as file:
             file.execute(
                 "INSERT INTO conversations VALUES (?, ?, ?, ?)"
-                " ON CONFLICT(id) DO UPDATE SET changed = excluded.changed",
+                " ON CONFLICT(id) DO UPDATE SET changed = excluded.changed,"
+                " title = CASE title WHEN '' THEN excluded.title ELSE title END",
                 (conversation, base, title, exchange.asked),
             )
             if instead:
@@ -167,13 +176,14 @@ class Conversation:
         on_token: Callable[[str], None] | None = None,
         *,
         filters: Filters | None = None,
+        on_hits: Callable[[tuple[Hit, ...]], None] | None = None,
     ) -> Answer:
         """As `KnowledgeBase.ask`, with what was said before; the answer is kept.
 
         What raises or is interrupted leaves the conversation as it was.
         """
         with self._asking:
-            exchange = self._asked(base, question, self._exchanges, on_token, filters)
+            exchange = self._asked(base, question, self._exchanges, on_token, filters, on_hits)
             self._kept.append(self.id, self._base, exchange)
             self._exchanges.append(exchange)
         return exchange.answer
@@ -205,9 +215,12 @@ class Conversation:
         before: Sequence[Exchange],
         on_token: Callable[[str], None] | None,
         filters: Filters | None,
+        on_hits: Callable[[tuple[Hit, ...]], None] | None = None,
     ) -> Exchange:
         asked, question = time.time(), question.encode("utf-8", "replace").decode()
-        answer = base.ask(question, on_token, history=history_of(before), filters=filters)
+        answer = base.ask(
+            question, on_token, history=history_of(before), filters=filters, on_hits=on_hits
+        )
         return Exchange(question, answer, asked)
 
 

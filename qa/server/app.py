@@ -13,6 +13,7 @@ from fastapi.routing import APIRoute
 from starlette.exceptions import HTTPException
 from starlette.types import Scope
 
+from qa.conversation import Conversations
 from qa.server.bases import Bases
 from qa.server.database import Database
 from qa.server.feedback import Feedback
@@ -26,6 +27,7 @@ from qa.server.observing import AuditLog, Observer
 from qa.server.problems import MEDIA_TYPE, reply_to, tell_problems
 from qa.server.routes import (
     ask,
+    conversations,
     documents,
     evaluation,
     feedback,
@@ -50,6 +52,7 @@ ROUTERS = (
     ingest_jobs.router,
     search.router,
     ask.router,
+    conversations.router,
     evaluation.router,
     feedback.router,
     openai_api.router,
@@ -111,6 +114,7 @@ def build_service(settings: Settings) -> Service:
         folders=Folders(settings.serve_folders),
         uploads=Uploads(folder / "uploads", max_bytes=settings.serve_upload_mb * MB),
         jobs=Jobs(database, bases.open, metrics.ingest),
+        conversations=Conversations(folder / "conversations.db"),
         feedback=Feedback(database),
         metrics=metrics,
         threads=Threads(),

@@ -8,6 +8,7 @@ from threading import Event
 
 from fastapi import Request
 
+from qa.conversation import Conversations
 from qa.server.bases import Bases
 from qa.server.database import Database
 from qa.server.feedback import Feedback
@@ -33,6 +34,7 @@ class Service:
     folders: Folders
     uploads: Uploads
     jobs: Jobs
+    conversations: Conversations
     feedback: Feedback
     metrics: Metrics
     threads: Threads

@@ -264,6 +264,14 @@ def test_an_answer_is_stopped_and_a_follow_up_knows_what_was_said(
             said = str(model.requests[-1].body)
             assert "Paris" in said
             assert QUESTION in said
+            page.get_by_role("button", name="New conversation").click()
+            expect(page.locator(".exchange")).to_have_count(0)
+            page.get_by_text("Earlier conversations").click()
+            page.get_by_role("button", name=QUESTION, exact=True).click()
+            expect(page.locator(".asked")).to_have_text([QUESTION, "And in winter?"])
+            page.get_by_role("button", name="New conversation").click()
+            page.get_by_role("button", name=f"Forget “{QUESTION}”").click()
+            expect(page.locator("#earlier")).to_be_hidden()
 
 
 def test_a_key_is_asked_for(browser: Browser, cache_dir: Path, tmp_path: Path) -> None:

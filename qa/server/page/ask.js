@@ -1,32 +1,60 @@
 // Questions and answers.
 
-import { events, path, post } from "./api.js";
+import { events, get, path, post, remove } from "./api.js";
 import { byId, el, tell } from "./dom.js";
 import { render } from "./markdown.js";
 import { open } from "./reader.js";
 import { word } from "./words.js";
 
 const MARKS = /\s*\[(?:\d{1,3}|unsupported)\]/g;
-const REMEMBERED = 10; // exchanges
 
 let base = "";
-let history = [];
+let conversation = null; // id, from the first question on
 let running = null;
 
 export function use(name) {
-  if (name !== base) forget();
   base = name;
+  begin();
 }
 
-function forget() {
+function begin() {
   running?.abort();
-  history = [];
+  conversation = null;
   byId("talk").replaceChildren();
   byId("welcome").hidden = false;
   byId("anew").hidden = true;
+  listEarlier();
 }
 
-byId("anew").addEventListener("click", () => { forget(); byId("words").focus(); });
+async function listEarlier() {
+  const earlier = byId("earlier");
+  const { conversations } = await get(path(base, "conversations")).catch(() => ({ conversations: [] }));
+  const said = conversations.filter((one) => one.exchanges);
+  earlier.hidden = !said.length;
+  earlier.querySelector("ul").replaceChildren(...said.slice(0, 30).map((one) => {
+    const node = el("li", {}, el("button", { type: "button", class: "name", onclick: () => resume(one.id) }, one.title),
+      el("button", {
+        type: "button", class: "danger", "aria-label": word("forget", { title: one.title }),
+        onclick: async () => { await remove(path(base, "conversations", one.id)).catch((error) => tell(error.message)); listEarlier(); },
+      }, "×"));
+    return node;
+  }));
+}
+
+async function resume(id) {
+  try {
+    const { exchanges } = await get(path(base, "conversations", id));
+    conversation = id;
+    byId("talk").replaceChildren();
+    for (const said of exchanges) complete(draw(said.question), said.question, said, "");
+    byId("anew").hidden = false;
+    byId("words").focus();
+  } catch (error) {
+    tell(error.message);
+  }
+}
+
+byId("anew").addEventListener("click", () => { begin(); byId("words").focus(); });
 byId("stop").addEventListener("click", () => running?.abort());
 byId("words").addEventListener("keydown", (event) => {
   if (event.key === "Enter" && !event.shiftKey && !event.isComposing) {
@@ -54,8 +82,9 @@ async function ask(question) {
   let text = "";
   let answer = null;
   try {
-    const asked = { question, filter, history: history.slice(-2 * REMEMBERED) };
-    const stream = events(path(base, "ask"), { method: "POST", json: asked, signal: running.signal });
+    conversation ??= (await post(path(base, "conversations"))).id;
+    const url = path(base, "conversations", conversation, "ask");
+    const stream = events(url, { method: "POST", json: { question, filter }, signal: running.signal });
     for await (const [event, value] of stream) {
       if (event === "token") {
         text += value.text;
@@ -105,12 +134,8 @@ function complete(exchange, question, answer, filter) {
   if (answer.abstained) {
     node.classList.add("refused");
     exchange.answer.prepend(el("h3", {}, word("refused")));
-    if (answer.hits.length) exchange.answer.append(nearest(answer.hits.slice(0, 3)));
-  } else {
-    history.push({ role: "user", content: question });
-    history.push({ role: "assistant", content: answer.text.replace(MARKS, "") });
-    if (answer.citations.length) exchange.answer.append(sources(answer.citations));
-  }
+    if (answer.hits?.length) exchange.answer.append(nearest(answer.hits.slice(0, 3))); // not kept
+  } else if (answer.citations.length) exchange.answer.append(sources(answer.citations));
   for (const note of answer.notes) exchange.answer.append(el("p", { class: "note" }, note));
   node.append(el("footer", {}, thumbs(question, answer), why(question, filter, answer)));
   byId("told").textContent = word("told", { question, answer: answer.text.replace(MARKS, "") });

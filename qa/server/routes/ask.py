@@ -45,13 +45,15 @@ router = APIRouter(prefix="/v1/knowledge-bases/{kb}", tags=["search and ask"])
 )
 async def ask(request: Request, base: ReadBase, form: QuestionForm) -> Response:
     """Answer a question from the documents, with citations, or say that they do not answer it."""
-    service = service_of(request)
-    work = partial(answered, base, form, service.metrics.answer)
+    return await replied(request, partial(answered, base, form, service_of(request).metrics.answer))
+
+
+async def replied(request: Request, work: Callable[[Emit], Answer]) -> Response:
+    """The answer of `work`, as the client wants it: whole, or as events."""
     if EVENTS in request.headers.get("accept", ""):
         events = _events(request, work)
         return StreamingResponse(events, media_type=EVENTS, headers=STREAM_HEADERS)
-    answer = await service.threads.value_of(request, work)
-    return JSONResponse(answer_dict(answer))
+    return JSONResponse(answer_dict(await service_of(request).threads.value_of(request, work)))
 
 
 def answered(

@@ -40,6 +40,11 @@ TABLE = {
     "POST /v1/knowledge-bases/{kb}/search": "reader",
     "POST /v1/knowledge-bases/{kb}/ask": "reader",
     "POST /v1/knowledge-bases/{kb}/eval": "editor",
+    "POST /v1/knowledge-bases/{kb}/conversations": "reader",
+    "GET /v1/knowledge-bases/{kb}/conversations": "reader",
+    "GET /v1/knowledge-bases/{kb}/conversations/{id}": "reader",
+    "DELETE /v1/knowledge-bases/{kb}/conversations/{id}": "reader",
+    "POST /v1/knowledge-bases/{kb}/conversations/{id}/ask": "reader",
     "POST /v1/knowledge-bases/{kb}/feedback": "reader",
     "GET /v1/knowledge-bases/{kb}/feedback": "editor",
     "GET /v1/knowledge-bases/{kb}/feedback/questions": "editor",
@@ -73,7 +78,9 @@ def served(data_dir: Path, cache_dir: Path) -> Iterator[Served]:
 def call(served: Served, route: str, kb: str, headers: dict[str, str]) -> httpx2.Response:
     """A request that changes nothing: of things that are not there, or with an invalid name."""
     method, _, path = route.partition(" ")
-    id_ = "0123456789abcdef" if "ingest-jobs" in path else id_of("nothing")
+    id_ = (
+        "0123456789abcdef" if "ingest-jobs" in path or "conversations" in path else id_of("nothing")
+    )
     path = (
         path.replace("{kb}", kb)
         .replace("{id}", id_)
