@@ -201,7 +201,7 @@ def _load(spec: str, place: str, adapter: str | None, trust: bool) -> tuple[Any,
         raise NotConfigured(f"model '{spec}' needs transformers: {INSTALL}") from exc
     on_gpu = torch.cuda.is_available()
     # bars would be drawn into a command's output
-    transformers_logging.disable_progress_bar()  # type: ignore[no-untyped-call]
+    transformers_logging.disable_progress_bar()
     try:
         tokenizer = AutoTokenizer.from_pretrained(place, trust_remote_code=trust)
         model: Any = AutoModelForCausalLM.from_pretrained(

@@ -96,7 +96,7 @@ def _load(model: str) -> Any:
         raise NotConfigured(
             f"embedder 'st:{model}' needs sentence-transformers: pip install sentence-transformers"
         ) from exc
-    transformers_logging.disable_progress_bar()  # type: ignore[no-untyped-call]
+    transformers_logging.disable_progress_bar()
     logging.getLogger("sentence_transformers").setLevel(logging.WARNING)
     try:
         return SentenceTransformer(str(path) if path.exists() else model)

@@ -24,13 +24,13 @@ def build(folder: Path, *, answer: str = ANSWER, steps: int = 60) -> Path:
     from transformers.utils import logging
 
     torch.set_num_threads(1)  # on matrices this small, threads wait for each other
-    logging.disable_progress_bar()  # type: ignore[no-untyped-call]
+    logging.disable_progress_bar()
     words = sorted({*PROMPT.split(), *answer.split(), *ANSWER.split()})
     special = ["<pad>", "<unk>", "<eos>", "<|system|>", "<|user|>", "<|assistant|>"]
     vocabulary = {word: index for index, word in enumerate([*special, *words])}
     plain = Tokenizer(models.WordLevel(vocabulary, unk_token="<unk>"))
     plain.pre_tokenizer = pre_tokenizers.WhitespaceSplit()
-    tokenizer: Any = PreTrainedTokenizerFast(  # type: ignore[no-untyped-call]
+    tokenizer: Any = PreTrainedTokenizerFast(
         tokenizer_object=plain,
         pad_token="<pad>",
         unk_token="<unk>",
