@@ -154,5 +154,5 @@ def test_what_changes_something_is_in_the_audit_log(served: Served, data_dir: Pa
     )  # fmt: skip
     assert deleted["caller"] == headers["Authorization"].split("_")[1]
     assert (refused["caller"], refused["status"]) == ("", 401)
-    assert headers["Authorization"].rpartition("_")[2] not in log.read_text("utf-8")
+    assert headers["Authorization"].split("_", 2)[2] not in log.read_text("utf-8")
     assert log.stat().st_mode & 0o077 == 0
