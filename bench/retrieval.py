@@ -37,7 +37,7 @@ def measure(found: RetrievalSet) -> dict[str, Any]:
     """Figures of one set."""
     with temporary_base() as base:
         base.ingest_documents(found.documents)
-        rankings = [(query["id"], _rankings(base, query["text"])) for query in found.queries]
+        rankings = [(query["id"], rankings(base, query["text"])) for query in found.queries]
     row: dict[str, Any] = {
         "set": found.name,
         "documents": len(found.documents),
@@ -52,7 +52,8 @@ def measure(found: RetrievalSet) -> dict[str, Any]:
     return row
 
 
-def _rankings(base: KnowledgeBase, query: str) -> Mapping[str, list[str]]:
+def rankings(base: KnowledgeBase, query: str) -> Mapping[str, list[str]]:
+    """Documents by leg, and as they are fused by reciprocal rank and by us, the best first."""
     hits = base.search(query, 2 * DEPTH)
     by_rrf = sorted(hits, key=lambda h: -sum(1 / (RRF_K + leg.rank) for leg in h.legs.values()))
     return {

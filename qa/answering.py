@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from typing import Self
 
 from ingest.errors import BadRequest
-from qa.chain import Teller, build_chain, prompt_of
+from qa.chain import Teller, before_model, build_chain
 from qa.configured import chat_model_of, handler_of
 from qa.extractive import answer_extractively
 from qa.images import Pictured, images_of
@@ -66,11 +66,11 @@ class Answering:
         teller.tell_all(turn.text)
         return Answer.of(turn)
 
-    def prompt(
+    def before_model(
         self, question: str, *, history: Sequence[Message], filters: Filters | None
-    ) -> tuple[Message, ...]:
-        """What the model would be sent."""
-        return prompt_of(self.plugins, _turn(question, history, filters))
+    ) -> Turn | None:
+        """The turn with which the model would be called."""
+        return before_model(self.plugins, _turn(question, history, filters))
 
 
 def _turn(question: str, history: Sequence[Message], filters: Filters | None) -> Turn:

@@ -9,7 +9,7 @@ from typing import NoReturn
 
 from ingest.errors import BadRequest
 from qa.models import ChatModel, Reply
-from qa.turn import Handler, Message, Plugin, Turn
+from qa.turn import Handler, Plugin, Turn
 
 
 def build_chain(plugins: Sequence[Plugin], call_model: Handler) -> Handler:
@@ -69,23 +69,23 @@ def fall_back(first: Handler, last: Handler, *, on: tuple[type[Exception], ...])
     return handler
 
 
-def prompt_of(plugins: Sequence[Plugin], turn: Turn) -> tuple[Message, ...]:
-    """The prompt that comes out of `plugins`; () when they answer without the model."""
+def before_model(plugins: Sequence[Plugin], turn: Turn) -> Turn | None:
+    """The turn as it comes out of `plugins`; None when they answer without the model."""
 
     def stop(turn: Turn) -> NoReturn:
-        raise _Stopped(turn.prompt)
+        raise _Stopped(turn)
 
     try:
         build_chain(plugins, stop)(turn)
     except _Stopped as stopped:
-        return stopped.prompt
-    return ()
+        return stopped.turn
+    return None
 
 
 class _Stopped(BaseException):  # not for plugins that handle errors
-    def __init__(self, prompt: tuple[Message, ...]) -> None:
+    def __init__(self, turn: Turn) -> None:
         super().__init__()
-        self.prompt = prompt
+        self.turn = turn
 
 
 class Teller:

@@ -25,6 +25,8 @@ from qa.commands import (  # noqa: F401 (each adds its commands to `app`)
     reembed,
     serve,
     transfer,
+    tune,
+    tune_model,
 )
 
 __all__ = ["EXIT_CODES", "app", "exit_code", "main"]

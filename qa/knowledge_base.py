@@ -28,13 +28,14 @@ from qa.opening import Opened, discard, open_base, reembed, reranker_of, rollbac
 from qa.overview import Finding, Status, findings, status_of
 from qa.prompting import Prompts, prompts_of
 from qa.settings import Settings, is_url, load_settings
-from qa.turn import Answer, Message, Plugin
+from qa.turn import Answer, Message, Plugin, Turn
+from retrieval.adapter import Adapter
 from retrieval.embedding import Embedder, LazyEmbedder, Vectors
 from retrieval.explaining import Explanation
 from retrieval.filters import Filters
 from retrieval.hits import Hit
 from retrieval.index import Index
-from retrieval.inspecting import copies_in
+from retrieval.inspecting import copies_in, passages_in
 from retrieval.points import FORMAT, write_base
 from retrieval.reembedding import Building
 
@@ -255,7 +256,15 @@ class KnowledgeBase:
 
         Plugins that ask the LLM on the way there (`hyde`...) do so. Raises what `ask` does.
         """
-        return self._answering().prompt(question, history=history, filters=filters)
+        turn = self.before_model(question, history=history, filters=filters)
+        return () if turn is None else turn.prompt
+
+    def before_model(
+        self, question: str, *, history: Sequence[Message] = (), filters: Filters | None = None
+    ) -> Turn | None:
+        """As `prompt`, with what was found and everything else that plugins have made of the
+        question; None where the LLM would be asked nothing."""
+        return self._answering().before_model(question, history=history, filters=filters)
 
     # --- change the model ---
 
@@ -268,11 +277,11 @@ class KnowledgeBase:
 
     def reembed(
         self,
-        embedder: str | Embedder,
+        embedder: str | Embedder | Adapter,
         *,
         on_progress: Callable[[Building], None] | None = None,
     ) -> None:
-        """Embed all passages with another embedder, and use that from then on.
+        """Embed all passages with another embedder, and use that from then on; an adapter is one.
 
         Until it is done the base answers as before; if it is killed, the next call goes on. The
         version before is kept for `rollback`, until the next call or `discard_versions`. Raises
@@ -351,6 +360,15 @@ class KnowledgeBase:
     def diagnose(self) -> list[Finding]:
         """What is wrong with the base and its documents, with the cure."""
         return findings(self._opened.store, self.documents())
+
+    def chunks(self) -> Iterator[Chunk]:
+        """All passages that can be found, in no order."""
+        return passages_in(self._opened.store)
+
+    @property
+    def embedder(self) -> Embedder:
+        """What embeds questions and passages; the base closes it."""
+        return self._embedder
 
     def copies(self) -> list[list[str]]:
         """Groups of documents that are near-copies of each other, by uri."""

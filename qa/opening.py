@@ -14,6 +14,7 @@ from ingest.errors import BadRequest, StorageError
 from qa.keys import StoredKeys
 from qa.presets import PRESETS
 from qa.settings import ENV_PREFIX, Settings, environ, is_url, kb_folder, keys_file
+from retrieval.adapter import Adapter, parted, read_adapter, write_adapter
 from retrieval.edge_store import EdgeStore
 from retrieval.embedding import DEFAULT_EMBEDDER, Embedder, LazyEmbedder, open_embedder
 from retrieval.points import FORMAT, Base, read_base, write_base
@@ -82,7 +83,7 @@ def open_base(
             base = Base(embedder.name, embedder.dimension, fingerprint=tag)
             write_base(store, base)
         _check(base, embedder, place.location)
-        opened = _verified(embedder or base.embedder, base, settings, place.location)
+        opened = _verified(embedder or base.embedder, base, store, settings, place.location)
         lent = wanted is not None and not isinstance(wanted, str)
         return Opened(store, base, opened, place.location, lent)
     except BaseException:
@@ -105,7 +106,7 @@ def _check(base: Base, embedder: Embedder | None, location: str) -> None:
             f"{location} was written by a newer kbqa (format {base.format}, this one reads "
             f"{FORMAT}): upgrade kbqa"
         )
-    if embedder is not None and embedder.name != base.embedder:
+    if embedder is not None and embedder.name not in (base.embedder, parted(base.embedder)[0]):
         raise BadRequest(
             f"{location} was built with the embedder '{base.embedder}' ({base.dimension} "
             f"dimensions), not '{embedder.name}': leave --embedder out, run `kbqa reembed "
@@ -115,14 +116,14 @@ def _check(base: Base, embedder: Embedder | None, location: str) -> None:
 
 def reembed(
     opened: Opened,
-    wanted: str | Embedder,
+    wanted: str | Embedder | Adapter,
     settings: Settings,
     on_progress: Callable[[Building], None] | None = None,
 ) -> Opened:
     """The base with its passages embedded by another embedder, which counts from here on.
 
-    `opened` stays open, for those who still read from it, and must be closed after what is
-    returned. Raises BadRequest if the base has that embedder already.
+    An adapter is kept in the base. `opened` stays open, for those who still read from it, and must
+    be closed after what is returned. Raises BadRequest if the base has that embedder already.
     """
     old, embedder = _versions(opened), _embedder(wanted, settings)
     fingerprint = Fingerprint.of(embedder)
@@ -132,13 +133,16 @@ def reembed(
     tidy(old, keep=fingerprint.tag)
     new = old.beside(fingerprint.tag, fingerprint.dimension)
     try:
+        if isinstance(wanted, Adapter):
+            write_adapter(new, wanted)
         build(old, new, embedder, on_progress=on_progress)
         old.switch(new.tag)
     except BaseException:
         new.close()
         raise
     base = Base(embedder.name, embedder.dimension, fingerprint=fingerprint.tag)
-    return Opened(new, base, embedder, opened.location, not isinstance(wanted, str))
+    lent = not isinstance(wanted, str | Adapter)
+    return Opened(new, base, embedder, opened.location, lent)
 
 
 def rollback(opened: Opened, settings: Settings) -> Opened:
@@ -159,7 +163,7 @@ def rollback(opened: Opened, settings: Settings) -> Opened:
     except BaseException:
         earlier.close()
         raise
-    embedder = _verified(base.embedder, base, settings, opened.location)
+    embedder = _verified(base.embedder, base, earlier, settings, opened.location)
     return Opened(earlier, base, embedder, opened.location)
 
 
@@ -176,20 +180,35 @@ def _versions(opened: Opened) -> Versions:
     return cast("Versions", opened.store)
 
 
-def _verified(wanted: str | Embedder, base: Base, settings: Settings, location: str) -> Embedder:
+def _verified(
+    wanted: str | Embedder, base: Base, store: Store, settings: Settings, location: str
+) -> Embedder:
     """The embedder of a base, which tells at its first use if the model behind it has changed."""
-    if not isinstance(wanted, str):
-        if not isinstance(wanted, LazyEmbedder):
-            _require_fingerprint(wanted, base, location)
-            return wanted
-        wanted = wanted.name
+    if not isinstance(wanted, str) and not isinstance(wanted, LazyEmbedder):
+        _require_fingerprint(wanted, base, location)
+        return wanted
 
     def open_() -> Embedder:
-        embedder = _open_embedder(base.embedder, settings)
+        adapter = _adapter_of(base, store, location)
+        embedder = _open_embedder(base.embedder, settings, adapter)
         _require_fingerprint(embedder, base, location)
         return embedder
 
-    return LazyEmbedder(wanted, open_)
+    return LazyEmbedder(base.embedder, open_)
+
+
+def _adapter_of(base: Base, store: Store, location: str) -> Adapter | None:
+    """What the base has taught its embedder; None if it has not."""
+    model, tag = parted(base.embedder)
+    if not tag:
+        return None
+    adapter = read_adapter(store, tag)
+    if adapter is None:
+        raise BadRequest(
+            f"{location} has lost the adapter {tag} of its embedder: `kbqa tune --rollback`, or "
+            f"`kbqa reembed --embedder {model}`"
+        )
+    return adapter
 
 
 def _require_fingerprint(embedder: Embedder, base: Base, location: str) -> None:
@@ -200,13 +219,15 @@ def _require_fingerprint(embedder: Embedder, base: Base, location: str) -> None:
         )
 
 
-def _embedder(wanted: str | Embedder, settings: Settings) -> Embedder:
+def _embedder(wanted: str | Embedder | Adapter, settings: Settings) -> Embedder:
+    if isinstance(wanted, Adapter):
+        return LazyEmbedder(wanted.spec, partial(_open_embedder, wanted.spec, settings, wanted))
     if not isinstance(wanted, str):
         return wanted
     return LazyEmbedder(wanted, partial(_open_embedder, wanted, settings))
 
 
-def _open_embedder(spec: str, settings: Settings) -> Embedder:
+def _open_embedder(spec: str, settings: Settings, adapter: Adapter | None = None) -> Embedder:
     provider, _, model = spec.partition(":")
     base_url = settings.embedder_base_url
     key = settings.embedder_api_key.get_secret_value() if settings.embedder_api_key else None
@@ -227,6 +248,7 @@ def _open_embedder(spec: str, settings: Settings) -> Embedder:
         api_key=key,
         key_variable=variable,
         timeout=settings.timeout,
+        adapter=adapter,
     )
 
 

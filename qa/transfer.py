@@ -176,11 +176,10 @@ def _check_model(base: Base, settings: Settings) -> None:
     """The default embedder is always here; any other tells at its first use that it is not."""
     if base.embedder != DEFAULT_EMBEDDER:
         return
-    from retrieval.openvino_embedder import OpenVinoEmbedder
+    from retrieval.minilm import HIDDEN, WEIGHTS_SHA256
 
-    name, dimension = OpenVinoEmbedder.name, OpenVinoEmbedder.dimension
-    ours = Fingerprint(name, OpenVinoEmbedder.revision, dimension)
-    if (base.fingerprint and base.fingerprint != ours.tag) or base.dimension != dimension:
+    ours = Fingerprint(DEFAULT_EMBEDDER, WEIGHTS_SHA256, HIDDEN)
+    if (base.fingerprint and base.fingerprint != ours.tag) or base.dimension != HIDDEN:
         raise BadRequest("its vectors are those of another model than the embedder 'minilm' here")
 
 

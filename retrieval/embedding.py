@@ -9,16 +9,39 @@ import contextlib
 import threading
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Protocol, runtime_checkable
+from typing import TYPE_CHECKING, NamedTuple, Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ingest.errors import BadRequest, KbqaError, NotConfigured
 
+if TYPE_CHECKING:
+    from retrieval.adapter import Adapter
+
 DEFAULT_EMBEDDER = "minilm"
 
 Vectors = NDArray[np.float32]
+
+
+class CosineScale(NamedTuple):
+    """What makes the cosines of a tuned model comparable with those of the model it was: the same
+    mean and spread among passages, so that legs and thresholds weigh what they did."""
+
+    slope: float = 1.0
+    shift: float = 0.0
+
+    def __call__(self, cosine: float) -> float:
+        """The cosine as the model it was might have given it."""
+        return self.slope * cosine + self.shift
+
+
+UNSCALED = CosineScale()
+
+
+def scale_of(embedder: Embedder) -> CosineScale:
+    """That of an embedder; of one that was not tuned, none."""
+    return getattr(embedder, "cosine_scale", UNSCALED)
 
 
 @runtime_checkable
@@ -67,6 +90,7 @@ def open_embedder(
     api_key: str | None = None,
     key_variable: str = "",
     timeout: float = 60.0,
+    adapter: Adapter | None = None,
 ) -> Embedder:
     """The embedder that `spec` names.
 
@@ -74,18 +98,21 @@ def open_embedder(
     `st:NAME|FOLDER`    any model through sentence-transformers (a name is looked up on the hub)
     `openai:MODEL`      an OpenAI-compatible embeddings endpoint at `base_url`
 
+    A `+TAG` at its end says that it was tuned to a base: then `adapter` is what that base holds.
     `key_variable` is the environment variable to name when the endpoint refuses the key.
     Raises BadRequest for a spec of another form, NotConfigured when a part is missing.
     """
+    if adapter is not None:
+        spec = adapter.base
     kind, _, model = spec.partition(":")
     if spec == DEFAULT_EMBEDDER:
         from retrieval.openvino_embedder import OpenVinoEmbedder
 
-        return OpenVinoEmbedder(cache_dir)
+        return OpenVinoEmbedder(cache_dir, adapter)
     if kind == "st" and model:
         from retrieval.sentence_transformers_embedder import SentenceTransformersEmbedder
 
-        return SentenceTransformersEmbedder(model)
+        return SentenceTransformersEmbedder(model, adapter)
     if kind == "openai" and model:
         if not base_url:
             raise NotConfigured(
@@ -133,6 +160,11 @@ class LazyEmbedder:
     def prompts(self) -> str:
         """What the model puts before texts; for the fingerprint."""
         return str(getattr(self._embedder, "prompts", ""))
+
+    @property
+    def cosine_scale(self) -> CosineScale:
+        """Of a tuned model."""
+        return scale_of(self._embedder)
 
     def embed(self, texts: Sequence[str]) -> Vectors:
         """As `Embedder.embed`."""

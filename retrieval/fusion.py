@@ -23,7 +23,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from retrieval.embedding import Vectors
+from retrieval.embedding import UNSCALED, CosineScale, Vectors
 from retrieval.hits import Leg
 from retrieval.store import Scored
 
@@ -180,7 +180,12 @@ def fuse(
 
 
 def refine(
-    fused: Sequence[Fused], question: Vectors, vectors: Mapping[int, Vectors], *, weight: float
+    fused: Sequence[Fused],
+    question: Vectors,
+    vectors: Mapping[int, Vectors],
+    *,
+    weight: float,
+    scale: CosineScale = UNSCALED,
 ) -> list[Fused]:
     """`fused` with its first candidates, those in `vectors`, in a better order.
 
@@ -195,7 +200,7 @@ def refine(
     cosines = near @ (moved / max(float(np.linalg.norm(moved)), 1e-12))
     again = []
     for item, cosine in zip(seen, cosines.tolist(), strict=True):
-        again.append(item.moved(weight * max(0.0, cosine) + item.lexical))
+        again.append(item.moved(weight * max(0.0, scale(cosine)) + item.lexical))
     again.sort(key=lambda item: (-item.score, item.id))
     floor = again[-1].score
     rest = [item for item in fused if item.id not in vectors]

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator
 
-from ingest.documents import Page
-from retrieval.points import content_id, pages_of, row_id
+from ingest.documents import Chunk, Page
+from retrieval.points import CHUNK_FIELDS, chunk_of, content_id, pages_of, row_id
 from retrieval.sketches import copies
 from retrieval.store import Store
 
@@ -28,6 +28,15 @@ def miscounted(store: Store) -> Iterator[tuple[str, int, int]]:
             yield row.payload["uri"], promised, there
     for version, there in found.items():
         yield version.rpartition("@")[0], 0, there
+
+
+def passages_in(store: Store) -> Iterator[Chunk]:
+    """The passages of the versions that count."""
+    rows = store.scan({"kind": "document"}, fields=["document_id"])
+    current = {row.payload["document_id"] for row in rows}
+    for point in store.scan({"kind": "chunk"}, fields=CHUNK_FIELDS):
+        if point.payload["document_id"] in current:
+            yield chunk_of(point)
 
 
 def pages_in(store: Store, uri: str) -> tuple[Page, ...]:

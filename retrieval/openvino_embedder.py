@@ -11,7 +11,8 @@ import numpy as np
 
 from ingest.errors import NotConfigured
 from ingest.openvino_import import import_openvino
-from retrieval.embedding import DEFAULT_EMBEDDER, Vectors
+from retrieval.adapter import Adapter
+from retrieval.embedding import DEFAULT_EMBEDDER, UNSCALED, Vectors
 from retrieval.minilm import HIDDEN, WEIGHTS_SHA256, package_folder, with_graph
 from retrieval.word_starts import WordStarts
 
@@ -27,12 +28,13 @@ class OpenVinoEmbedder:
     which is made when it is first needed (some 100 MB).
     """
 
-    name = DEFAULT_EMBEDDER
     dimension = HIDDEN
     max_tokens = MAX_TOKENS
-    revision = WEIGHTS_SHA256
 
-    def __init__(self, cache_dir: Path) -> None:
+    def __init__(self, cache_dir: Path, adapter: Adapter | None = None) -> None:
+        self.name = adapter.spec if adapter else DEFAULT_EMBEDDER
+        self.cosine_scale = adapter.cosines if adapter else UNSCALED
+        self.revision = f"{WEIGHTS_SHA256}+{adapter.tag}" if adapter else WEIGHTS_SHA256
         try:
             from tokenizers import Tokenizer
 
@@ -45,9 +47,10 @@ class OpenVinoEmbedder:
         options = {"INFERENCE_PRECISION_HINT": self.precision, "PERFORMANCE_HINT": "LATENCY"}
 
         def compiled() -> _Runtime:
-            return _Runtime(
-                with_graph(cache_dir, lambda graph: core.compile_model(graph, "CPU", options))
-            )
+            def use(graph: Path) -> Any:
+                return core.compile_model(graph, "CPU", options)
+
+            return _Runtime(with_graph(cache_dir, use, adapter))
 
         self._for_passages = compiled()
         self._for_questions: _Runtime | None = None

@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from ingest.errors import BadRequest
 from retrieval.conditions import Condition
 from retrieval.copies import fold
-from retrieval.embedding import Embedder, Vectors
+from retrieval.embedding import CosineScale, Embedder, Vectors, scale_of
 from retrieval.explaining import Dropped, Explanation, copies_among, id_of
 from retrieval.fusion import (
     CANDIDATES,
@@ -67,6 +67,7 @@ class Asked:
     known_share: float
     terms: Sequence[str]
     clock: Clock
+    scale: CosineScale
 
     @property
     def weight(self) -> float:
@@ -94,7 +95,8 @@ def asked(
     known = embedder.known_share(query)
     clock.lap("embed")
     wanted = max(k, RERANKED) if reranks else k
-    return Asked(query, k, wanted, condition, vector, known, analyse_query(query), clock)
+    scale = scale_of(embedder)
+    return Asked(query, k, wanted, condition, vector, known, analyse_query(query), clock, scale)
 
 
 def found(
@@ -105,6 +107,7 @@ def found(
     dense, lexical = store.search(
         asked.vector, " ".join(asked.terms), limit=limit, where=asked.condition
     )
+    dense = [item._replace(score=asked.scale(item.score)) for item in dense]
     asked.clock.lap("search")
     weights = term_weights(asked.terms)
     total = sum(weights.values())
@@ -164,7 +167,7 @@ def _fused(
     points = store.read(first, fields=["uri"], vectors=True)
     vectors = {id_: point.vector for id_, point in points.items() if point.vector is not None}
     weight = asked.weight if total > 0 else 1.0
-    return refine(fused, asked.vector, vectors, weight=weight)
+    return refine(fused, asked.vector, vectors, weight=weight, scale=asked.scale)
 
 
 def _last_read(k: int) -> int:

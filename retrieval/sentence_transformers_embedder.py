@@ -16,7 +16,8 @@ from typing import Any
 import numpy as np
 
 from ingest.errors import BadRequest, NotConfigured
-from retrieval.embedding import Vectors
+from retrieval.adapter import Adapter, merged
+from retrieval.embedding import UNSCALED, Vectors
 
 MAX_TOKENS = 512  # what is assumed of a model that names no limit
 
@@ -24,13 +25,16 @@ MAX_TOKENS = 512  # what is assumed of a model that names no limit
 class SentenceTransformersEmbedder:
     """`Embedder` on a `SentenceTransformer`, with the query and passage prompts of the model."""
 
-    def __init__(self, model: str) -> None:
-        self.name = f"st:{model}"
+    def __init__(self, model: str, adapter: Adapter | None = None) -> None:
+        self.name = adapter.spec if adapter else f"st:{model}"
+        self.cosine_scale = adapter.cosines if adapter else UNSCALED
         self._model = _load(model)
+        if adapter:
+            _merge(self._model, adapter)
         self._lock = threading.Lock()  # tokenizer and model keep state while they encode
         self.dimension = int(self._model.get_embedding_dimension())
         self.max_tokens = int(self._model.max_seq_length or MAX_TOKENS)
-        self.revision = _revision(self._model)
+        self.revision = _revision(self._model) + (f"+{adapter.tag}" if adapter else "")
         self.prompts = json.dumps(self._model.prompts, sort_keys=True)
         self._tokenizer: Any = self._model.tokenizer
         if not getattr(self._tokenizer, "is_fast", False):
@@ -83,6 +87,16 @@ def _revision(model: Any) -> str:
         first = tensor.detach().flatten()[:64].float().cpu().numpy()
         digest.update(f"{name}{tuple(tensor.shape)}".encode() + first.tobytes())
     return digest.hexdigest()
+
+
+def _merge(model: Any, adapter: Adapter) -> None:
+    import torch
+
+    own = model.transformers_model.state_dict()
+    changed = {name: own[name].float().cpu().numpy() for name in adapter.deltas() if name in own}
+    for name, array in merged(changed, adapter).items():
+        with torch.no_grad():
+            own[name].copy_(torch.from_numpy(array))
 
 
 def _load(model: str) -> Any:

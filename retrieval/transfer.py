@@ -23,7 +23,7 @@ from retrieval.points import ROWS
 from retrieval.store import Point, Store
 
 POINTS, VECTORS = "points.jsonl", "vectors.f32"
-KINDS = ("base", *ROWS, "content", "chunk")
+KINDS = ("base", *ROWS, "content", "chunk", "adapter")
 BATCH = 256  # points read and written together
 LONGEST_LINE = 64_000_000  # bytes; half a million characters of a text at most, escaped
 

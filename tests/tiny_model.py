@@ -5,6 +5,7 @@ template, and an answer that it was taught by heart.
 from __future__ import annotations
 
 import warnings
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -16,8 +17,18 @@ TEMPLATE = (
 )
 
 
-def build(folder: Path, *, answer: str = ANSWER, steps: int = 60) -> Path:
-    """Write a model that answers `PROMPT` with `answer` to `folder`; seconds on one core."""
+def build(
+    folder: Path,
+    *,
+    answer: str = ANSWER,
+    steps: int = 60,
+    words: Iterable[str] = (),
+    positions: int = 256,
+) -> Path:
+    """Write a model that answers `PROMPT` with `answer` to `folder`; seconds on one core.
+
+    `words` are further words that it knows, `positions` the tokens that it takes.
+    """
     import torch
     from tokenizers import Tokenizer, models, pre_tokenizers
     from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
@@ -25,9 +36,9 @@ def build(folder: Path, *, answer: str = ANSWER, steps: int = 60) -> Path:
 
     torch.set_num_threads(1)  # on matrices this small, threads wait for each other
     logging.disable_progress_bar()
-    words = sorted({*PROMPT.split(), *answer.split(), *ANSWER.split()})
+    known = sorted({*PROMPT.split(), *answer.split(), *ANSWER.split(), *words})
     special = ["<pad>", "<unk>", "<eos>", "<|system|>", "<|user|>", "<|assistant|>"]
-    vocabulary = {word: index for index, word in enumerate([*special, *words])}
+    vocabulary = {word: index for index, word in enumerate([*special, *known])}
     plain = Tokenizer(models.WordLevel(vocabulary, unk_token="<unk>"))
     plain.pre_tokenizer = pre_tokenizers.WhitespaceSplit()
     tokenizer: Any = PreTrainedTokenizerFast(
@@ -44,7 +55,7 @@ def build(folder: Path, *, answer: str = ANSWER, steps: int = 60) -> Path:
         intermediate_size=64,
         num_hidden_layers=2,
         num_attention_heads=2,
-        max_position_embeddings=256,
+        max_position_embeddings=positions,
         pad_token_id=0,
         eos_token_id=2,
         bos_token_id=None,

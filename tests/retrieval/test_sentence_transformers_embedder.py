@@ -6,18 +6,19 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 from ingest.errors import BadRequest
+from retrieval.adapter import Adapter
 from retrieval.embedding import open_embedder
 from retrieval.minilm import package_folder
 from retrieval.openvino_embedder import OpenVinoEmbedder
 from retrieval.sentence_transformers_embedder import SentenceTransformersEmbedder
 from tests.contracts.embedder_contract import EmbedderContract, assert_same
 from tests.retrieval.reference import sentence_transformer
+from tests.tiny_embedder import PROMPTS, build
 
 pytestmark = pytest.mark.end_to_end  # torch takes seconds to import
-
-PROMPTS = {"query": "question: ", "document": "passage: "}
 
 
 @pytest.fixture(scope="module")
@@ -28,31 +29,7 @@ def packaged() -> SentenceTransformersEmbedder:
 @pytest.fixture(scope="module")
 def tiny_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A model of random weights with two layers and prompts for questions and passages."""
-    import torch
-    from sentence_transformers import SentenceTransformer
-    from sentence_transformers.base.modules.transformer import Transformer
-    from sentence_transformers.sentence_transformer.modules.pooling import Pooling
-    from transformers import BertConfig, BertModel
-
-    bert = tmp_path_factory.mktemp("bert")
-    torch.manual_seed(7)
-    config = BertConfig(
-        vocab_size=30522,
-        hidden_size=16,
-        num_hidden_layers=2,
-        num_attention_heads=2,
-        intermediate_size=32,
-        max_position_embeddings=128,
-        initializer_range=0.5,
-    )
-    BertModel(config).save_pretrained(bert)
-    for name in ("tokenizer.json", "tokenizer_config.json", "special_tokens_map.json", "vocab.txt"):
-        shutil.copy(package_folder() / name, bert)
-    word = Transformer(str(bert), max_seq_length=64)
-    pooling = Pooling(word.get_embedding_dimension())
-    folder = tmp_path_factory.mktemp("tiny")
-    SentenceTransformer(modules=[word, pooling], prompts=PROMPTS).save(str(folder))
-    return folder
+    return build(tmp_path_factory.mktemp("tiny"))
 
 
 class TestSentenceTransformersEmbedder(EmbedderContract):
@@ -122,3 +99,28 @@ def test_an_unknown_name_offline_is_one_line_and_no_progress_bar(
     assert message.startswith("cannot open the embedder 'st:no-such-owner/no-such-model': ")
     assert "\n" not in message
     assert capfd.readouterr() == ("", "")
+
+
+def test_an_adapter_is_part_of_the_model(
+    tiny_folder: Path, packaged: SentenceTransformersEmbedder, cache_dir: Path
+) -> None:
+    rng = np.random.default_rng(3)
+    name = "base_model.model.encoder.layer.{}.output.dense.lora_{}.weight"
+    arrays: dict[str, NDArray[np.float32]] = {}
+    for layer in (1, 4):
+        for part, shape in (("A", (4, 1536)), ("B", (384, 4))):
+            arrays[name.format(layer, part)] = rng.normal(size=shape, scale=0.1).astype("<f4")
+    made = Adapter.of(arrays, scale=2.0)
+    texts = ["The router restarts when both buttons are held.", "年假为十五天。", "x" * 900]
+    one = SentenceTransformersEmbedder(
+        str(package_folder()), made.made_for(f"st:{package_folder()}", {})
+    )
+    other = OpenVinoEmbedder(cache_dir, made.made_for("minilm", {}))
+    for mine, theirs in zip(one.embed(texts), other.embed(texts), strict=True):
+        assert_same(mine, theirs)
+    assert other.name == f"minilm+{made.tag}"
+    assert one.name == f"st:{package_folder()}+{made.tag}"
+    assert (packaged.embed(texts) * one.embed(texts)).sum(axis=1).max() < 0.98
+    assert other.revision != OpenVinoEmbedder(cache_dir).revision
+    with pytest.raises(BadRequest, match="is for another model"):
+        SentenceTransformersEmbedder(str(tiny_folder), made)

@@ -1,0 +1,170 @@
+"""Is a tuned embedder better? nDCG@10 on questions and documents that the training has not seen.
+
+Both embedders search the same passages, each in an index of its own, with the fusion that users
+get. Questions that nobody has asked are half of the words of a sentence: whole, the words alone
+would find it.
+"""
+
+from __future__ import annotations
+
+import math
+import random
+import re
+import tempfile
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from ingest.documents import Chunk, Document, Prepared
+from qa.evaluation.statistics import Difference, paired_difference
+from qa.tuning.pairs import Pair
+from retrieval.edge_store import EdgeStore
+from retrieval.embedding import Embedder
+from retrieval.hits import Hit
+from retrieval.index import Index
+from retrieval.terms import CJK
+
+CUT = 10  # hits that count
+DEPTH = 100  # hits asked for, so that the dense leg has its first ten among them
+MOST_QUESTIONS = 600
+OF_A_PASSAGE = 3  # questions
+MOST_PASSAGES = 1500
+ENOUGH = 0.005  # nDCG@10
+BATCH = 64
+# kinds that judge, the most telling first; what a header says is found by its words alone
+_WORTH = ("labelled", "feedback", "generated", "question", "comment", "sentence")
+_HALVED = ("comment", "sentence")
+_PARTS = re.compile(rf"[{CJK}]{{1,3}}|[^\s{CJK}]+")
+
+
+@dataclass(frozen=True, slots=True)
+class Judgement:
+    """nDCG@10 of the embedder before and after, by the vectors alone and as users search."""
+
+    questions: int
+    passages: int
+    dense: Difference
+    hybrid: Difference
+
+    @property
+    def is_better(self) -> bool:
+        """Whether the hybrid search has gained: nothing lost, and `ENOUGH` or more than chance."""
+        gain = self.hybrid.difference
+        return gain >= ENOUGH or (gain > 0 and self.hybrid.significant)
+
+
+def judge(
+    chunks: Sequence[Chunk],
+    held_out: Iterable[Pair],
+    before: Embedder,
+    after: Embedder,
+    *,
+    seed: int = 0,
+    on_progress: Callable[[float], None] | None = None,
+) -> Judgement:
+    """Ask both embedders the held-out questions, of their passages among others of `chunks`."""
+    chance = random.Random(seed)
+    asked = [
+        replace(pair, query=remembered(pair.query, chance)) if pair.kind in _HALVED else pair
+        for pair in chosen(held_out, seed=seed)
+    ]
+    corpus = _corpus(chunks, asked, seed)
+    scores: list[Mapping[str, Mapping[str, float]]] = []
+    for number, embedder in enumerate((before, after)):
+
+        def done(share: float, number: int = number) -> None:
+            if on_progress is not None:
+                on_progress((number + share) / 2)
+
+        scores.append(_scores(corpus, asked, embedder, done))
+    found = {leg: paired_difference(leg, scores[0][leg], scores[1][leg]) for leg in scores[0]}
+    dense, hybrid = found["dense"], found["hybrid"]
+    assert dense is not None
+    assert hybrid is not None
+    return Judgement(len(asked), len(corpus), dense, hybrid)
+
+
+def chosen(held_out: Iterable[Pair], *, seed: int = 0) -> list[Pair]:
+    """At most `MOST_QUESTIONS` pairs, real questions first; of a passage `OF_A_PASSAGE`."""
+    pairs = [pair for pair in held_out if pair.kind in _WORTH]
+    random.Random(seed).shuffle(pairs)
+    pairs.sort(key=lambda pair: _WORTH.index(pair.kind))
+    counts: Counter[tuple[str, int]] = Counter()
+    kept = []
+    for pair in pairs:
+        counts[pair.place] += 1
+        if counts[pair.place] <= OF_A_PASSAGE:
+            kept.append(pair)
+    return kept[:MOST_QUESTIONS]
+
+
+def remembered(text: str, chance: random.Random) -> str:
+    """Half of the words of a text, of Chinese half of its runs of three characters: what somebody
+    who looks for it again may remember. Never none."""
+    parts = _PARTS.findall(text)
+    kept = [part for part in parts if chance.random() < 0.5]
+    return " ".join(kept or parts[:1]) or text
+
+
+def _corpus(chunks: Sequence[Chunk], asked: Sequence[Pair], seed: int) -> list[Prepared]:
+    """The passages of the questions, and others drawn at random."""
+    places = {pair.place for pair in asked}
+    theirs = [chunk for chunk in chunks if (chunk.uri, chunk.position) in places]
+    others = [chunk for chunk in chunks if (chunk.uri, chunk.position) not in places]
+    room = max(0, MOST_PASSAGES - len(theirs))
+    others = random.Random(seed).sample(others, min(room, len(others)))
+    return [_alone(chunk) for chunk in (*theirs, *others)]
+
+
+def _alone(chunk: Chunk) -> Prepared:
+    """A passage as a document of its own."""
+    text = chunk.kept_text
+    document = Document.from_text(text, uri=_name(chunk.uri, chunk.position), title=chunk.title)
+    whole = Chunk(
+        document.id, document.uri, chunk.title, 0, len(document.text), document.text,
+        chunk.heading, context=chunk.context,
+    )  # fmt: skip
+    return Prepared(document, [whole])
+
+
+def _name(uri: str, position: int) -> str:
+    return f"{uri}#{position}"
+
+
+def _scores(
+    corpus: Sequence[Prepared],
+    asked: Sequence[Pair],
+    embedder: Embedder,
+    done: Callable[[float], None],
+) -> Mapping[str, Mapping[str, float]]:
+    """nDCG@10 by leg and question."""
+    scores: dict[str, dict[str, float]] = {"dense": {}, "hybrid": {}}
+    steps = len(corpus) + len(asked)
+    with tempfile.TemporaryDirectory(prefix="kbqa-tune-") as folder:
+        store = EdgeStore(Path(folder), dimension=embedder.dimension, lock_timeout=0)
+        try:
+            index = Index(store, embedder)
+            for start in range(0, len(corpus), BATCH):
+                index.replace(corpus[start : start + BATCH])
+                done(start / steps)
+            for number, pair in enumerate(asked):
+                hits = index.search(pair.query, DEPTH)
+                by_rank = sorted(
+                    (hit for hit in hits if "dense" in hit.legs),
+                    key=lambda hit: hit.legs["dense"].rank,
+                )
+                wanted = _name(*pair.place)
+                scores["dense"][str(number)] = _ndcg(by_rank, wanted)
+                scores["hybrid"][str(number)] = _ndcg(hits, wanted)
+                if number % BATCH == 0:
+                    done((len(corpus) + number) / steps)
+        finally:
+            store.close()
+    return scores
+
+
+def _ndcg(hits: Sequence[Hit], wanted: str) -> float:
+    """nDCG@10 where one passage is right: 1 / log2(1 + its rank)."""
+    ranks = (rank for rank, hit in enumerate(hits[:CUT], 1) if hit.uri == wanted)
+    return next((1 / math.log2(1 + rank) for rank in ranks), 0.0)

@@ -1,0 +1,183 @@
+"""A chat model learns from a base: a tiny one, that knows the words of these documents."""
+
+from __future__ import annotations
+
+import json
+import random
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from ingest.documents import Document
+from ingest.errors import BadRequest
+from qa.citing.marks import NO_ANSWER
+from qa.evaluation.questions import Question
+from qa.knowledge_base import KnowledgeBase
+from qa.settings import Settings, load_settings
+from qa.tuning import model as training
+from qa.tuning.examples import Examples, examples, write_chat
+from tests import tiny_model
+from tests.lent_embedder import LentEmbedder
+from tests.qa.command_line import Kbqa
+
+pytestmark = pytest.mark.end_to_end  # torch takes seconds to import
+
+TERMS = [
+    "gasket", "manifold", "ledger", "turbine", "spindle", "harness", "bracket", "coupling",
+    "flange", "impeller", "louver", "mandrel", "nozzle", "orifice", "plenum", "quill", "rotor",
+    "sprocket", "tappet", "valve", "winch", "yoke", "camshaft", "damper", "ejector", "ferrule",
+    "grommet", "hopper", "idler", "journal", "keyway", "lanyard", "muffler", "needle", "oiler",
+    "pawl", "ratchet", "shim", "trunnion", "washer",
+]  # fmt: skip
+
+
+def documents() -> list[Document]:
+    chance = random.Random(0)
+    found = []
+    for number, term in enumerate(TERMS):
+        metal, place = chance.choice(["steel", "brass", "copper"]), chance.choice("abcdef")
+        text = (
+            f"The {term} is the {metal} part in hall {place} that holds unit {number}. "
+            f"Somebody looks at it once a year."
+        )
+        found.append(Document.from_text(text, uri=f"{term}.md", title=f"Part {number}"))
+    return found
+
+
+@pytest.fixture
+def settings(tmp_path: Path) -> Settings:
+    return load_settings(data_dir=tmp_path / "data", kb="parts", top_k=3, min_score=0.0)
+
+
+@pytest.fixture
+def base(settings: Settings, embedder: LentEmbedder) -> Iterator[KnowledgeBase]:
+    with KnowledgeBase.open(embedder=embedder, settings=settings) as base:
+        base.ingest_documents(documents())
+        yield base
+
+
+@pytest.fixture
+def found(base: KnowledgeBase) -> Examples:
+    return examples(base, 60)
+
+
+def test_an_example_is_what_the_chain_asks_and_what_it_would_cite(
+    base: KnowledgeBase, found: Examples
+) -> None:
+    every = [*found.training, *found.held_out]
+    assert not {e.question.text for e in found.training} & {e.question.text for e in found.held_out}
+    refusals = [example for example in every if example.refuses]
+    assert 0.05 < len(refusals) / len(every) < 0.5
+    for example in every:
+        system, user = example.prompt
+        assert (system.role, user.role) == ("system", "user")
+        assert user.content.rstrip().endswith(f"Question: {example.question.text}")
+        (quote,) = example.question.spans
+        assert isinstance(quote, str)
+        if example.refuses:
+            assert example.answer == NO_ANSWER
+            assert quote not in user.content
+            continue
+        said, number = example.answer.removesuffix(".").removesuffix("]").split(" [")
+        source = user.content.split(f"[{number}] ")[1].split("\n[")[0]
+        assert said in source
+        asked = base.prompt(example.question.text)
+        assert asked[0] == system
+        assert [line for line in asked[1].content.splitlines() if ">>>" not in line
+                and "<<<" not in line] == [line for line in user.content.splitlines()
+                if ">>>" not in line and "<<<" not in line]  # fmt: skip
+
+
+def test_labelled_questions_come_first(base: KnowledgeBase) -> None:
+    asked = Question("1", "Which part holds unit 3?", documents={"turbine.md": 1},
+                     answers=("the steel part", "turbine"))  # fmt: skip
+    mine = examples(base, 60, questions=[asked] * 1)
+    texts = [example.question.text for example in (*mine.training, *mine.held_out)]
+    assert texts.count("Which part holds unit 3?") <= 1
+
+
+def test_the_chat_form_is_what_hosted_tuning_takes(found: Examples, tmp_path: Path) -> None:
+    write_chat(found.training, tmp_path / "chat.jsonl")
+    rows = [json.loads(line) for line in (tmp_path / "chat.jsonl").read_text("utf-8").splitlines()]
+    assert len(rows) == len(found.training)
+    for row in rows:
+        assert [one["role"] for one in row["messages"]] == ["system", "user", "assistant"]
+        assert all(one["content"].strip() for one in row["messages"])
+    with pytest.raises(BadRequest, match="exists already"):
+        write_chat(found.training, tmp_path / "chat.jsonl")
+
+
+def test_the_loss_falls_the_adapter_loads_the_answer_changes(
+    base: KnowledgeBase,
+    settings: Settings,
+    found: Examples,
+    kbqa: Kbqa,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(training, "RATE", 2e-2)
+    words = {
+        word
+        for example in (*found.training, *found.held_out)
+        for text in (*(one.content for one in example.prompt), example.answer)
+        for word in text.split()
+    }
+    model = tiny_model.build(tmp_path / "model", steps=5, words=words, positions=1024)
+    base.close()
+    monkeypatch.setenv("KBQA_TOP_K", "3")
+    ran = kbqa(
+        "tune", "model", f"hf:{model}", "--out", tmp_path / "adapter", "--kb", base.location,
+        "--minutes", "0.15", "--count", "60", "--eval", "2", "--json",
+    )  # fmt: skip
+    assert ran.code == 0, ran.err
+    told = ran.json
+    assert told["steps"] > 5
+    assert told["loss"][1] < 0.95 * told["loss"][0]
+    assert "f1" in told["answers"] or "citation_recall" in told["answers"]
+    card = json.loads((tmp_path / "adapter" / "card.json").read_text("utf-8"))
+    assert card["examples"] == len(found.training)
+    assert {path.name for path in (tmp_path / "adapter").iterdir()} == {
+        "adapter_config.json", "adapter_model.safetensors", "card.json",
+    }  # fmt: skip
+    question = found.training[0].question.text
+    answers = []
+    for spec in (f"hf:{model}", told["model"]):
+        with KnowledgeBase.open(settings=settings, model=spec) as again:
+            answers.append(again.ask(question).text)
+    assert answers[0] != answers[1]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (["hf:./m"], "name a local model and a folder"),
+        (["openai:gpt-4o", "--out", "a"], "cannot be tuned here"),
+        (["hf:./m?adapter=./a", "--out", "a"], "has an adapter already"),
+        (["hf:./m", "--out", "."], "exists already"),
+        (["hf:./m", "--out", "a", "--minutes", "-1"], "--minutes -1"),
+        (["--export", "x.jsonl"], "too small to learn from"),
+        (["--dry-run", "--generate"], "needs an LLM"),
+    ],
+)
+def test_bad_input_is_one_line(
+    arguments: list[str], says: str, kbqa: Kbqa, base_folder: Path
+) -> None:
+    ran = kbqa("tune", "model", *arguments, "--kb", base_folder)
+    assert (ran.code, ran.out) == (2, "")
+    assert says in ran.err
+    assert ran.err.count("\n") == 1
+
+
+def test_a_model_that_is_not_there_leaves_no_folder(
+    base: KnowledgeBase, kbqa: Kbqa, tmp_path: Path
+) -> None:
+    (tmp_path / "empty").mkdir()
+    base.close()
+    ran = kbqa(
+        "tune", "model", f"hf:{tmp_path / 'empty'}", "--out", tmp_path / "a", "--eval", "0",
+        "--kb", base.location,
+    )  # fmt: skip
+    assert (ran.code, ran.err.count("\n")) == (3, 1)
+    assert "cannot be loaded" in ran.err
+    assert [path.name for path in tmp_path.iterdir() if path.name.startswith((".a", "a"))] == []
