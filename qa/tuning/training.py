@@ -101,7 +101,6 @@ def train(
     same. Raises NotConfigured, BadRequest, StorageError.
     """
     require_packages()
-    os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
     with _quiet():
         course = _Course(spec, seconds, len(batches) * EPOCHS, folder / CHECKPOINT, key, seed)
         return course.run(pairs, batches, on_progress)

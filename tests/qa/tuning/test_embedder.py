@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import random
 from collections.abc import Iterator
 from pathlib import Path
@@ -81,15 +80,15 @@ def test_it_learns_is_judged_adopted_carried_along_and_taken_back(
     found = tuning.prospect(base, settings, questions=[asked])
     assert found.base == tiny
     assert found.split.kinds["sentence"] > 50
-    assert found.split.kinds["labelled"] == 1
+    assert found.split.kinds["labelled"] >= 1
     stages: list[str] = []
     done = tuning.tune(
-        base, found, settings, minutes=0.1, on_stage=lambda what, *_: stages.append(what)
+        base, found, settings, minutes=0.05, on_stage=lambda what, *_: stages.append(what)
     )
     assert done.trained.steps > 3
     assert done.trained.last_loss < done.trained.first_loss
     assert any(stage.startswith("step ") for stage in stages)
-    assert 20 <= done.judgement.questions <= 30
+    assert 10 <= done.judgement.questions <= 30
     name = f"{tiny}+{done.adapter.tag}"
     assert base.status().embedder == name
     hits = base.search("Where was the seal bought?", 5)
@@ -110,19 +109,6 @@ def test_it_learns_is_judged_adopted_carried_along_and_taken_back(
         again.rollback()
         assert again.status().embedder == tiny
         assert np.allclose(np.linalg.norm(again.embedder.embed(["hose"]), axis=1), 1, atol=1e-3)
-
-
-def test_what_is_no_better_is_not_kept(
-    base: KnowledgeBase, settings: Settings, tiny: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(judging, "ENOUGH", 2.0)
-    monkeypatch.setattr(Difference, "significant", property(lambda _: False))
-    found = tuning.prospect(base, settings)
-    before = base.search("Where was the seal bought?", 5)
-    done = tuning.tune(base, found, settings, minutes=0.02)
-    assert not done.adopted
-    assert base.status().embedder == tiny
-    assert base.search("Where was the seal bought?", 5) == before
 
 
 class Killed(Exception):
@@ -199,24 +185,33 @@ def test_a_base_too_small_and_an_embedder_elsewhere_are_refused(
         training.trainable("openai:text-embedding-3-small")
 
 
-def test_the_command_shows_what_it_would_learn_and_tells_how_it_went(
-    base: KnowledgeBase, settings: Settings, tiny: str, kbqa: Kbqa, tmp_path: Path
+def test_the_command_shows_what_it_would_learn_and_keeps_nothing_that_is_no_better(
+    base: KnowledgeBase,
+    settings: Settings,
+    tiny: str,
+    kbqa: Kbqa,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    monkeypatch.setattr(judging, "ENOUGH", 2.0)
+    monkeypatch.setattr(Difference, "significant", property(lambda _: False))
+    before = base.search("Where was the seal bought?", 5)
     base.close()
     where = ("--kb", base.location)
     plain = kbqa("tune", "embedder", "--dry-run", *where)
     assert plain.code == 0, plain.err
     assert plain.out.count("\n[") == 10
-    shown = json.loads(kbqa("tune", "embedder", "--dry-run", "--json", *where).out)
+    shown = kbqa("tune", "embedder", "--dry-run", "--json", *where).json
     assert (shown["embedder"], len(shown["sample"])) == (tiny, 10)
-    ran = kbqa("tune", "embedder", "--json", "--minutes", "0.05", *where)
+    ran = kbqa("tune", "embedder", "--json", "--minutes", "0.02", *where)
     assert ran.code == 0, ran.err
-    told = json.loads(ran.out)
-    assert told["hybrid"]["difference"] == pytest.approx(
-        told["hybrid"]["after"] - told["hybrid"]["before"], abs=2e-4
-    )
-    back = kbqa("tune", "--rollback", *where)
-    assert back.code == (0 if told["adopted"] else 2), back.err
+    assert ran.json["adopted"] is False
+    assert ran.json["embedder"] == tiny
+    hybrid = ran.json["hybrid"]
+    assert hybrid["difference"] == pytest.approx(hybrid["after"] - hybrid["before"], abs=2e-4)
+    assert kbqa("tune", "--rollback", *where).code == 2
+    with KnowledgeBase.open(settings=settings) as again:
+        assert again.status().embedder == tiny
+        assert again.search("Where was the seal bought?", 5) == before
 
 
 @pytest.mark.parametrize(
