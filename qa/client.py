@@ -78,7 +78,7 @@ class _Method(Generic[P, T]):
 
 
 class _Methods:
-    """Those of a knowledge base."""
+    """Those of a knowledge base, and what a server keeps besides."""
 
     search = _Method(client_calls.search)
     explain = _Method(client_calls.explain)
@@ -88,6 +88,13 @@ class _Methods:
     status = _Method(client_calls.status)
     remove = _Method(client_calls.remove)
     ingest = _Method(client_calls.ingest)
+    begin_conversation = _Method(client_calls.begin_conversation)
+    ask_further = _Method(client_calls.ask_further)
+    conversations = _Method(client_calls.conversations)
+    conversation = _Method(client_calls.conversation)
+    forget_conversation = _Method(client_calls.forget_conversation)
+    give_feedback = _Method(client_calls.give_feedback)
+    feedback_questions = _Method(client_calls.feedback_questions)
 
 
 class RemoteKnowledgeBase(_Methods):

@@ -18,9 +18,11 @@ from ingest.documents import Chunk, Document, Failure, Mark, Page, Record, Secti
 from ingest.errors import BadRequest
 from ingest.sync import Progress, SyncReport
 from ingest.walking import Selection, walk
+from qa.conversation import Summary
 from qa.images import Pictured
-from qa.kept import answer_of
+from qa.kept import Exchange, answer_of, exchange_of
 from qa.overview import Status
+from qa.server.feedback import Cited, Verdict, questions
 from qa.turn import Answer, Message
 from retrieval.explaining import Dropped, Explanation, id_of
 from retrieval.filter_writing import filter_text
@@ -30,6 +32,7 @@ from retrieval.hits import Hit, Leg
 
 T = TypeVar("T")
 ROWS = 1000  # of a list, in one reply
+FEEDBACK = 10_000  # verdicts, in one reply
 
 OnEvent = Callable[[str, Mapping[str, Any]], None]
 
@@ -95,20 +98,81 @@ def ask(
     if images:
         raise BadRequest("a server takes no images with a question: ask where the base lies")
 
-    def note(event: str, value: Mapping[str, Any]) -> None:
-        if event == "token" and on_token:
-            on_token(value["text"])
-        elif event == "hits" and on_hits:
-            on_hits(tuple(map(_hit, value["hits"])))
-
     body = {
         "question": question,
         "filter": filter_text(filters),
         "history": [{"role": said.role, "content": said.content} for said in history],
     }
-    streamed = note if on_token or on_hits else None
-    said = yield Call("POST", "/ask", body, on_event=streamed)
-    return replace(answer_of(said), hits=tuple(map(_hit, said["hits"])))
+    said = yield Call("POST", "/ask", body, on_event=_told_to(on_token, on_hits))
+    return _answer(said)
+
+
+# --- conversations: kept by the server, of each key its own ---
+
+
+def begin_conversation() -> Flow[str]:
+    """Begin a conversation; its id, for `ask_further`."""
+    said = yield Call("POST", "/conversations")
+    return str(said["id"])
+
+
+def ask_further(
+    conversation: str,
+    question: str,
+    on_token: Callable[[str], None] | None = None,
+    *,
+    filters: Filters | None = None,
+    on_hits: Callable[[tuple[Hit, ...]], None] | None = None,
+) -> Flow[Answer]:
+    """The answer to a question that may lean on those before it, streamed to `on_token`.
+
+    Raises BadRequest if there is no such conversation.
+    """
+    body = {"question": question, "filter": filter_text(filters)}
+    path = f"/conversations/{_id_of(conversation)}/ask"
+    said = yield Call("POST", path, body, on_event=_told_to(on_token, on_hits))
+    return _answer(said)
+
+
+def conversations() -> Flow[list[Summary]]:
+    """The conversations of this key, the last one first."""
+    said = yield Call("GET", "/conversations")
+    return [Summary(**row) for row in said["conversations"]]
+
+
+def conversation(conversation: str) -> Flow[list[Exchange]]:
+    """What was said in a conversation, in order. Raises BadRequest if there is none."""
+    said = yield Call("GET", f"/conversations/{_id_of(conversation)}")
+    return [exchange_of(row) for row in said["exchanges"]]
+
+
+def forget_conversation(conversation: str) -> Flow[None]:
+    """Delete a conversation. Raises BadRequest if there is none."""
+    yield Call("DELETE", f"/conversations/{_id_of(conversation)}")
+
+
+# --- feedback ---
+
+
+def give_feedback(question: str, answer: Answer, *, helpful: bool) -> Flow[None]:
+    """Say whether an answer helped; the server keeps it with the passages that it cites."""
+    cited = [
+        {"uri": one.uri, "page": one.page, "start": one.start, "end": one.end}
+        for one in answer.citations
+        if one.verified
+    ]
+    body = {"question": question, "answer": answer.text, "helpful": helpful, "citations": cited}
+    yield Call("POST", "/feedback", body)
+
+
+def feedback_questions() -> Flow[list[dict[str, Any]]]:
+    """Questions whose answers helped, as `kbqa eval` and `kbqa tune` take them. For editors."""
+    said = yield Call("GET", "/feedback", params={"limit": FEEDBACK})
+    verdicts = [
+        Verdict(**{**row, "citations": tuple(Cited(**cited) for cited in row["citations"])})
+        for row in said["feedback"]
+    ]
+    return list(questions(verdicts))
 
 
 def documents() -> Flow[list[Record]]:
@@ -201,6 +265,30 @@ def ingest(
 def _id(uri: str) -> str:
     """As `qa.server.ids` makes it; that package needs the server's libraries."""
     return quote(base64.urlsafe_b64encode(uri.encode("utf-8", "surrogatepass")).rstrip(b"="))
+
+
+def _told_to(
+    on_token: Callable[[str], None] | None, on_hits: Callable[[tuple[Hit, ...]], None] | None
+) -> OnEvent | None:
+    """Who is told of an answer while it is written; None: nobody, it is sent whole."""
+    if not (on_token or on_hits):
+        return None
+
+    def note(event: str, value: Mapping[str, Any]) -> None:
+        if event == "token" and on_token:
+            on_token(value["text"])
+        elif event == "hits" and on_hits:
+            on_hits(tuple(map(_hit, value["hits"])))
+
+    return note
+
+
+def _answer(said: Mapping[str, Any]) -> Answer:
+    return replace(answer_of(said), hits=tuple(map(_hit, said["hits"])))
+
+
+def _id_of(conversation: str) -> str:
+    return quote(conversation, safe="")
 
 
 def _hit(said: Mapping[str, Any]) -> Hit:

@@ -81,6 +81,35 @@ def test_it_answers_the_same_whole_and_streamed(
     assert found == [len(streamed.hits)]
 
 
+def test_a_conversation_is_kept_and_goes_on(remote: RemoteKnowledgeBase) -> None:
+    id_ = remote.begin_conversation()
+    tokens: list[str] = []
+    first = remote.ask_further(id_, QUESTION, tokens.append)
+    assert "".join(tokens) == first.text
+    second = remote.ask_further(id_, "And when does it expire?")
+    assert "31 March" in second.text
+    assert remote.conversations()[0].id == id_
+    said = remote.conversation(id_)
+    assert [exchange.question for exchange in said] == [QUESTION, "And when does it expire?"]
+    assert said[0].answer.citations == first.citations
+    remote.forget_conversation(id_)
+    for call in (remote.conversation, remote.forget_conversation):
+        with pytest.raises(BadRequest, match="no conversation"):
+            call(id_)
+    with pytest.raises(BadRequest, match="Not Found"):
+        remote.ask_further("../documents", QUESTION)
+
+
+def test_what_helped_is_a_question_for_eval(remote: RemoteKnowledgeBase) -> None:
+    answer = remote.ask(QUESTION)
+    remote.give_feedback(QUESTION, answer, helpful=True)
+    remote.give_feedback("Was it useless?", answer, helpful=False)
+    asked = [row for row in remote.feedback_questions() if row["question"] == QUESTION]
+    assert asked[0]["document"] == "handbook.md"
+    assert asked[0]["span"] == answer.citations[0].quote
+    assert "Was it useless?" not in {row["question"] for row in remote.feedback_questions()}
+
+
 def test_it_lists_and_reads_the_same(remote: RemoteKnowledgeBase, local: KnowledgeBase) -> None:
     assert [row.uri for row in remote.documents()] == [row.uri for row in local.documents()]
     ours, theirs = local.document("furnace.pdf"), remote.document("furnace.pdf")
