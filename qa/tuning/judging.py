@@ -1,8 +1,8 @@
 """Is a tuned embedder better? nDCG@10 on questions and documents that the training has not seen.
 
 Both embedders search the same passages, each in an index of its own, with the fusion that users
-get. Questions that nobody has asked are half of the words of a sentence: whole, the words alone
-would find it.
+get. Questions that nobody has asked are a few words of a sentence, drawn several times: whole, its
+words alone would find it.
 """
 
 from __future__ import annotations
@@ -27,14 +27,15 @@ from retrieval.terms import CJK
 
 CUT = 10  # hits that count
 DEPTH = 100  # hits asked for, so that the dense leg has its first ten among them
-MOST_QUESTIONS = 600
+MOST_QUESTIONS = 300  # before words are drawn
 OF_A_PASSAGE = 3  # questions
+DRAWS, REMEMBERED = 3, 0.3  # of a sentence, and the share of its words in each
 MOST_PASSAGES = 1500
 ENOUGH = 0.005  # nDCG@10
 BATCH = 64
 # kinds that judge, the most telling first; what a header says is found by its words alone
 _WORTH = ("labelled", "feedback", "generated", "question", "comment", "sentence")
-_HALVED = ("comment", "sentence")
+_DRAWN = ("comment", "sentence")  # kinds of which a few words ask
 _PARTS = re.compile(rf"[{CJK}]{{1,3}}|[^\s{CJK}]+")
 
 
@@ -66,8 +67,9 @@ def judge(
     """Ask both embedders the held-out questions, of their passages among others of `chunks`."""
     chance = random.Random(seed)
     asked = [
-        replace(pair, query=remembered(pair.query, chance)) if pair.kind in _HALVED else pair
+        replace(pair, query=query)
         for pair in chosen(held_out, seed=seed)
+        for query in dict.fromkeys(_queries(pair, chance))
     ]
     corpus = _corpus(chunks, asked, seed)
     scores: list[Mapping[str, Mapping[str, float]]] = []
@@ -99,11 +101,17 @@ def chosen(held_out: Iterable[Pair], *, seed: int = 0) -> list[Pair]:
     return kept[:MOST_QUESTIONS]
 
 
+def _queries(pair: Pair, chance: random.Random) -> list[str]:
+    if pair.kind not in _DRAWN:
+        return [pair.query]
+    return [remembered(pair.query, chance) for _ in range(DRAWS)]
+
+
 def remembered(text: str, chance: random.Random) -> str:
-    """Half of the words of a text, of Chinese half of its runs of three characters: what somebody
+    """Some of the words of a text, of Chinese some of its runs of three characters: what somebody
     who looks for it again may remember. Never none."""
     parts = _PARTS.findall(text)
-    kept = [part for part in parts if chance.random() < 0.5]
+    kept = [part for part in parts if chance.random() < REMEMBERED]
     return " ".join(kept or parts[:1]) or text
 
 

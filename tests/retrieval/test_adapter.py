@@ -7,11 +7,14 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from qdrant_client import QdrantClient
 
 from ingest.errors import BadRequest
 from retrieval import adapter as adapters
 from retrieval.adapter import Adapter, merged, parted, read_adapter, write_adapter
 from retrieval.edge_store import EdgeStore
+from retrieval.server_store import ServerStore
+from retrieval.store import Store
 
 NAME = "base_model.model.encoder.layer.0.attention.self.query.lora_{}.weight"
 CARD = {"pairs": {"sentence": 900}, "model": "minilm"}
@@ -26,10 +29,15 @@ def random_adapter(seed: int = 0) -> Adapter:
     return Adapter.of(arrays, scale=2.0).made_for("minilm", CARD)
 
 
-@pytest.fixture
-def store(tmp_path: Path) -> Iterator[EdgeStore]:
-    with closing(EdgeStore(tmp_path / "kb", dimension=8, lock_timeout=0)) as store:
-        yield store
+@pytest.fixture(params=["folder", "server"])
+def store(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Store]:
+    made: Store = (
+        EdgeStore(tmp_path / "kb", dimension=8, lock_timeout=0)
+        if request.param == "folder"
+        else ServerStore(QdrantClient(":memory:"), "kb", dimension=8)
+    )
+    with closing(made):
+        yield made
 
 
 def test_its_matrices_are_added_to_the_weights() -> None:
@@ -68,7 +76,7 @@ def test_the_tag_tells_weights_apart() -> None:
     assert random_adapter().spec == f"minilm+{random_adapter().tag}"
 
 
-def test_it_is_kept_in_the_base_in_parts(store: EdgeStore, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_it_is_kept_in_the_base_in_parts(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(adapters, "PART", 50)
     adapter, other = random_adapter(), random_adapter(1)
     write_adapter(store, adapter)
@@ -80,7 +88,7 @@ def test_it_is_kept_in_the_base_in_parts(store: EdgeStore, monkeypatch: pytest.M
     assert store.count({"kind": "chunk"}) == 0
 
 
-def test_a_part_that_is_lost_is_noticed(store: EdgeStore, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_part_that_is_lost_is_noticed(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(adapters, "PART", 50)
     write_adapter(store, random_adapter())
     last = [point.id for point in store.scan({"kind": "adapter"}) if point.payload["number"] == 2]
