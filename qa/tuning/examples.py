@@ -23,7 +23,7 @@ from qa.evaluation.questions import Question
 from qa.evaluation.targets import holds_answer
 from qa.language import language_of
 from qa.sentences import sentences
-from qa.tuning.pairs import HELD_OUT
+from qa.tuning.pairs import HELD_OUT, is_telling
 from qa.turn import Message, Turn
 from retrieval.conditions import Match, Not
 
@@ -144,6 +144,8 @@ def _answers(question: Question, turn: Turn) -> Iterator[str]:
         text = hit.chunk.kept_text
         for start, end in sentences(text):
             sentence = " ".join(text[start:end].split())
+            if not is_telling(sentence) or sentence.startswith("|"):  # no answer by itself
+                continue
             whole = any(holds_answer(quote, [sentence]) for quote in wanted)
             if whole or holds_answer(sentence, wanted):
                 yield _cited(sentence, number)

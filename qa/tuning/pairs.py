@@ -151,13 +151,13 @@ def _from_sentences(chunk: Chunk, chance: random.Random) -> Iterator[Pair]:
     spans = [
         (start, end)
         for start, end in sentences(chunk.text, omitted=chunk.omitted)
-        if _is_telling(chunk.text[start:end])
+        if is_telling(chunk.text[start:end])
     ]
     for start, end in chance.sample(spans, min(SENTENCES, len(spans) - 1) if spans else 0):
         yield _pair(chunk, "sentence", chunk.text[start:end], (start, end))
 
 
-def _is_telling(sentence: str) -> bool:
+def is_telling(sentence: str) -> bool:
     """Whether a sentence is long enough to be about something."""
     if _HAS_CJK.search(sentence):
         return len(sentence) >= 10

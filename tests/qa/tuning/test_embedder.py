@@ -39,6 +39,7 @@ def _quick(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(judging, "MOST_QUESTIONS", 15)
     monkeypatch.setattr(judging, "MOST_PASSAGES", 60)
     monkeypatch.setattr(tuning, "COMPARED", 20)
+    monkeypatch.setattr(training, "EPOCHS", 3)
 
 
 def documents(count: int = 160) -> list[Document]:
@@ -83,7 +84,7 @@ def test_it_learns_is_judged_adopted_carried_along_and_taken_back(
     assert found.split.kinds["labelled"] >= 1
     stages: list[str] = []
     done = tuning.tune(
-        base, found, settings, minutes=0.05, on_stage=lambda what, *_: stages.append(what)
+        base, found, settings, minutes=2, on_stage=lambda what, *_: stages.append(what)
     )
     assert done.trained.steps > 3
     assert done.trained.last_loss < done.trained.first_loss
