@@ -76,7 +76,7 @@ def test_it_learns_is_judged_adopted_carried_along_and_taken_back(
     monkeypatch: pytest.MonkeyPatch,
     tmp_path: Path,
 ) -> None:
-    monkeypatch.setattr(judging, "ENOUGH", -1.0)  # whatever random weights learn
+    monkeypatch.setattr(Judgement, "is_better", True)  # whatever random weights learn
     asked = Question("1", "Who is called when things fail?", documents={"plants/3.md": 1})
     found = tuning.prospect(base, settings, questions=[asked])
     assert found.base == tiny
@@ -162,16 +162,32 @@ def test_no_room_for_what_was_learned_is_one_line(
 
 
 def difference(gain: float, p: float) -> Difference:
-    return Difference("hybrid", 0.5, 0.5 + gain, gain, 0, 0, p, 0, 0, 100)
+    return Difference("", 0.5, 0.5 + gain, gain, 0, 0, p, 0, 0, 100)
+
+
+NO_CHANGE = (0.0, 1.0)
 
 
 @pytest.mark.parametrize(
-    ("gain", "p", "better"),
-    [(0.006, 0.5, True), (0.004, 0.5, False), (0.004, 0.01, True), (-0.01, 0.01, False),
-     (0.0, 1.0, False)],
-)  # fmt: skip
-def test_only_a_gain_is_adopted(gain: float, p: float, better: bool) -> None:
-    judged = Judgement(100, 100, difference(0.1, 0.0), difference(gain, p))
+    ("dense", "hybrid", "better"),
+    [
+        (NO_CHANGE, (0.006, 0.5), True),
+        (NO_CHANGE, (0.004, 0.5), False),
+        (NO_CHANGE, (0.004, 0.01), True),
+        (NO_CHANGE, NO_CHANGE, False),
+        ((0.05, 0.01), NO_CHANGE, True),
+        ((0.05, 0.01), (-0.004, 0.5), True),
+        ((0.05, 0.01), (-0.006, 0.5), False),
+        ((0.05, 0.01), (-0.004, 0.01), False),
+        ((0.004, 0.01), (0.001, 0.9), True),
+        ((0.004, 0.5), (0.001, 0.9), False),
+        ((-0.05, 0.01), (0.006, 0.01), True),
+    ],
+)
+def test_only_a_gain_is_adopted(
+    dense: tuple[float, float], hybrid: tuple[float, float], better: bool
+) -> None:
+    judged = Judgement(100, 100, difference(*dense), difference(*hybrid))
     assert judged.is_better is better
 
 
@@ -193,8 +209,7 @@ def test_the_command_shows_what_it_would_learn_and_keeps_nothing_that_is_no_bett
     kbqa: Kbqa,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(judging, "ENOUGH", 2.0)
-    monkeypatch.setattr(Difference, "significant", property(lambda _: False))
+    monkeypatch.setattr(Judgement, "is_better", False)
     before = base.search("Where was the seal bought?", 5)
     base.close()
     where = ("--kb", base.location)
