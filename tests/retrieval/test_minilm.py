@@ -14,6 +14,7 @@ import pytest
 
 import retrieval.minilm
 from ingest.errors import NotConfigured, StorageError
+from retrieval.adapter import Adapter
 from retrieval.minilm import ensure_graph, package_folder, with_graph
 
 
@@ -23,7 +24,7 @@ def tiny(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
     its files does not depend on what they hold.
     """
 
-    def write_graph(folder: Path) -> None:
+    def write_graph(folder: Path, adapter: Adapter | None) -> None:
         (folder / "model.xml").write_text("<net/>")
         (folder / "model.bin").write_bytes(bytes(range(256)))
 
