@@ -88,8 +88,12 @@ def visit(browser: Browser, served: Served, tmp_path: Path) -> Iterator[Page]:
 
 
 def ask(page: Page, question: str) -> None:
+    """Ask once the answer before has ended: a question sent while one runs stays in the box."""
+    asked = page.locator(".exchange").count()
+    expect(page.locator("#send")).to_be_visible()
     page.get_by_label("Your question").fill(question)
     page.keyboard.press("Enter")
+    expect(page.locator(".exchange")).to_have_count(asked + 1)
 
 
 def test_an_answer_its_quote_and_its_passage(visit: Page) -> None:
