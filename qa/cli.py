@@ -16,6 +16,7 @@ from qa.commands import (  # noqa: F401 (each adds its commands to `app`)
     access,
     ask,
     chat,
+    delete_base,
     eval,
     ingest,
     keys,

@@ -87,6 +87,7 @@ class _Methods:
     document = _Method(client_calls.document)
     status = _Method(client_calls.status)
     remove = _Method(client_calls.remove)
+    delete = _Method(client_calls.delete)
     ingest = _Method(client_calls.ingest)
     begin_conversation = _Method(client_calls.begin_conversation)
     ask_further = _Method(client_calls.ask_further)

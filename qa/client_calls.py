@@ -146,6 +146,11 @@ def conversation(conversation: str) -> Flow[list[Exchange]]:
     return [exchange_of(row) for row in said["exchanges"]]
 
 
+def delete() -> Flow[None]:
+    """Remove the base, with what the server keeps of it. Raises BadRequest if there is none."""
+    yield Call("DELETE", "")
+
+
 def forget_conversation(conversation: str) -> Flow[None]:
     """Delete a conversation. Raises BadRequest if there is none."""
     yield Call("DELETE", f"/conversations/{_id_of(conversation)}")

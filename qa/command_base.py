@@ -23,11 +23,17 @@ def opened(settings: Settings, *, create: bool = False) -> KnowledgeBase | Remot
 
     Raises what `KnowledgeBase.open` raises, and BadRequest for a base that no server has.
     """
+    behind = behind_server(settings)
+    return KnowledgeBase.open(settings=settings, create=create) if behind is None else behind
+
+
+def behind_server(settings: Settings) -> RemoteKnowledgeBase | None:
+    """The base where it is one of a server, as `opened` tells; None where it is opened here."""
     named = url = SERVER_URL.get() or settings.server_url
     if url is None and not _has_place(settings.kb):
         url = _server_here(settings)
     if url is None:
-        return KnowledgeBase.open(settings=settings, create=create)
+        return None
     if _has_place(settings.kb):
         raise BadRequest(f"--kb {settings.kb}: a server knows its bases by name")
     from qa.client import RemoteKnowledgeBase

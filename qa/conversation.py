@@ -115,6 +115,19 @@ class Conversations:
         with self._open() as file:
             file.execute("DELETE FROM conversations WHERE id = ?", (found.id,))
 
+    def forget(self, base: str) -> None:
+        """Forget all conversations with a base."""
+        with self._open() as file:
+            file.execute("DELETE FROM conversations WHERE base = ?", (base,))
+
+    def forget_below(self, prefix: str) -> None:
+        """Forget all conversations with bases that are called `prefix`/something."""
+        start = f"{prefix}/"
+        with self._open() as file:
+            file.execute(
+                "DELETE FROM conversations WHERE substr(base, 1, ?) = ?", (len(start), start)
+            )
+
     def append(
         self, conversation: str, base: str, exchange: Exchange, *, instead: bool = False
     ) -> None:

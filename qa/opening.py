@@ -15,6 +15,7 @@ from qa.keys import StoredKeys
 from qa.presets import PRESETS
 from qa.settings import ENV_PREFIX, Settings, environ, is_url, kb_folder, keys_file
 from retrieval.adapter import Adapter, parted, read_adapter, write_adapter
+from retrieval.edge_deleting import delete
 from retrieval.edge_store import EdgeStore
 from retrieval.embedding import DEFAULT_EMBEDDER, Embedder, LazyEmbedder, open_embedder
 from retrieval.points import FORMAT, Base, read_base, write_base
@@ -46,6 +47,8 @@ class _Place(Protocol):
     def exists(self) -> bool: ...
 
     def open(self, dimension: int | None) -> Store: ...
+
+    def delete(self) -> None: ...
 
     def close(self) -> None:
         """Let go of a place that is not opened."""
@@ -98,6 +101,22 @@ def base_exists(settings: Settings) -> bool:
         return place.exists()
     finally:
         place.close()
+
+
+def delete_base(settings: Settings) -> str:
+    """Remove the base where the setting `kb` says, with all its versions; returns where it was.
+
+    Raises BadRequest if there is none, or its folder holds other things too; Locked while another
+    process has it open; StorageError, Unreachable.
+    """
+    place = _place(settings.kb, settings)
+    try:
+        if not place.exists():
+            raise BadRequest(f"there is no knowledge base at {place.location}")
+        place.delete()
+    finally:
+        place.close()
+    return place.location
 
 
 def _check(base: Base, embedder: Embedder | None, location: str) -> None:
@@ -276,6 +295,9 @@ class _Folder:
             self._folder, dimension=dimension, lock_timeout=self._settings.lock_timeout
         )
 
+    def delete(self) -> None:
+        delete(self._folder, lock_timeout=self._settings.lock_timeout)
+
     def close(self) -> None:
         """Nothing is held before it is open."""
 
@@ -300,6 +322,11 @@ class _Server:
         from retrieval.server_store import ServerStore
 
         return ServerStore(self._client, self._name, dimension=dimension)
+
+    def delete(self) -> None:
+        from retrieval.server_store import ServerStore
+
+        ServerStore.delete_base(self._client, self._name)
 
     def close(self) -> None:
         self._client.close()

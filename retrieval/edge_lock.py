@@ -18,10 +18,12 @@ from filelock import FileLock, Timeout
 from ingest.errors import Locked
 from retrieval.gate import Shared
 
+LOCK, HOLDER = "lock", "holder.json"
+
 
 def acquire(folder: Path, timeout: float) -> Shared:
     """Take the lock, or raise Locked after `timeout` seconds."""
-    lock = FileLock(folder / "lock", timeout=timeout, thread_local=False)
+    lock = FileLock(folder / LOCK, timeout=timeout, thread_local=False)
     try:
         lock.acquire()
     except Timeout as exc:
@@ -29,11 +31,11 @@ def acquire(folder: Path, timeout: float) -> Shared:
     command = " ".join([Path(sys.argv[0]).name or "python", *sys.argv[1:]])[:80]
     said = {"pid": os.getpid(), "command": command, "since": time.strftime("%H:%M:%S")}
     with contextlib.suppress(OSError):  # it only serves a message
-        (folder / "holder.json").write_text(json.dumps(said), "utf-8")
+        (folder / HOLDER).write_text(json.dumps(said), "utf-8")
 
     def release() -> None:
         with contextlib.suppress(OSError):
-            (folder / "holder.json").unlink()
+            (folder / HOLDER).unlink()
         lock.release()
 
     return Shared(release)
@@ -42,7 +44,7 @@ def acquire(folder: Path, timeout: float) -> Shared:
 def holder(folder: Path) -> str:
     """Who has the base open, for a message."""
     try:
-        holder = json.loads((folder / "holder.json").read_text("utf-8"))
+        holder = json.loads((folder / HOLDER).read_text("utf-8"))
         return f"process {holder['pid']} ({holder['command']}, since {holder['since']})"
     except (OSError, ValueError, KeyError):
         return "another process"

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from ingest.errors import NotConfigured
+from ingest.errors import NotConfigured, StorageError
 from ingest.openvino_import import import_openvino
 from retrieval.adapter import Adapter
 from retrieval.embedding import DEFAULT_EMBEDDER, UNSCALED, Vectors
@@ -128,7 +128,10 @@ class _Runtime:
             mask[row, : len(token_ids)] = 1
         request = getattr(self._requests, "request", None)
         if request is None:  # a request may not be shared between threads
-            request = self._requests.request = self._model.create_infer_request()
+            model = self._model
+            if model is None:
+                raise StorageError(f"the embedder {DEFAULT_EMBEDDER} is closed")
+            request = self._requests.request = model.create_infer_request()
         request.infer([ids, mask])
         output: Vectors = request.get_output_tensor(0).data
         return output

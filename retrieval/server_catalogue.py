@@ -52,5 +52,11 @@ def remember(client: QdrantClient, entry: Entry) -> Entry:
     return entry
 
 
+def forget(client: QdrantClient, name: str) -> None:
+    """Take a base out of the catalogue, where there is one."""
+    if client.collection_exists(CATALOGUE):
+        client.delete(CATALOGUE, [_catalogue_id(name)], wait=True)
+
+
 def _catalogue_id(name: str) -> int:
     return Scope(f"catalogue/{name}").id(0)

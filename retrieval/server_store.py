@@ -27,7 +27,7 @@ from ingest.errors import BadRequest, StorageError
 from retrieval.batching import batches
 from retrieval.embedding import Vectors
 from retrieval.gate import Shared
-from retrieval.server_catalogue import SHARED_PREFIX, Entry, entry_of, remember
+from retrieval.server_catalogue import SHARED_PREFIX, Entry, entry_of, forget, remember
 from retrieval.server_client import is_local, url_of
 from retrieval.server_collections import require_collection, text_query
 from retrieval.server_errors import mapped
@@ -73,6 +73,18 @@ class ServerStore:
         """Whether there is a base `name` on the server."""
         with mapped(url_of(client)):
             return entry_of(client, _checked(name)) is not None
+
+    @staticmethod
+    def delete_base(client: QdrantClient, name: str) -> None:
+        """Remove the base `name` with all its versions; interrupted, it goes on when called again.
+
+        The catalogue forgets it last. A base that is not there is none to remove.
+        """
+        with mapped(url_of(client)):
+            entry = entry_of(client, _checked(name))
+            for collection, scope in entry.versions.values() if entry else ():
+                _delete_version(client, collection, scope)
+            forget(client, name)
 
     def write(self, points: Sequence[Point]) -> None:
         """Insert points or replace those of the same id."""
@@ -224,12 +236,7 @@ class ServerStore:
             entry = entry_of(self._client, self._name) or self._entry
             if tag not in entry.versions:
                 return
-            collection, scope = entry.versions[tag]
-            if scope is None:
-                self._client.delete_collection(collection)
-            else:
-                selector = models.FilterSelector(filter=Scope(scope).filter())
-                self._client.delete(collection, selector, wait=True)
+            _delete_version(self._client, *entry.versions[tag])
             versions = {name: where for name, where in entry.versions.items() if name != tag}
             previous = None if entry.previous == tag else entry.previous
             self._entry = remember(
@@ -283,6 +290,15 @@ class ServerStore:
         array = None if vector is None else np.asarray(vector, np.float32)
         payload = self._scope.bare(record.payload or {})
         return Point(self._scope.id(int(record.id)), payload, array)
+
+
+def _delete_version(client: QdrantClient, collection: str, scope: str | None) -> None:
+    if not client.collection_exists(collection):
+        return
+    if scope is None:
+        client.delete_collection(collection)
+    else:
+        client.delete(collection, models.FilterSelector(filter=Scope(scope).filter()), wait=True)
 
 
 def _checked(name: str) -> str:

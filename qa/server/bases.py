@@ -10,6 +10,7 @@ from pathlib import Path
 
 from ingest.errors import BadRequest
 from qa.knowledge_base import KnowledgeBase
+from qa.opening import delete_base
 from qa.server.database import Database
 from qa.server.problems import Conflict, NotFound
 from qa.settings import Settings, is_url
@@ -76,6 +77,20 @@ class Bases:
         if self._remote:
             self._database.write("INSERT OR IGNORE INTO bases (name) VALUES (?)", name)
         return base
+
+    def delete(self, name: str) -> None:
+        """Remove a base; those who ask it at this moment get an error.
+
+        Raises NotFound, and what `qa.opening.delete_base` raises.
+        """
+        if name not in self.names():
+            raise NotFound(f"there is no knowledge base '{name}'")
+        with self._opening[name]:
+            base = self._open.pop(name, None)
+            if base is not None:
+                base.close()
+            delete_base(self._settings.model_copy(update={"kb": self._target(name)}))
+            self._database.write("DELETE FROM bases WHERE name = ?", name)
 
     def close(self) -> None:
         """Close all; none is opened from here on."""

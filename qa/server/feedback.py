@@ -50,6 +50,10 @@ class Feedback:
             verdict.created,
         )
 
+    def forget(self, kb: str) -> None:
+        """Forget all verdicts on answers of a base."""
+        self._database.write("DELETE FROM feedback WHERE kb = ?", kb)
+
     def list(self, kb: str, limit: int) -> list[Verdict]:
         """Those on answers of a base, the newest first."""
         rows = self._database.read(

@@ -129,6 +129,13 @@ class Jobs:
             self._cancelled.discard(id_)
         return self.get(kb, id_)
 
+    def forget(self, kb: str) -> None:
+        """Forget the jobs of a base. Raises Conflict while one has not ended."""
+        undone = self._database.read(f"SELECT id FROM jobs WHERE kb = ? AND {_UNDONE}", kb)
+        if undone:
+            raise Conflict(f"the ingest job '{undone[0]['id']}' of '{kb}' has not ended: cancel it")
+        self._database.write(f"DELETE FROM jobs WHERE kb = ? AND NOT ({_UNDONE})", kb)
+
     def listen(self, id_: str, listener: Callable[[], None]) -> Callable[[], None]:
         """Call `listener`, from any thread, when a job changes; returns what ends that."""
         with self._lock:

@@ -52,6 +52,18 @@ class Service:
         for listener in list(self._waiting):
             listener()
 
+    def delete_base(self, name: str) -> None:
+        """Remove a base with its uploads, jobs, conversations and verdicts; keys for it stay.
+
+        Raises NotFound, Conflict while an ingest job of it has not ended, and what
+        `Bases.delete` raises.
+        """
+        self.jobs.forget(name)
+        self.bases.delete(name)
+        self.uploads.remove_all(name)
+        self.conversations.forget_below(name)  # of each key
+        self.feedback.forget(name)
+
     def close(self) -> None:
         """Stop jobs, close bases and records."""
         self.jobs.end(self.settings.serve_drain)

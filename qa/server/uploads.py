@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import errno
 import os
+import shutil
 import tempfile
 import unicodedata
 from collections.abc import AsyncIterator, Iterator
@@ -62,6 +63,11 @@ class Uploads:
         with _clear_errors():
             file.unlink()
         return True
+
+    def remove_all(self, kb: str) -> None:
+        """Delete all files of a base."""
+        with _clear_errors(), contextlib.suppress(FileNotFoundError):
+            shutil.rmtree(self.root(kb))
 
     def holds(self, path: str) -> bool:
         """Whether a file lies here, links followed."""

@@ -54,6 +54,15 @@ def test_conversations_are_listed_loaded_and_forgotten(kept: Conversations) -> N
     assert [summary.id for summary in kept.list(BASE)] == [second.id]
 
 
+def test_all_with_a_base_are_forgotten(kept: Conversations) -> None:
+    ids = {base: kept.begin(base) for base in (BASE, f"{BASE}/key", f"{BASE}-2", f"{BASE}-2/key")}
+    kept.append(ids[BASE], BASE, exchange("One?"))
+    kept.forget(BASE)
+    assert [bool(kept.list(base)) for base in ids] == [False, True, True, True]
+    kept.forget_below(BASE)
+    assert [bool(kept.list(base)) for base in ids] == [False, False, True, True]
+
+
 def test_what_is_not_there_is_told(kept: Conversations) -> None:
     with pytest.raises(BadRequest, match=rf"no conversation with {BASE}"):
         kept.load("last", BASE)

@@ -45,6 +45,15 @@ def test_a_bare_name_lies_in_the_data_folder(library: Path, tmp_path: Path) -> N
         assert kb.status().documents == 4
 
 
+def test_a_base_that_was_closed_says_so(open_library: OpenLibrary, tmp_path: Path) -> None:
+    kb = open_library(embedder=None)
+    kb.search("leave")
+    kb.close()
+    for use in (lambda: kb.search("leave"), lambda: kb.ask("How much leave?"), kb.documents):
+        with pytest.raises(StorageError, match="is closed"):
+            use()
+
+
 def test_a_base_that_is_not_there_is_made_only_if_wanted(tmp_path: Path) -> None:
     with pytest.raises(BadRequest, match=r"no knowledge base at .*kb; .*kbqa ingest FOLDER"):
         KnowledgeBase.open(tmp_path / "kb", create=False)

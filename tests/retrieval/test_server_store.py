@@ -111,6 +111,22 @@ def texts(number: int) -> list[str]:
     return [" ".join(rng.choices(WORDS, k=rng.randint(1, 30))) for _ in range(number)]
 
 
+def test_a_base_is_removed_and_its_neighbour_is_not() -> None:
+    client = QdrantClient(":memory:")
+    points = [chunk(n, text, np.ones(DIM, np.float32)) for n, text in enumerate(texts(5))]
+    stores = [ServerStore(client, name, dimension=DIM) for name in ("one", "two")]
+    for store in stores:
+        store.write(points)
+    other = stores[0].beside("v2", DIM)
+    other.write(points)
+    ServerStore.delete_base(client, "one")
+    ServerStore.delete_base(client, "one")  # nothing is there to be removed
+    assert not ServerStore.exists(client, "one")
+    assert stores[1].count({}) == len(points)
+    assert stores[0].count({}) == other.count({}) == 0
+    assert ServerStore(client, "one", dimension=DIM).count({}) == 0
+
+
 def test_both_engines_find_the_same(tmp_path: Path) -> None:
     rng = np.random.default_rng(7)
     vectors = rng.normal(size=(130, DIM)).astype(np.float32)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ import httpx2
 import pytest
 
 from qa.server.ids import id_of
+from qa.server.jobs import Spec
 from qa.server.keys import Role
 from tests.qa.server.serving import Served, serving, settings_for
 
@@ -23,6 +25,7 @@ TABLE = {
     "GET /v1/knowledge-bases": "reader",
     "POST /v1/knowledge-bases": "admin+",
     "GET /v1/knowledge-bases/{kb}": "reader",
+    "DELETE /v1/knowledge-bases/{kb}": "admin+",
     "GET /v1/knowledge-bases/{kb}/documents": "reader",
     "POST /v1/knowledge-bases/{kb}/documents": "editor",
     "GET /v1/knowledge-bases/{kb}/documents/{id}": "reader",
@@ -71,6 +74,10 @@ def served(data_dir: Path, cache_dir: Path) -> Iterator[Served]:
     """A server that has keys."""
     with serving(settings_for(data_dir, cache_dir, serve_rate=100_000)) as running:
         running.service.bases.create("other")
+        running.service.database.write(  # while a job of it waits, a base is not removed
+            "INSERT INTO jobs (id, kb, spec, state, created) VALUES ('0', 'library', ?, ?, 0)",
+            *(json.dumps(asdict(Spec("", "nowhere"))), "queued"),
+        )
         running.service.keys.create(Role.ADMIN)
         yield running
 

@@ -35,6 +35,27 @@ def test_a_base_is_made_once(served: Served) -> None:
         assert refused.status_code in (400, 422), name
 
 
+def test_a_base_is_removed_with_all_that_is_kept_of_it(served: Served) -> None:
+    base = "/v1/knowledge-bases/doomed"
+    served.http.post("/v1/knowledge-bases", json={"name": "doomed"})
+    sent = served.http.post(f"{base}/documents?uri=a.md", content=b"# A\n\nThe gate is green.")
+    assert ended(served, sent.json()["job"])["state"] == "done"
+    begun = served.http.post(f"{base}/conversations").json()["id"]
+    question = {"question": "Which colour has the gate?"}
+    assert "green" in served.http.post(f"{base}/conversations/{begun}/ask", json=question).text
+    verdict = {**question, "answer": "Green.", "helpful": True}
+    assert served.http.post(f"{base}/feedback", json=verdict).is_success
+    assert served.http.delete(base).status_code == 204
+    assert served.http.delete(base).status_code == 404
+    assert served.http.post(f"{base}/ask", json=question).status_code == 404
+    assert served.http.post("/v1/knowledge-bases", json={"name": "doomed"}).json()["chunks"] == 0
+    for kept in ("documents", "conversations", "feedback", "ingest-jobs"):
+        listed = served.http.get(f"{base}/{kept}").json()
+        assert [value for value in listed.values() if value] == [], kept
+    assert not served.service.uploads.root("doomed").exists()
+    assert served.http.delete(base).status_code == 204
+
+
 def test_documents_are_listed_page_by_page(served: Served) -> None:
     seen: list[str] = []
     after: str | None = ""

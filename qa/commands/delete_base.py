@@ -1,0 +1,59 @@
+"""The command `kbqa delete-base`."""
+
+from __future__ import annotations
+
+import sys
+from typing import Annotated
+
+import typer
+
+from ingest.errors import BadRequest
+from qa.command import FAILED, Json, Kb, app, print_json, say
+from qa.settings import Settings, is_url, kb_folder, load_settings
+from qa.terminal import print
+
+
+@app.command("delete-base")
+def delete_base_(
+    kb: Kb = None,
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
+    json_: Json = False,
+) -> None:
+    """Remove a knowledge base and the conversations about it; your documents' files stay.
+
+    There is no way back but a file of `kbqa export`.
+    """
+    if kb is None:
+        raise BadRequest("delete-base: name the base with --kb")  # the default is no one's wish
+    settings = load_settings(kb=kb)
+    if not yes:
+        if not sys.stdin.isatty() or json_:
+            raise BadRequest(f"delete-base --kb {kb}: there is no way back; confirm with --yes")
+        if not typer.confirm(f"Remove the knowledge base at {_place(settings)}?", err=True):
+            say("nothing was removed")
+            raise typer.Exit(FAILED)
+    location = _deleted(settings)
+    if json_:
+        print_json({"deleted": location})
+    else:
+        print(f"removed the knowledge base at {location}")
+
+
+def _deleted(settings: Settings) -> str:
+    from qa.command_base import behind_server
+    from qa.conversation import Conversations
+    from qa.opening import delete_base
+
+    behind = behind_server(settings)
+    if behind is None:
+        location = delete_base(settings)
+    else:
+        with behind:
+            behind.delete()
+            location = behind.location
+    Conversations(settings.state_dir / "conversations.sqlite").forget(location)
+    return location
+
+
+def _place(settings: Settings) -> str:
+    return settings.kb if is_url(settings.kb) else str(kb_folder(settings.kb, settings))
