@@ -7,6 +7,7 @@ import json
 import subprocess
 import sys
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -42,6 +43,7 @@ def name_of(path: Path) -> str:
     return path.relative_to(REPOSITORY).as_posix()
 
 
+@cache
 def tree_of(path: Path) -> ast.Module:
     return ast.parse(path.read_text("utf-8"))
 
@@ -57,11 +59,12 @@ def imports_of(path: Path) -> Iterator[str]:
             yield from (f"{node.module}.{alias.name}" for alias in node.names)
 
 
-every_source = pytest.mark.parametrize("path", SOURCES, ids=name_of)
+def test_imports_point_to_the_left() -> None:
+    for path in SOURCES:
+        only_to_the_left(path)
 
 
-@every_source
-def test_imports_point_to_the_left(path: Path) -> None:
+def only_to_the_left(path: Path) -> None:
     package = path.relative_to(REPOSITORY).parts[0]
     right = PACKAGES[PACKAGES.index(package) + 1 :]
     for module in imports_of(path):
@@ -72,11 +75,10 @@ def test_imports_point_to_the_left(path: Path) -> None:
             assert any(f"{module}.".startswith(f"{allowed}.") for allowed in FROM_INGEST), module
 
 
-@every_source
-def test_only_the_command_prints(path: Path) -> None:
-    if name_of(path) in PRINTERS:
-        return
-    assert not prints_of(path), f"{name_of(path)}:{prints_of(path)} prints"
+def test_only_the_command_prints() -> None:
+    for path in SOURCES:
+        lines = [] if name_of(path) in PRINTERS else prints_of(path)
+        assert not lines, f"{name_of(path)}:{lines} prints"
 
 
 def prints_of(path: Path) -> list[int]:
@@ -89,16 +91,19 @@ def prints_of(path: Path) -> list[int]:
     ]
 
 
-@every_source
-def test_the_environment_is_read_in_one_place(path: Path) -> None:
-    if name_of(path) in ENVIRONMENT:
-        return
+def test_the_environment_is_read_in_one_place() -> None:
+    for path in SOURCES:
+        if name_of(path) not in ENVIRONMENT:
+            reads_no_environment(path)
+
+
+def reads_no_environment(path: Path) -> None:
     for node in ast.walk(tree_of(path)):
         reads = isinstance(node, ast.Attribute) and ast.unparse(node) in (
             "os.environ", "os.getenv", "os.environb", "os.putenv",
         )  # fmt: skip
         assert not reads, f"{name_of(path)}:{getattr(node, 'lineno', '')} reads the environment"
-    assert not {"os.environ", "os.getenv"} & set(imports_of(path))
+    assert not {"os.environ", "os.getenv"} & set(imports_of(path)), name_of(path)
 
 
 PRINTERS_OF_COUNTS = {"qa/cli.py", "qa/progress.py", "qa/terminal.py"}
@@ -116,8 +121,12 @@ def test_the_lists_of_exceptions_are_up_to_date() -> None:
     assert names >= ENVIRONMENT.keys()
 
 
-@every_source
-def test_a_catch_all_raises_again_or_says_why_not(path: Path) -> None:
+def test_a_catch_all_raises_again_or_says_why_not() -> None:
+    for path in SOURCES:
+        raises_again_or_says_why_not(path)
+
+
+def raises_again_or_says_why_not(path: Path) -> None:
     lines = path.read_text("utf-8").splitlines()
     for node in ast.walk(tree_of(path)):
         if not isinstance(node, ast.ExceptHandler):

@@ -12,7 +12,7 @@ from retrieval.index import Index
 from tests.fakes import HashEmbedder
 from tests.retrieval.knowledge import prepared
 
-DOCUMENTS, PASSAGES, VERSIONS = 6, 8, 7
+DOCUMENTS, PASSAGES, VERSIONS = 4, 8, 4
 SAID = re.compile(r"lamp document(\d+) version(\d+) part(\d+)")
 
 

@@ -129,9 +129,9 @@ def test_a_base_is_removed_and_its_neighbour_is_not() -> None:
 
 def test_both_engines_find_the_same(tmp_path: Path) -> None:
     rng = np.random.default_rng(7)
-    vectors = rng.normal(size=(130, DIM)).astype(np.float32)
+    vectors = rng.normal(size=(105, DIM)).astype(np.float32)
     vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
-    passages, questions = texts(120), texts(130)[120:]
+    passages, questions = texts(100), texts(105)[100:]
     points = [chunk(n, passage, vectors[n]) for n, passage in enumerate(passages)]
     edge = EdgeStore(tmp_path / "edge", dimension=DIM, lock_timeout=0)
     server = ServerStore(QdrantClient(":memory:"), "parity", dimension=DIM)
@@ -140,14 +140,14 @@ def test_both_engines_find_the_same(tmp_path: Path) -> None:
         store.write(points[60:])
     for number, question in enumerate(questions):
         terms = analyse_query(question)
-        where = {"number": list(range(0, 120, 3))} if number % 5 == 0 else None
-        query = (vectors[120 + number], " ".join(terms))
+        where = {"number": list(range(0, 100, 3))} if number % 3 == 0 else None
+        query = (vectors[100 + number], " ".join(terms))
         mine = edge.search(*query, limit=200, where=where)
         theirs = server.search(*query, limit=200, where=where)
         for ours, other in zip(mine, theirs, strict=True):
             assert ids(ours) == ids(other)
             assert [i.score for i in ours] == pytest.approx([i.score for i in other], abs=1e-4)
-        assert len(mine[0]) >= 40
+        assert len(mine[0]) >= 33
         assert edge.term_counts(terms) == server.term_counts(terms)
     edge.close()
     server.close()
