@@ -116,6 +116,14 @@ class Jobs:
         )
         return [self._job(row) for row in rows]
 
+    def counts(self) -> dict[str, int]:
+        """How many jobs of all bases are on record in each state."""
+        found = self._database.read("SELECT state, count(*) AS number FROM jobs GROUP BY state")
+        return {
+            **dict.fromkeys(get_args(State), 0),
+            **{row["state"]: row["number"] for row in found},
+        }
+
     def cancel(self, kb: str, id_: str) -> Job:
         """End a job: at once if it waits, else after the batch at hand; what is in stays in.
 

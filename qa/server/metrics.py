@@ -36,7 +36,9 @@ class Metrics:
         self._files = Counter(
             "kbqa_ingested_files", "by what became of them", ["kb", "outcome"], registry=registry
         )
-        self._size = Gauge("kbqa_chunks", "passages of an open base", ["kb"], registry=registry)
+        self._documents = Gauge("kbqa_documents", "of an open base", ["kb"], registry=registry)
+        self._chunks = Gauge("kbqa_chunks", "passages of an open base", ["kb"], registry=registry)
+        self._jobs = Gauge("kbqa_ingest_jobs", "on record, by state", ["state"], registry=registry)
         self.running = Gauge("kbqa_requests_running", "under way", registry=registry)
 
     def request(self, method: str, route: str, status: int, seconds: float) -> None:
@@ -62,8 +64,14 @@ class Metrics:
         for outcome in _OUTCOMES:
             self._files.labels(kb, outcome).inc(getattr(report, outcome))
 
-    def text(self, sizes: Mapping[str, int]) -> bytes:
-        """The exposition format; `sizes` are the passages of the bases that are open."""
-        for kb, chunks in sizes.items():
-            self._size.labels(kb).set(chunks)
+    def text(self, sizes: Mapping[str, tuple[int, int]], jobs: Mapping[str, int]) -> bytes:
+        """The exposition format. `sizes`: documents and passages of the bases that are open;
+        `jobs`: number of ingest jobs in each state."""
+        for gauge in (self._documents, self._chunks):
+            gauge.clear()  # of bases that are gone
+        for kb, (documents, chunks) in sizes.items():
+            self._documents.labels(kb).set(documents)
+            self._chunks.labels(kb).set(chunks)
+        for state, number in jobs.items():
+            self._jobs.labels(state).set(number)
         return generate_latest(self.registry)

@@ -53,15 +53,15 @@ def ready(request: Request) -> Alive:
 def metrics(request: Request, _: Overseer) -> Response:
     """For Prometheus, in its text format. Needs a key for all bases."""
     service = service_of(request)
-    return Response(service.metrics.text(_sizes(service)), media_type=TEXT)
+    return Response(service.metrics.text(_sizes(service), service.jobs.counts()), media_type=TEXT)
 
 
-def _sizes(service: Service) -> dict[str, int]:
-    """Passages of the bases in use; one that does not answer is left out."""
+def _sizes(service: Service) -> dict[str, tuple[int, int]]:
+    """Documents and passages of the bases in use; one that does not answer is left out."""
     sizes = {}
     for name, base in service.bases.all_open():
         try:
-            sizes[name] = base.count()[1]
+            sizes[name] = base.count()
         except KbqaError as exc:
             logger.warning("the size of %s: %s", name, scrubbed(str(exc)))
     return sizes
