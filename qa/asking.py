@@ -8,7 +8,7 @@ from dataclasses import replace
 from itertools import chain, zip_longest
 from time import perf_counter
 
-from qa.chain import with_costs
+from qa.chain import generate, with_costs
 from qa.model_wrappers import FALLS
 from qa.models import ChatModel
 from qa.turn import Message, Turn
@@ -29,7 +29,7 @@ def asked_aside(turn: Turn, model: ChatModel, prompt: str, *, by: str) -> tuple[
     """
     started = perf_counter()
     try:
-        reply = model.generate((Message("user", prompt),))
+        reply = generate(model, (Message("user", prompt),))
     except FALLS as exc:
         return replace(turn, notes=(*turn.notes, f"{by}: {exc}")), ""
     timings = {**turn.timings, by: perf_counter() - started}

@@ -27,7 +27,9 @@ from ingest.workers import Limits
 from qa.opening import Opened, discard, open_base, reembed, reranker_of, rollback
 from qa.overview import Finding, Status, findings, status_of
 from qa.prompting import Prompts, prompts_of
+from qa.searching import traced
 from qa.settings import Settings, is_url, load_settings
+from qa.tracing import span, start
 from qa.turn import Answer, Message, Plugin, Turn
 from retrieval.adapter import Adapter
 from retrieval.embedding import Embedder, LazyEmbedder, Vectors
@@ -45,6 +47,11 @@ if TYPE_CHECKING:  # answering takes longer to load than an ingest of one file
     from qa.models import ChatModel
     from qa.parts import WithParts
     from qa.transfer import Transferred
+
+
+_TRACED = (
+    "added", "changed", "renamed", "removed", "unchanged", "failed", "skipped", "chunks",
+)  # fmt: skip
 
 
 class KnowledgeBase:
@@ -99,6 +106,8 @@ class KnowledgeBase:
         Locked, StorageError, NotConfigured, Unreachable, NotAuthorised.
         """
         settings = settings or load_settings()
+        if settings.otlp_endpoint:
+            start(settings.otlp_endpoint)
         target = settings.kb if path_or_url is None else path_or_url
         opened = open_base(target, embedder or settings.embedder, settings, create=create)
         try:
@@ -216,11 +225,11 @@ class KnowledgeBase:
         """The `k` best passages. `filters`: a text such as `type:pdf date>=2024`, or uri, title,
         media_type, page, metadata.NAME ... -> value or list of values; see `retrieval.filters`.
         Raises BadRequest for an empty query or a bad `k`, FilterError for a bad filter."""
-        return self._index.search(query, k, where=filters)
+        return list(traced(self._index, query, k, filters).hits)
 
     def explain(self, query: str, k: int = 10, filters: Filters | None = None) -> Explanation:
         """As `search`, with the weights and timings that led to the hits."""
-        return self._index.explain(query, k, where=filters)
+        return traced(self._index, query, k, filters)
 
     def embed(self, texts: Sequence[str]) -> Vectors:
         """Vectors of texts as of passages: `(len(texts), dimension)` float32, rows of length 1."""
@@ -244,9 +253,16 @@ class KnowledgeBase:
         BadRequest for a question that is empty or too long and for what is no image, and what the
         model's server raises.
         """
-        return self._answering().ask(
-            question, on_token, history=history, filters=filters, images=images, on_hits=on_hits
-        )
+        with span("kbqa.ask") as asked:
+            answer = self._answering().ask(
+                question, on_token, history=history, filters=filters, images=images, on_hits=on_hits
+            )
+            asked.note(
+                kbqa__abstained=answer.abstained,
+                kbqa__citations=len(answer.citations),
+                kbqa__cost=answer.cost,
+            )
+        return answer
 
     def prompt(
         self, question: str, *, history: Sequence[Message] = (), filters: Filters | None = None
@@ -429,9 +445,13 @@ class KnowledgeBase:
             yield
 
     def _apply(self, changes: Plan, on_progress: Callable[[Progress], None] | None) -> SyncReport:
-        report = sync.apply(changes, self._index, prepare=self._prepare, on_progress=on_progress)
-        if report.chunks:
-            self._index.optimize()
+        with span("kbqa.ingest") as ingest:
+            report = sync.apply(
+                changes, self._index, prepare=self._prepare, on_progress=on_progress
+            )
+            if report.chunks:
+                self._index.optimize()
+            ingest.note(**{f"kbqa__{name}": getattr(report, name) for name in _TRACED})
         return report
 
     def _prepare(self, entries: Iterable[FileEntry]) -> Iterator[Item]:

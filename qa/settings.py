@@ -153,6 +153,11 @@ class Settings(BaseSettings):
         None,
         description="folder of prompts in place of kbqa's; default: prompts/ in the base's own",
     )
+    otlp_endpoint: str | None = Field(
+        None,
+        description="OpenTelemetry collector that traces go to, such as http://localhost:4318 "
+        "(needs kbqa[otel]); default: nowhere",
+    )
     server_url: str | None = Field(
         None, description="address of a `kbqa serve` whose bases the commands use"
     )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from qa.searching import traced
 from qa.turn import Handler, Plugin, Turn
 from retrieval.index import Index
 
@@ -12,7 +13,7 @@ def retrieve(index: Index, *, k: int) -> Plugin:
     """A plugin that fills `turn.hits` (the `k` best passages) and `turn.evidence`."""
 
     def plugin(turn: Turn, call_next: Handler) -> Turn:
-        found = index.explain(turn.query or turn.question, k, where=turn.filters)
+        found = traced(index, turn.query or turn.question, k, turn.filters)
         if turn.on_hits:
             turn.on_hits(found.hits)
         timings = {**turn.timings, **found.timings}

@@ -43,6 +43,7 @@ from qa.server.service import Service
 from qa.server.streaming import Threads
 from qa.server.uploads import Uploads
 from qa.settings import Settings
+from qa.tracing import start
 
 KB, MB = 1024, 1024 * 1024
 ROUTERS = (
@@ -101,6 +102,8 @@ def create_app(settings: Settings) -> FastAPI:
 
 def build_service(settings: Settings) -> Service:
     """The parts of a server with these settings."""
+    if settings.otlp_endpoint:
+        start(settings.otlp_endpoint)
     folder = server_folder(settings)
     database = Database(folder)
     metrics = Metrics()

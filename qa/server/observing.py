@@ -24,6 +24,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from qa.server.guards import HEADERS
 from qa.server.metrics import Metrics
 from qa.server.problems import reply_to, scrubbed
+from qa.tracing import Span, request_span
 
 logger = logging.getLogger(__name__)
 
@@ -49,6 +50,16 @@ class Observer:
         id_ = given if _GIVEN_ID.match(given) else secrets.token_hex(8)
         request.state.request_id = id_
         token = REQUEST_ID.set(id_)
+        try:
+            with request_span(request.method, request.headers) as traced:
+                await self._handle(request, receive, send, id_, traced)
+        finally:
+            REQUEST_ID.reset(token)
+
+    async def _handle(
+        self, request: Request, receive: Receive, send: Send, id_: str, traced: Span
+    ) -> None:
+        scope = request.scope
         reply = _Reply(send, id_, lambda status: self._write_audit(request, status))
         started = time.perf_counter()
         self._metrics.running.inc()
@@ -66,10 +77,16 @@ class Observer:
             if not reply.status:
                 self._write_audit(request, CLIENT_LEFT)
             self._note(request, reply.status or CLIENT_LEFT, time.perf_counter() - started)
-            REQUEST_ID.reset(token)
+            traced.rename(f"{request.method} {_route(request)}".strip())
+            traced.note(
+                http__request__method=request.method,
+                http__route=_route(request) or None,
+                http__response__status_code=reply.status or CLIENT_LEFT,
+                kbqa__request_id=id_,
+            )
 
     def _note(self, request: Request, status: int, seconds: float) -> None:
-        route = getattr(request.scope.get("route"), "path", "")
+        route = _route(request)
         self._metrics.request(request.method, route or "none", status, seconds)
         fields = {
             "method": request.method,
@@ -92,6 +109,10 @@ class Observer:
                 target=getattr(request.state, "target", ""),
                 status=status,
             )
+
+
+def _route(request: Request) -> str:
+    return str(getattr(request.scope.get("route"), "path", ""))
 
 
 class _Reply:
