@@ -11,10 +11,11 @@ import typer
 
 from ingest.errors import BadRequest
 from qa.command import Json, app, print_json, say
-from qa.settings import load_settings
+from qa.settings import Settings, load_settings
 from qa.terminal import print
 
 if TYPE_CHECKING:
+    from qa.server.database import Database
     from qa.server.keys import Key, Keys
 
 access = typer.Typer(
@@ -38,10 +39,16 @@ def create(
     """Make a key and show it, this once: only its hash is kept."""
     if role not in ROLES:
         raise BadRequest(f"--role {role}: there are {', '.join(ROLES)}")
-    from qa.server.keys import Role
+    from qa.server.bases import Bases, require_name
+    from qa.server.keys import Keys, Role
 
-    with _keys() as keys:
-        key, text = keys.create(Role(role), kb or (), note)
+    for name in kb or ():
+        require_name(name)
+    with _database() as (settings, database):
+        known = Bases(settings, database).names()
+        key, text = Keys(database).create(Role(role), kb or (), note)
+    for name in sorted({*(kb or ())} - {*known}):
+        say(f"there is no knowledge base '{name}' yet; the key is for it once there is")
     if json_:
         print_json({"id": key.id, "key": text, "role": role, "kb": kb or []})
         return
@@ -82,11 +89,18 @@ def _shown(key: Key) -> dict[str, object]:
 
 @contextmanager
 def _keys() -> Iterator[Keys]:
+    from qa.server.keys import Keys
+
+    with _database() as (_, database):
+        yield Keys(database)
+
+
+@contextmanager
+def _database() -> Iterator[tuple[Settings, Database]]:
     from contextlib import closing
 
     from qa.server.database import Database
-    from qa.server.keys import Keys
 
     settings = load_settings()
     with closing(Database(settings.data_dir / ".server")) as database:
-        yield Keys(database)
+        yield settings, database

@@ -69,8 +69,7 @@ class Bases:
 
     def create(self, name: str) -> KnowledgeBase:
         """Make a base. Raises BadRequest for a name that is none, Conflict if there is one."""
-        if not _NAME.match(name) or len(name) > LONGEST_NAME:
-            raise BadRequest(f"'{name}' is no name: letters, digits, - _ . only")
+        require_name(name)
         if name in self.names():
             raise Conflict(f"there is a knowledge base '{name}' already")
         base = self._opened(name, create=True)
@@ -114,6 +113,12 @@ class Bases:
         if name in self._elsewhere:
             return self._elsewhere[name]
         return f"{self._remote}/{name}" if self._remote else name
+
+
+def require_name(name: str) -> None:
+    """Raise BadRequest for what can be no name of a base."""
+    if not _NAME.match(name) or len(name) > LONGEST_NAME:
+        raise BadRequest(f"'{name}' is no name: letters, digits, - _ . only")
 
 
 def _is_base(folder: Path) -> bool:

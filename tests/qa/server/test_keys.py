@@ -10,6 +10,7 @@ from ingest.errors import BadRequest
 from qa.server.database import FILE, Database
 from qa.server.keys import Keys, Role
 from tests.qa.command_line import Kbqa, is_one_clear_line
+from tests.sample_base import copy_base
 
 
 @pytest.fixture
@@ -63,6 +64,20 @@ def test_the_command_makes_lists_and_revokes(kbqa: Kbqa) -> None:
     assert kbqa("access", "list", "--json").json == {"keys": []}
     is_one_clear_line(kbqa("access", "revoke", made["id"]), 2, made["id"])
     is_one_clear_line(kbqa("access", "create", "--role", "king"), 2, "king")
+
+
+def test_a_key_for_a_base_that_is_not_there_is_told(
+    kbqa: Kbqa, library: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "data").mkdir()
+    copy_base(library, tmp_path / "data" / "library")
+    monkeypatch.setenv("KBQA_DATA_DIR", str(tmp_path / "data"))
+    made = kbqa("access", "create", "--role", "reader", "--kb", "libary")
+    assert (made.code, made.err.count("no knowledge base 'libary' yet")) == (0, 1)
+    made = kbqa("access", "create", "--role", "reader", "--kb", "library")
+    assert (made.code, "no knowledge base" in made.err) == (0, False)
+    wrong = kbqa("access", "create", "--role", "reader", "--kb", "library,other")
+    is_one_clear_line(wrong, 2, "library,other")
 
 
 def test_other_machines_need_keys(kbqa: Kbqa) -> None:
