@@ -11,7 +11,7 @@ from bench.kills import run
 
 @pytest.mark.end_to_end
 def test_kills_lose_double_and_leave_nothing(tmp_path: Path) -> None:
-    row = run(tmp_path, kills=4, seed=1)
+    row = run(tmp_path, kills=2, seed=1)
     assert (row["lost, doubled or stale"], row["which"]) == (0, "")
     assert row["left over after the end"] == 0
     assert row["documents"] > 10

@@ -75,7 +75,7 @@ PIECES = st.one_of(
 )
 
 
-@settings(max_examples=150)
+@settings(max_examples=80)
 @given(
     text=st.lists(PIECES, max_size=60).map("".join),
     media_type=st.sampled_from(TYPES),

@@ -209,7 +209,7 @@ def marked_documents(draw: st.DrawFn) -> Document:
     return replace(document, marks=tuple(sorted(marks, key=lambda mark: mark.start)), first_line=3)
 
 
-@settings(max_examples=200)
+@settings(max_examples=100)
 @given(document=marked_documents(), max_tokens=st.sampled_from([1, 60, 256]))
 def test_any_document_is_covered_once(document: Document, max_tokens: int) -> None:
     chunks = cut(document, max_tokens)

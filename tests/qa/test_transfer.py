@@ -173,7 +173,7 @@ def test_members_that_nobody_asked_for_are_left_alone(exported: Path, tmp_path: 
     assert not list(tmp_path.rglob("evil.txt"))
 
 
-@settings(max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=12, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.data())
 def test_damage_is_found_or_harmless(
     exported: Path,

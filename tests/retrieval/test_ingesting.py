@@ -192,7 +192,7 @@ def carry_out(act: tuple[Any, ...], docs: Path, base: Base) -> None:
 
 
 @pytest.mark.end_to_end
-@settings(max_examples=20)
+@settings(max_examples=12)
 @given(acts=st.lists(ACTS, min_size=3, max_size=14))
 def test_after_any_history_the_base_is_as_a_fresh_one(
     acts: list[tuple[Any, ...]],

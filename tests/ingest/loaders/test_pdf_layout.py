@@ -249,7 +249,7 @@ boxes = st.tuples(
 )
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=50, deadline=None)
 @given(st.lists(boxes, max_size=60))
 def test_every_piece_is_read_once(places: list[tuple[int, int, int, str]]) -> None:
     pieces = []
