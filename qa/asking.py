@@ -8,9 +8,10 @@ from dataclasses import replace
 from itertools import chain, zip_longest
 from time import perf_counter
 
-from qa.chain import generate, with_costs
+from qa.chain import with_costs
 from qa.model_wrappers import FALLS
 from qa.models import ChatModel
+from qa.traced import search
 from qa.turn import Message, Turn
 from retrieval.hits import Hit
 from retrieval.index import Index
@@ -29,7 +30,7 @@ def asked_aside(turn: Turn, model: ChatModel, prompt: str, *, by: str) -> tuple[
     """
     started = perf_counter()
     try:
-        reply = generate(model, (Message("user", prompt),))
+        reply = model.generate((Message("user", prompt),))
     except FALLS as exc:
         return replace(turn, notes=(*turn.notes, f"{by}: {exc}")), ""
     timings = {**turn.timings, by: perf_counter() - started}
@@ -49,7 +50,7 @@ def searched_also(turn: Turn, index: Index, queries: Iterable[str]) -> tuple[Tur
     Each search has its turn in naming a hit; a passage that several found has its best score.
     """
     k = max(1, len(turn.hits))
-    found = [index.explain(query, k, where=turn.filters) for query in queries]
+    found = [search(index, query, k, turn.filters) for query in queries]
     hits = merged([turn.hits, *(explanation.hits for explanation in found)], k)
     return replace(turn, hits=hits), [explanation.evidence for explanation in found]
 

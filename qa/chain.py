@@ -9,8 +9,7 @@ from typing import NoReturn
 
 from ingest.errors import BadRequest
 from qa.models import ChatModel, Reply
-from qa.tracing import span
-from qa.turn import Handler, Message, Plugin, Turn
+from qa.turn import Handler, Plugin, Turn
 
 
 def build_chain(plugins: Sequence[Plugin], call_model: Handler) -> Handler:
@@ -26,33 +25,12 @@ def call_model(model: ChatModel) -> Handler:
 
     def handler(turn: Turn) -> Turn:
         started = perf_counter()
-        reply = generate(model, turn.prompt, turn.on_token)
+        reply = model.generate(turn.prompt, on_token=turn.on_token)
         timings = {**turn.timings, "model": perf_counter() - started}
         turn = with_costs(turn, reply)
         return replace(turn, text=reply.text, model=reply.model or model.name, timings=timings)
 
     return handler
-
-
-def generate(
-    model: ChatModel, prompt: Sequence[Message], on_token: Callable[[str], None] | None = None
-) -> Reply:
-    """As `ChatModel.generate`, traced."""
-    provider, _, asked = model.name.partition(":")
-    with span(
-        f"chat {asked or provider}",
-        "client",
-        gen_ai__operation__name="chat",
-        gen_ai__provider__name=provider,
-        gen_ai__request__model=asked or provider,
-    ) as call:
-        reply = model.generate(tuple(prompt), on_token=on_token)
-        call.note(
-            gen_ai__response__model=reply.model or None,
-            gen_ai__usage__input_tokens=reply.usage.get("prompt_tokens"),
-            gen_ai__usage__output_tokens=reply.usage.get("completion_tokens"),
-        )
-    return reply
 
 
 def with_costs(turn: Turn, reply: Reply) -> Turn:

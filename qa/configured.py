@@ -10,7 +10,7 @@ from ingest.errors import BadRequest
 from qa.chain import call_model, fall_back
 from qa.extractive import NAME as EXTRACTIVE
 from qa.keys import StoredKeys
-from qa.model_wrappers import FALLS
+from qa.model_wrappers import FALLS, Traced
 from qa.models import ChatModel, ModelOptions, Price, open_model, sees
 from qa.settings import Settings, environ, keys_file
 from qa.turn import Handler
@@ -25,7 +25,7 @@ def chat_model_of(model: str | Sequence[str] | ChatModel, settings: Settings) ->
     Raises BadRequest for an empty list or one that goes on after `extractive`.
     """
     if isinstance(model, ChatModel):
-        return model
+        return Traced(model)
     specs = [model] if isinstance(model, str) else model
     if not specs or EXTRACTIVE in specs[:-1]:
         raise BadRequest(f"model {list(specs)}: 'extractive' always answers, so it comes last")

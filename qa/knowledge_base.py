@@ -24,10 +24,10 @@ from ingest.sync import Item, Progress, SyncReport
 from ingest.taking import take
 from ingest.walking import Selection
 from ingest.workers import Limits
+from qa import traced
 from qa.opening import Opened, discard, open_base, reembed, reranker_of, rollback
 from qa.overview import Finding, Status, findings, status_of
 from qa.prompting import Prompts, prompts_of
-from qa.searching import traced
 from qa.settings import Settings, is_url, load_settings
 from qa.tracing import span, start
 from qa.turn import Answer, Message, Plugin, Turn
@@ -47,11 +47,6 @@ if TYPE_CHECKING:  # answering takes longer to load than an ingest of one file
     from qa.models import ChatModel
     from qa.parts import WithParts
     from qa.transfer import Transferred
-
-
-_TRACED = (
-    "added", "changed", "renamed", "removed", "unchanged", "failed", "skipped", "chunks",
-)  # fmt: skip
 
 
 class KnowledgeBase:
@@ -196,17 +191,16 @@ class KnowledgeBase:
         if prune and not prefix:
             raise BadRequest("prune needs a prefix: it says which documents may be removed")
         with self._writing():
-            report = take(
-                adopted(documents, prefix),
-                self._index,
-                self._ledger(),
-                split=self._split,
-                prune_below=f"{prefix}/" if prune else None,
-                on_progress=on_progress,
+            return self._written(
+                lambda: take(
+                    adopted(documents, prefix),
+                    self._index,
+                    self._ledger(),
+                    split=self._split,
+                    prune_below=f"{prefix}/" if prune else None,
+                    on_progress=on_progress,
+                )
             )
-            if report.chunks:
-                self._index.optimize()
-        return report
 
     def remove(self, *uris: str) -> None:
         """Drop documents, and what they contain. Raises BadRequest if there is none of a uri."""
@@ -225,11 +219,11 @@ class KnowledgeBase:
         """The `k` best passages. `filters`: a text such as `type:pdf date>=2024`, or uri, title,
         media_type, page, metadata.NAME ... -> value or list of values; see `retrieval.filters`.
         Raises BadRequest for an empty query or a bad `k`, FilterError for a bad filter."""
-        return list(traced(self._index, query, k, filters).hits)
+        return list(traced.search(self._index, query, k, filters).hits)
 
     def explain(self, query: str, k: int = 10, filters: Filters | None = None) -> Explanation:
         """As `search`, with the weights and timings that led to the hits."""
-        return traced(self._index, query, k, filters)
+        return traced.search(self._index, query, k, filters)
 
     def embed(self, texts: Sequence[str]) -> Vectors:
         """Vectors of texts as of passages: `(len(texts), dimension)` float32, rows of length 1."""
@@ -445,14 +439,20 @@ class KnowledgeBase:
             yield
 
     def _apply(self, changes: Plan, on_progress: Callable[[Progress], None] | None) -> SyncReport:
-        with span("kbqa.ingest") as ingest:
-            report = sync.apply(
-                changes, self._index, prepare=self._prepare, on_progress=on_progress
-            )
+        return self._written(
+            lambda: sync.apply(changes, self._index, prepare=self._prepare, on_progress=on_progress)
+        )
+
+    def _written(self, work: Callable[[], SyncReport]) -> SyncReport:
+        """Do an ingest, and index what came."""
+
+        def indexed() -> SyncReport:
+            report = work()
             if report.chunks:
                 self._index.optimize()
-            ingest.note(**{f"kbqa__{name}": getattr(report, name) for name in _TRACED})
-        return report
+            return report
+
+        return traced.ingest(indexed)
 
     def _prepare(self, entries: Iterable[FileEntry]) -> Iterator[Item]:
         settings = self._settings

@@ -4,6 +4,7 @@ Sighted    gives a model that takes no images what is written in them
 Retrying   asks again after 429, 5xx and broken connections, with back-off
 Fallback   asks the next model when one does not answer
 Limited    lets so many requests run at a time
+Traced     has a span for each request
 Priced     counts tokens where the server does not, and what they cost
 
 None of them starts over once a token has gone to the reader.
@@ -29,6 +30,7 @@ from ingest.errors import (
 from qa.images import in_words
 from qa.models import LONGEST_WAIT, ChatModel, Price, Reply
 from qa.tokens import estimate_tokens
+from qa.tracing import span
 from qa.turn import Message
 
 ATTEMPTS = 3
@@ -209,6 +211,30 @@ class Limited(Around):
             return self._model.generate(messages, on_token=on_token)
         finally:
             self._slots.release()
+
+
+class Traced(Around):
+    """Has a span for each request, without what was asked or answered."""
+
+    def generate(
+        self, messages: Sequence[Message], *, on_token: Callable[[str], None] | None = None
+    ) -> Reply:
+        """The model's reply."""
+        provider, _, model = self.name.partition(":")
+        with span(
+            f"chat {model or provider}",
+            "client",
+            gen_ai__operation__name="chat",
+            gen_ai__provider__name=provider,
+            gen_ai__request__model=model or provider,
+        ) as told:
+            reply = self._model.generate(messages, on_token=on_token)
+            told.note(
+                gen_ai__response__model=reply.model or None,
+                gen_ai__usage__input_tokens=reply.usage.get("prompt_tokens"),
+                gen_ai__usage__output_tokens=reply.usage.get("completion_tokens"),
+            )
+        return reply
 
 
 class Priced(Around):

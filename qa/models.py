@@ -104,7 +104,7 @@ def open_model(
 
     Raises BadRequest for a spec or URL of another form, NotConfigured for a missing key or extra.
     """
-    from qa.model_wrappers import Fallback, Limited, Priced, Retrying, Sighted
+    from qa.model_wrappers import Fallback, Limited, Priced, Retrying, Sighted, Traced
 
     options = options or ModelOptions()
 
@@ -117,7 +117,7 @@ def open_model(
         )
         if options.concurrency:
             model = Limited(model, limit=options.concurrency, timeout=options.timeout)
-        return Priced(model, options.prices.get(name))
+        return Traced(Priced(model, options.prices.get(name)))
 
     if isinstance(spec, str):
         return wrapped(spec)

@@ -11,7 +11,7 @@ from retrieval.edge_guard import CLOSED
 from retrieval.edge_lock import HOLDER, LOCK, acquire
 from retrieval.versions import FILE, shard_folder
 
-_OURS = {LOCK, HOLDER, CLOSED, FILE}
+_OURS = {LOCK, HOLDER, CLOSED, FILE, "prompts"}  # prompts of the base's own, see `qa.prompting`
 
 
 def delete(folder: Path, *, lock_timeout: float) -> None:

@@ -35,7 +35,7 @@ FROM_INGEST = {
 HEAVY = {
     "torch", "sentence_transformers", "transformers", "unstructured", "llama_index", "langchain",
     "langchain_core", "qdrant_client", "openai", "fastapi", "starlette", "uvicorn", "mcp",
-    "prometheus_client",
+    "prometheus_client", "opentelemetry",
 }  # fmt: skip
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from qa.searching import traced
+from qa.traced import search
 from qa.turn import Handler, Plugin, Turn
 from retrieval.index import Index
 
@@ -13,7 +13,7 @@ def retrieve(index: Index, *, k: int) -> Plugin:
     """A plugin that fills `turn.hits` (the `k` best passages) and `turn.evidence`."""
 
     def plugin(turn: Turn, call_next: Handler) -> Turn:
-        found = traced(index, turn.query or turn.question, k, turn.filters)
+        found = search(index, turn.query or turn.question, k, turn.filters)
         if turn.on_hits:
             turn.on_hits(found.hits)
         timings = {**turn.timings, **found.timings}

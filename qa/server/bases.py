@@ -10,7 +10,7 @@ from pathlib import Path
 
 from ingest.errors import BadRequest
 from qa.knowledge_base import KnowledgeBase
-from qa.opening import delete_base
+from qa.opening import base_exists, delete_base
 from qa.server.database import Database
 from qa.server.problems import Conflict, NotFound
 from qa.settings import Settings, is_url
@@ -70,7 +70,7 @@ class Bases:
     def create(self, name: str) -> KnowledgeBase:
         """Make a base. Raises BadRequest for a name that is none, Conflict if there is one."""
         require_name(name)
-        if name in self.names():
+        if name in self.names() and self._is_there(name):
             raise Conflict(f"there is a knowledge base '{name}' already")
         base = self._opened(name, create=True)
         if self._remote:
@@ -82,7 +82,7 @@ class Bases:
 
         Raises NotFound, and what `qa.opening.delete_base` raises.
         """
-        if name not in self.names():
+        if name not in self.names() or not self._is_there(name):
             raise NotFound(f"there is no knowledge base '{name}'")
         with self._opening[name]:
             base = self._open.pop(name, None)
@@ -108,6 +108,10 @@ class Bases:
                     target, settings=self._settings, create=create
                 )
             return self._open[name]
+
+    def _is_there(self, name: str) -> bool:
+        """Whether a base that is named is made: one of the settings may not be yet, or no more."""
+        return name not in self._elsewhere or base_exists(self._settings)
 
     def _target(self, name: str) -> str:
         if name in self._elsewhere:

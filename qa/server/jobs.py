@@ -137,11 +137,14 @@ class Jobs:
             self._cancelled.discard(id_)
         return self.get(kb, id_)
 
-    def forget(self, kb: str) -> None:
-        """Forget the jobs of a base. Raises Conflict while one has not ended."""
+    def require_ended(self, kb: str) -> None:
+        """Raise Conflict while a job of a base has not ended."""
         undone = self._database.read(f"SELECT id FROM jobs WHERE kb = ? AND {_UNDONE}", kb)
         if undone:
             raise Conflict(f"the ingest job '{undone[0]['id']}' of '{kb}' has not ended: cancel it")
+
+    def forget(self, kb: str) -> None:
+        """Forget the jobs of a base that have ended."""
         self._database.write(f"DELETE FROM jobs WHERE kb = ? AND NOT ({_UNDONE})", kb)
 
     def listen(self, id_: str, listener: Callable[[], None]) -> Callable[[], None]:

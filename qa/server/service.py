@@ -58,8 +58,9 @@ class Service:
         Raises NotFound, Conflict while an ingest job of it has not ended, and what
         `Bases.delete` raises.
         """
-        self.jobs.forget(name)
+        self.jobs.require_ended(name)
         self.bases.delete(name)
+        self.jobs.forget(name)
         self.uploads.remove_all(name)
         self.conversations.forget_below(name)  # of each key
         self.feedback.forget(name)

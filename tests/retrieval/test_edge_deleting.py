@@ -21,6 +21,8 @@ def test_a_base_and_its_versions_are_gone(tmp_path: Path) -> None:
     with_versions.switch("abc")
     other.close()
     with_versions.close()
+    (tmp_path / "kb" / "prompts").mkdir()
+    (tmp_path / "kb" / "prompts" / "answer.en.txt").write_text("Answer.")
     delete(tmp_path / "kb", lock_timeout=0)
     assert list(tmp_path.iterdir()) == []
     assert not EdgeStore.exists(tmp_path / "kb")

@@ -1,10 +1,11 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 from typing import Any
 
 from qa.server.ids import id_of
-from tests.qa.server.serving import Served, events_of
+from tests.qa.server.serving import Served, events_of, serving, settings_for
 
 LIBRARY = "/v1/knowledge-bases/library"
 QUESTION = "How many days of annual leave do I have?"
@@ -54,6 +55,18 @@ def test_a_base_is_removed_with_all_that_is_kept_of_it(served: Served) -> None:
         assert [value for value in listed.values() if value] == [], kept
     assert not served.service.uploads.root("doomed").exists()
     assert served.http.delete(base).status_code == 204
+
+
+def test_the_base_of_the_settings_is_made_and_removed_too(tmp_path: Path, cache_dir: Path) -> None:
+    settings = settings_for(tmp_path / "data", cache_dir, kb=str(tmp_path / "own"))
+    with serving(settings) as served:
+        for _ in range(2):
+            made = served.http.post("/v1/knowledge-bases", json={"name": "own"})
+            assert made.status_code == 201
+            again = served.http.post("/v1/knowledge-bases", json={"name": "own"})
+            assert again.status_code == 409
+            removed = [served.http.delete("/v1/knowledge-bases/own") for _ in range(2)]
+            assert [reply.status_code for reply in removed] == [204, 404]
 
 
 def test_documents_are_listed_page_by_page(served: Served) -> None:
