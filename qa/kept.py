@@ -65,6 +65,8 @@ def answer_of(told: Mapping[str, Any]) -> Answer:
         cost=told["cost"],
         notes=tuple(told["notes"]),
         statements=statements,
+        evidence=told.get("evidence"),  # older answers and servers lack both
+        doubtful=told.get("doubtful", False),
     )
 
 

@@ -108,8 +108,10 @@ OURS = _ours(
     ),
     Layer(
         "require_evidence",
-        lambda parts: require_evidence(min_score=parts.settings.min_score),
-        "refuses when the passages do not cover the question",
+        lambda parts: require_evidence(
+            min_score=parts.settings.min_score, sure_score=parts.settings.sure_score
+        ),
+        "refuses when the passages do not cover the question, tells where they hardly do",
         stage=Stage.HITS,
     ),
     Layer(

@@ -72,6 +72,8 @@ def answer_json(answer: Answer) -> dict[str, Any]:
     return {
         "text": answer.text,
         "abstained": answer.abstained,
+        "evidence": None if answer.evidence is None else round(answer.evidence, 4),
+        "doubtful": answer.doubtful,
         "citations": [citation_json(citation) for citation in answer.citations],
         "statements": [statement_json(said, answer.citations) for said in answer.statements],
         "hits": [hit_json(rank, hit) for rank, hit in enumerate(answer.hits, 1)],
@@ -165,6 +167,14 @@ def show_sources(answer: Answer) -> None:
     lines = [*citation_lines(answer.citations), *unsupported_lines(answer.statements)]
     if lines:
         print("\n".join(["", *lines]))
+
+
+def remarks(answer: Answer) -> Iterator[str]:
+    """What a person is told about an answer besides its text."""
+    yield from answer.notes
+    if answer.doubtful and answer.evidence is not None:
+        told = "the documents may not answer this, check the quotes"
+        yield f"weak evidence ({answer.evidence:.2f}): {told}"
 
 
 def citation_lines(citations: Sequence[Citation]) -> Iterator[str]:

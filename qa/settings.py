@@ -141,6 +141,9 @@ class Settings(BaseSettings):
         le=1,
         description="evidence below this: the documents do not answer; `kbqa eval --calibrate`",
     )
+    sure_score: float = Field(
+        0.5, ge=0, le=1, description="evidence below this: answered as doubtful; 0: never"
+    )
     judge: str | None = Field(
         None, description="model that judges answers in `kbqa eval --answers`; default: none"
     )
@@ -189,6 +192,13 @@ class Settings(BaseSettings):
     def _between_commas(cls, value: Any) -> Any:
         if isinstance(value, str):
             return [name.strip() for name in value.split(",") if name.strip()]
+        return value
+
+    @field_validator("data_dir", "cache_dir", "state_dir", "prompts", mode="before")
+    @classmethod
+    def _named(cls, value: Any) -> Any:
+        if value == "":  # would be the folder one stands in
+            raise ValueError("name a folder, or leave it unset")
         return value
 
     @classmethod

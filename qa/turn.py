@@ -68,9 +68,9 @@ class Turn:
     `timings` are seconds per stage; `usage` counts tokens as the model reports them (or, with
     `estimated`, as kbqa guesses), `cost` is what they cost where a price is configured. `notes` are
     lines for the user about how the answer came to be. `evidence` is the probability that the base
-    answers the question, None where no search said so. `on_hits` is told what was found, before the
-    answer begins. `sources` are the hits as the model is shown them, one text for each; empty: as
-    `build_prompt` writes them.
+    answers the question, None where no search said so; `doubtful`: answered although it is low.
+    `on_hits` is told what was found, before the answer begins. `sources` are the hits as the model
+    is shown them, one text for each; empty: as `build_prompt` writes them.
     """
 
     question: str
@@ -92,12 +92,16 @@ class Turn:
     on_token: Callable[[str], None] | None = None
     on_hits: Callable[[tuple[Hit, ...]], None] | None = None
     evidence: float | None = None
+    doubtful: bool = False
     sources: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What the caller gets. `abstained` is true when the documents do not answer the question."""
+    """What the caller gets. `abstained` is true when the documents do not answer the question.
+
+    `evidence` is the probability (0..1) that they do; `doubtful`: answered although it is low.
+    """
 
     text: str
     citations: tuple[Citation, ...]
@@ -109,6 +113,8 @@ class Answer:
     cost: float | None = None
     notes: tuple[str, ...] = ()
     statements: tuple[Statement, ...] = ()
+    evidence: float | None = None
+    doubtful: bool = False
 
     @classmethod
     def of(cls, turn: Turn) -> Answer:

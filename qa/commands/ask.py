@@ -91,7 +91,7 @@ def ask(
     """
     from qa.command_base import opened_to_ask
     from qa.kept import Exchange
-    from qa.rendering import answer_json, show_nearest, show_sources
+    from qa.rendering import answer_json, remarks, show_nearest, show_sources
 
     settings = load_settings(kb=kb, model=model, base_url=base_url)
     if show_prompt:
@@ -107,7 +107,7 @@ def ask(
         print_json({**event, **answer_json(answer)})
         return
     print("" if on_token else answer.text)
-    for note in () if quiet else answer.notes:
+    for note in () if quiet else remarks(answer):
         say(note)
     if answer.abstained:
         if not quiet:

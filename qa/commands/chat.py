@@ -169,11 +169,11 @@ class _Text:
 
     def answer(self, exchange: Exchange, conversation: str) -> None:
         """The text where it has not been streamed, and what it rests on."""
-        from qa.rendering import show_nearest
+        from qa.rendering import remarks, show_nearest
 
         answer = exchange.answer
         print("" if self.on_token else answer.text)
-        for note in () if self._quiet else answer.notes:
+        for note in () if self._quiet else remarks(answer):
             say(note)
         if answer.abstained and not self._quiet:
             show_nearest(answer.hits)

@@ -73,7 +73,7 @@ class KbqaQueryEngine(BaseQueryEngine):
     """Answers through `KnowledgeBase.ask`: its model, its plugins, its citations.
 
     The response's `source_nodes` are the passages the answer may rest on; its metadata holds
-    `citations` (as in `kbqa ask --json`), `abstained` and `model`.
+    `citations` (as in `kbqa ask --json`), `abstained`, `evidence`, `doubtful` and `model`.
     """
 
     def __init__(
@@ -102,6 +102,8 @@ def response_of(answer: Answer) -> Response:
     metadata = {
         "citations": [citation_json(citation) for citation in answer.citations],
         "abstained": answer.abstained,
+        "evidence": answer.evidence,
+        "doubtful": answer.doubtful,
         "model": answer.model,
     }
     return Response(answer.text, source_nodes=nodes_of(answer.hits), metadata=metadata)

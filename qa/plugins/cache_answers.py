@@ -35,9 +35,7 @@ def cache_answers(version: str) -> Plugin:
         answered = call_next(turn)
         if answered.notes == turn.notes:
             with lock:
-                answers[key] = replace(
-                    answered, prompt=(), sources=(), images=(), on_token=None, on_hits=None
-                )
+                answers[key] = _kept(answered)
                 while len(answers) > ANSWERS:
                     answers.popitem(last=False)
         return answered
@@ -62,6 +60,7 @@ def _told(turn: Turn, known: Turn) -> Turn:
         timings=turn.timings,
         usage=turn.usage,
         cost=turn.cost,
+        evidence=turn.evidence,
         notes=(*turn.notes, "answered before; the documents have not changed since"),
     )
 

@@ -14,16 +14,20 @@ def refuse(turn: Turn) -> Turn:
     return replace(turn, text=text, citations=(), abstained=True)
 
 
-def require_evidence(*, min_score: float) -> Plugin:
-    """A plugin that refuses when the evidence is below `min_score`; the hits stay.
+def require_evidence(*, min_score: float, sure_score: float = 0.0) -> Plugin:
+    """A plugin that refuses when the evidence is below `min_score`; the hits stay. What is answered
+    on evidence below `sure_score` is `doubtful`.
 
-    Without a figure (the hits came from elsewhere) the best hit's score stands for it.
+    Without a figure (the hits came from elsewhere) the best hit's score stands for it, and nothing
+    is doubtful.
     """
 
     def plugin(turn: Turn, call_next: Handler) -> Turn:
         best = turn.hits[0].score if turn.hits else 0.0
         if turn.hits and (best if turn.evidence is None else turn.evidence) >= min_score:
-            return call_next(turn)
+            answered = call_next(turn)
+            weak = turn.evidence is not None and turn.evidence < sure_score
+            return replace(answered, doubtful=weak and not answered.abstained)
         turn = refuse(turn)
         if turn.on_token:
             turn.on_token(turn.text)

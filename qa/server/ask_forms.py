@@ -160,6 +160,8 @@ class AnswerItem(BaseModel):
 
     text: str = Field(examples=["You have 25 days of annual leave. [1]"])
     abstained: bool
+    evidence: float | None = Field(description="probability that the documents answer, 0 to 1")
+    doubtful: bool = Field(description="answered on weak evidence: check the quotes")
     citations: list[CitationItem]
     statements: list[StatementItem]
     hits: list[HitItem]

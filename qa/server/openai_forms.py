@@ -1,7 +1,7 @@
 """The forms of the OpenAI API, as far as a knowledge base can fill them.
 
 Requests may hold anything that API knows; what has no meaning here (temperature, tools...) is
-ignored. Replies hold three fields more: `citations`, `statements` and `abstained`.
+ignored. Replies hold more fields: those of `BEYOND_OPENAI`.
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ from qa.turn import Answer, Message
 
 MAX_INPUTS, LONGEST_INPUT = 256, 20_000  # texts to embed, characters
 OWNER = "kbqa"
+BEYOND_OPENAI = ("citations", "statements", "abstained", "evidence", "doubtful")
 _SOURCES = {"en": "Sources:", "zh": "来源："}
 
 
@@ -132,6 +133,8 @@ class ChatCompletion(BaseModel):
     citations: list[CitationItem]
     statements: list[StatementItem]
     abstained: bool = Field(description="the documents do not answer the question")
+    evidence: float | None = Field(description="probability that they do, 0 to 1")
+    doubtful: bool = Field(description="answered on weak evidence: check the quotes")
 
     @classmethod
     def of(cls, id_: str, form: ChatForm, answer: Answer) -> ChatCompletion:
@@ -223,4 +226,4 @@ def sources_text(answer: Answer) -> str:
 def beyond_openai(answer: Answer) -> dict[str, Any]:
     """What of an answer that API has no field for, as all of kbqa gives it."""
     told = answer_json(answer)
-    return {name: told[name] for name in ("citations", "statements", "abstained")}
+    return {name: told[name] for name in BEYOND_OPENAI}

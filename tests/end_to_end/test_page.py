@@ -247,7 +247,7 @@ def test_an_answer_is_stopped_and_a_follow_up_knows_what_was_said(
         serving(
             settings_for(
                 tmp_path / "data", cache_dir, model="openai:m", base_url=model.base_url,
-                api_key="sk-test", min_score=0.0, plugins=[
+                api_key="sk-test", min_score=0.0, sure_score=1.0, plugins=[
                     "rewrite_query", "retrieve", "require_evidence", "fence_sources",
                     "build_prompt", "cite_sources",
                 ],
@@ -265,6 +265,7 @@ def test_an_answer_is_stopped_and_a_follow_up_knows_what_was_said(
             expect(page.locator(".answer").last).to_contain_text("Paris")
             ask(page, "And in winter?")
             expect(page.locator(".exchange").last.locator(".answer")).to_contain_text("Paris")
+            expect(page.locator(".exchange").last.locator(".weak")).to_contain_text("Weak evidence")
             said = str(model.requests[-1].body)
             assert "Paris" in said
             assert QUESTION in said
@@ -273,6 +274,7 @@ def test_an_answer_is_stopped_and_a_follow_up_knows_what_was_said(
             page.get_by_text("Earlier conversations").click()
             page.get_by_role("button", name=QUESTION, exact=True).click()
             expect(page.locator(".asked")).to_have_text([QUESTION, "And in winter?"])
+            expect(page.locator(".weak")).to_have_count(2)
             page.get_by_role("button", name="New conversation").click()
             page.get_by_role("button", name=f"Forget “{QUESTION}”").click()
             expect(page.locator("#earlier")).to_be_hidden()

@@ -185,6 +185,20 @@ def test_ask_for_people(kbqa: Kbqa, base_folder: Path) -> None:
     assert "[1] handbook.md, Staff handbook > Leave" in done.out
 
 
+def test_an_answer_on_weak_evidence_is_told(
+    kbqa: Kbqa, base_folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("KBQA_SURE_SCORE", "1")
+    told = kbqa("ask", QUESTION, "--kb", base_folder, "--json").json
+    assert told["doubtful"] is True
+    assert 0.5 < told["evidence"] < 1
+    done = kbqa("ask", QUESTION, "--kb", base_folder)
+    said = "the documents may not answer this, check the quotes"
+    assert done.err == f"weak evidence ({told['evidence']:.2f}): {said}\n"
+    assert done.out.startswith("Every employee has 25 days")
+    assert kbqa("ask", QUESTION, "--kb", base_folder, "--quiet").err == ""
+
+
 def test_filters(kbqa: Kbqa, base_folder: Path) -> None:
     base = ("--kb", str(base_folder), "--json")
     found = kbqa("search", "leave", *base, "--filter", "uri=notes.txt").json["hits"]

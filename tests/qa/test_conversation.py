@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -34,6 +35,18 @@ def exchange(question: str, text: str = "Yes [1].", asked: float = 1.0) -> Excha
 
 def test_an_exchange_is_kept_whole() -> None:
     assert exchange_of(exchange_json(exchange("Is it?"))) == exchange("Is it?")
+
+
+def test_an_exchange_kept_by_an_older_kbqa_is_read() -> None:
+    told = exchange_json(exchange("q"))
+    del told["evidence"], told["doubtful"]
+    assert exchange_of(told) == exchange("q")
+
+
+def test_doubt_is_kept() -> None:
+    said = exchange("q")
+    doubted = replace(said, answer=replace(said.answer, evidence=0.25, doubtful=True))
+    assert exchange_of(exchange_json(doubted)) == doubted
 
 
 def test_conversations_are_listed_loaded_and_forgotten(kept: Conversations) -> None:

@@ -209,7 +209,7 @@ def test_the_fields_of_an_answer(kb: KnowledgeBase) -> None:
     assert isinstance(answered, Answer)
     assert {field.name for field in fields(answered)} == {
         "text", "citations", "hits", "abstained", "model", "usage", "timings", "cost", "notes",
-        "statements",
+        "statements", "evidence", "doubtful",
     }  # fmt: skip
     assert {field.name for field in fields(Citation)} >= {
         "number", "uri", "page", "start", "end", "quote", "verified",

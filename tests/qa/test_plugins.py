@@ -17,12 +17,12 @@ from qa.language import NOT_ANSWERED
 from qa.models import Reply
 from qa.plugins.build_prompt import HISTORY_MESSAGES, build_prompt, sources_of
 from qa.plugins.cite_sources import cite, cite_sources
-from qa.plugins.require_evidence import require_evidence
+from qa.plugins.require_evidence import refuse, require_evidence
 from qa.plugins.rewrite_query import rewrite_query
 from qa.plugins.trace import trace
 from qa.settings import DEFAULT_PLUGINS, load_settings
 from qa.tokens import estimate_tokens
-from qa.turn import Handler, Message, Turn
+from qa.turn import Answer, Handler, Message, Turn
 from retrieval.hits import Hit
 from tests.qa.conftest import HANDBOOK, OpenLibrary
 
@@ -111,6 +111,23 @@ def test_trace_counts_all_inside_it() -> None:
 def test_evidence_lets_pass() -> None:
     turn = require_evidence(min_score=0.9)(Turn("q", hits=(hit(),)), saying("yes"))
     assert (turn.text, turn.abstained) == ("yes", False)
+
+
+@pytest.mark.parametrize(
+    ("evidence", "doubtful"), [(0.1, True), (0.49, True), (0.5, False), (0.9, False), (None, False)]
+)
+def test_an_answer_on_weak_evidence_is_doubtful(evidence: float | None, doubtful: bool) -> None:
+    turn = Turn("q", hits=(hit(score=0.3),), evidence=evidence)
+    answered = require_evidence(min_score=0.1, sure_score=0.5)(turn, saying("yes"))
+    assert (answered.text, answered.doubtful) == ("yes", doubtful)
+    assert (Answer.of(answered).evidence, Answer.of(answered).doubtful) == (evidence, doubtful)
+
+
+def test_a_refusal_is_not_doubtful() -> None:
+    turn = Turn("q", hits=(hit(),), evidence=0.2)
+    plugin = require_evidence(min_score=0.1, sure_score=0.5)
+    answered = plugin(turn, refuse)  # as a model does that finds no answer in the sources
+    assert (answered.abstained, answered.doubtful) == (True, False)
 
 
 @pytest.mark.parametrize("hits", [(), (hit(score=0.39),)])

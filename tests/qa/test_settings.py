@@ -106,6 +106,15 @@ def test_a_bad_variable_is_told_with_its_name_and_value(
     assert "\n" not in str(caught.value)
 
 
+@pytest.mark.parametrize("name", ["data_dir", "cache_dir", "state_dir", "prompts"])
+def test_an_empty_folder_is_not_the_one_one_stands_in(
+    name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(f"KBQA_{name.upper()}", "")
+    with pytest.raises(BadRequest, match=f"{name}.*name a folder, or leave it unset"):
+        load_settings()
+
+
 def test_a_secret_is_not_told(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("KBQA_API_KEY", "sk-secret")
     settings = load_settings()

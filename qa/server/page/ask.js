@@ -136,6 +136,7 @@ function complete(exchange, question, answer, filter) {
     exchange.answer.prepend(el("h3", {}, word("refused")));
     if (answer.hits?.length) exchange.answer.append(nearest(answer.hits.slice(0, 3))); // not kept
   } else if (answer.citations.length) exchange.answer.append(sources(answer.citations));
+  if (answer.doubtful) exchange.answer.prepend(el("p", { class: "weak", role: "note" }, word("weak")));
   for (const note of answer.notes) exchange.answer.append(el("p", { class: "note" }, note));
   node.append(el("footer", {}, thumbs(question, answer), why(question, filter, answer)));
   byId("told").textContent = word("told", { question, answer: answer.text.replace(MARKS, "") });

@@ -59,6 +59,8 @@ class ExchangeItem(BaseModel):
     asked: float
     text: str
     abstained: bool
+    evidence: float | None = None
+    doubtful: bool = False
     citations: list[CitationItem]
     statements: list[StatementItem]
     model: str

@@ -42,6 +42,8 @@ def test_an_answer_has_numbered_sources_citations_and_usage(client: openai.OpenA
     assert extra["citations"][0]["uri"] == "handbook.md"
     assert extra["statements"][0]["citations"] == [0]
     assert extra["abstained"] is False
+    assert extra["evidence"] > 0.5
+    assert extra["doubtful"] is False
 
 
 def test_a_streamed_answer_is_the_same(client: openai.OpenAI) -> None:
