@@ -19,7 +19,8 @@ def delete_base_(
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
     json_: Json = False,
 ) -> None:
-    """Remove a knowledge base and the conversations about it; your documents' files stay.
+    """Remove a knowledge base, the conversations about it and the keys for it alone; your
+    documents' files stay.
 
     There is no way back but a file of `kbqa export`.
     """
@@ -47,12 +48,28 @@ def _deleted(settings: Settings) -> str:
     behind = behind_server(settings)
     if behind is None:
         location = delete_base(settings)
+        _forget_as_served(settings)
     else:
         with behind:
             behind.delete()
             location = behind.location
     Conversations(settings.state_dir / "conversations.sqlite").forget(location)
     return location
+
+
+def _forget_as_served(settings: Settings) -> None:
+    """What a server has kept of a named base, its keys above all, goes with the base."""
+    folder = settings.data_dir / ".server"
+    if is_url(settings.kb) or not folder.is_dir():
+        return
+    base = kb_folder(settings.kb, settings).resolve()
+    if base.parent == settings.data_dir.resolve():
+        from contextlib import closing
+
+        from qa.server.app import build_service
+
+        with closing(build_service(settings)) as service:
+            service.forget_base(base.name)
 
 
 def _place(settings: Settings) -> str:

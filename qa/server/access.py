@@ -87,13 +87,13 @@ def caller(least: Role, *, everywhere: bool = False) -> Callable[..., AsyncItera
 
 def _identified(service: Service, given: HTTPAuthorizationCredentials | None) -> Caller:
     if given is None:
-        if service.keys.any():
+        if service.keys.needed():
             raise NotAuthenticated("send a key: Authorization: Bearer kbqa_...")
         return Caller(LOCAL, Role.ADMIN, None, service.bases)
     key = service.keys.find(given.credentials)
     if key is not None:
         return Caller(key.id, key.role, key.bases, service.bases)
-    if service.keys.any():
+    if service.keys.needed():
         raise NotAuthenticated("this key is wrong or was revoked")
     return Caller(LOCAL, Role.ADMIN, None, service.bases)  # SDKs insist on sending some key
 

@@ -71,6 +71,7 @@ def server_folder(settings: Settings) -> Path:
 def create_app(settings: Settings) -> FastAPI:
     """The server as an ASGI application. Raises what opening its records raises."""
     service = build_service(settings)
+    service.finish_deletions()
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:

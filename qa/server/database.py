@@ -33,6 +33,7 @@ MIGRATIONS = (  # numbered by their place; never edited, only added to
     );
     CREATE INDEX feedback_by_base ON feedback (kb, id);
     """,
+    "CREATE TABLE deletions (kb TEXT PRIMARY KEY);",
 )
 
 

@@ -53,6 +53,7 @@ class Keys:
 
     def __init__(self, database: Database) -> None:
         self._database = database
+        self._needed = False
 
     def create(self, role: Role, bases: Sequence[str] = (), note: str = "") -> tuple[Key, str]:
         """A new key, and its text, which is shown this once and not kept. No `bases`: all."""
@@ -75,9 +76,23 @@ class Keys:
         if not self._database.write("DELETE FROM keys WHERE id = ?", id_):
             raise BadRequest(f"there is no key '{id_}'; `kbqa access list` shows their ids")
 
-    def any(self) -> bool:
-        """Whether there are keys, so that every request needs one."""
-        return bool(self._database.read("SELECT 1 FROM keys LIMIT 1"))
+    def forget_base(self, name: str) -> None:
+        """Revoke the keys for this base alone, and take it from those for others too: another base
+        may get its name.
+        """
+        for key in self.list():
+            if key.bases == frozenset([name]):
+                self._database.write("DELETE FROM keys WHERE id = ?", key.id)
+            elif key.bases and name in key.bases:
+                left = json.dumps(sorted(key.bases - {name}))
+                self._database.write("UPDATE keys SET bases = ? WHERE id = ?", left, key.id)
+
+    def needed(self) -> bool:
+        """Whether every request needs a key: there is one, or was since this object was made. With
+        the last one revoked nobody may do anything, not everybody all.
+        """
+        self._needed = self._needed or bool(self._database.read("SELECT 1 FROM keys LIMIT 1"))
+        return self._needed
 
     def find(self, text: str) -> Key | None:
         """The key of this text; None for a wrong or revoked one, after the same time."""

@@ -33,7 +33,7 @@ def serve(settings: Settings, *, on_start: Callable[[str], None] = lambda url: N
     app = create_app(settings)
     service: Service = app.state.service
     try:
-        require_keys(settings, has_keys=service.keys.any())
+        require_keys(settings, has_keys=service.keys.needed())
         listener = bind(settings)
     except KbqaError:
         service.close()

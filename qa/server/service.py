@@ -53,17 +53,37 @@ class Service:
             listener()
 
     def delete_base(self, name: str) -> None:
-        """Remove a base with its uploads, jobs, conversations and verdicts; keys for it stay.
+        """Remove a base and what is kept of it. Once it is gone, the rest is finished by the next
+        server, should this one be killed.
 
         Raises NotFound, Conflict while an ingest job of it has not ended, and what
         `Bases.delete` raises.
         """
         self.jobs.require_ended(name)
-        self.bases.delete(name)
+        self.database.write("INSERT OR IGNORE INTO deletions VALUES (?)", name)
+        try:
+            self.bases.delete(name)
+        except BaseException:
+            self.database.write("DELETE FROM deletions WHERE kb = ?", name)
+            raise
+        self.forget_base(name)
+
+    def finish_deletions(self) -> None:
+        """Forget the bases that an earlier server removed before it was killed."""
+        there = self.bases.names()
+        for row in self.database.read("SELECT kb FROM deletions"):
+            if row["kb"] not in there:
+                self.forget_base(row["kb"])
+        self.database.write("DELETE FROM deletions")
+
+    def forget_base(self, name: str) -> None:
+        """Remove what is kept of a base: uploads, jobs, conversations, verdicts, keys for it."""
         self.jobs.forget(name)
         self.uploads.remove_all(name)
         self.conversations.forget_below(name)  # of each key
         self.feedback.forget(name)
+        self.keys.forget_base(name)
+        self.database.write("DELETE FROM deletions WHERE kb = ?", name)
 
     def close(self) -> None:
         """Stop jobs, close bases and records."""

@@ -39,7 +39,7 @@ def ready(request: Request) -> Alive:
     service = service_of(request)
     if service.ending.is_set():
         raise Draining("the server is about to end")
-    service.keys.any()
+    service.keys.needed()
     for _, base in service.bases.all_open():
         base.search("ready", 1)
     return Alive()

@@ -9,6 +9,7 @@ import pytest
 
 from qa.conversation import Conversations
 from qa.knowledge_base import KnowledgeBase
+from qa.server.keys import Role
 from qa.settings import load_settings
 from tests.qa.command_line import Kbqa, is_one_clear_line
 from tests.qa.server.serving import serving, settings_for
@@ -59,6 +60,18 @@ def test_at_a_terminal_it_asks(
 def test_a_base_in_use_stays(kbqa: Kbqa, kb: KnowledgeBase, base_folder: Path) -> None:
     is_one_clear_line(kbqa("delete-base", "--kb", base_folder, "--yes"), 9, "in use")
     assert kb.status().documents == 4
+
+
+def test_what_a_server_has_kept_of_it_goes_too(
+    kbqa: Kbqa, tmp_path: Path, cache_dir: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("KBQA_DATA_DIR", str(tmp_path / "data"))
+    with serving(settings_for(tmp_path / "data", cache_dir)) as served:
+        for name in ("work", "home"):
+            served.service.bases.create(name)
+            served.service.keys.create(Role.READER, [name])
+    assert kbqa("delete-base", "--kb", "work", "--yes").code == 0
+    assert [key["kb"] for key in kbqa("access", "list", "--json").json["keys"]] == [["home"]]
 
 
 def test_what_a_server_holds_is_removed_by_the_server(

@@ -47,10 +47,30 @@ def test_records_outlive_the_process(tmp_path: Path) -> None:
     with closing(Database(tmp_path)) as database:
         _, text = Keys(database).create(Role.READER)
     with closing(Database(tmp_path)) as database:
-        assert Keys(database).any()
+        assert Keys(database).needed()
         assert Keys(database).find(text)
         with pytest.raises(BadRequest, match="there is no key"):
             Keys(database).revoke("nothing")
+
+
+def test_a_key_for_a_removed_base_is_not_for_another_of_its_name(keys: Keys) -> None:
+    _, alone = keys.create(Role.READER, ["a"])
+    _, both = keys.create(Role.READER, ["a", "b"])
+    _, other = keys.create(Role.READER, ["b"])
+    _, everywhere = keys.create(Role.READER)
+    keys.forget_base("a")
+    assert keys.find(alone) is None
+    found = [keys.find(text) for text in (both, other, everywhere)]
+    of_b = frozenset("b")
+    assert [key.bases if key else "revoked" for key in found] == [of_b, of_b, None]
+
+
+def test_with_the_last_key_revoked_a_key_is_still_needed(keys: Keys) -> None:
+    assert not keys.needed()
+    key, _ = keys.create(Role.READER)
+    assert keys.needed()
+    keys.revoke(key.id)
+    assert keys.needed()
 
 
 def test_the_command_makes_lists_and_revokes(kbqa: Kbqa) -> None:

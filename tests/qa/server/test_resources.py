@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from qa.server.ids import id_of
+from qa.server.keys import Role
 from tests.qa.server.serving import Served, events_of, serving, settings_for
 
 LIBRARY = "/v1/knowledge-bases/library"
@@ -55,6 +56,25 @@ def test_a_base_is_removed_with_all_that_is_kept_of_it(served: Served) -> None:
         assert [value for value in listed.values() if value] == [], kept
     assert not served.service.uploads.root("doomed").exists()
     assert served.http.delete(base).status_code == 204
+
+
+def test_a_removal_that_was_cut_off_is_finished(tmp_path: Path, cache_dir: Path) -> None:
+    settings = settings_for(tmp_path / "data", cache_dir)
+    base = "/v1/knowledge-bases/doomed"
+    with serving(settings) as served:
+        for name in ("doomed", "other"):
+            served.http.post("/v1/knowledge-bases", json={"name": name})
+        sent = served.http.post(f"{base}/documents?uri=a.md", content=b"The gate is green.")
+        assert ended(served, sent.json()["job"])["state"] == "done"
+        served.service.keys.create(Role.READER, ["doomed"])
+        for name in ("doomed", "other"):  # as a kill leaves it: one base gone, one not yet
+            served.service.database.write("INSERT INTO deletions VALUES (?)", name)
+        served.service.bases.delete("doomed")
+    with serving(settings) as served:
+        assert not served.service.uploads.root("doomed").exists()
+        assert served.service.keys.list() == []
+        assert served.service.bases.names() == ["other"]
+        assert served.service.database.read("SELECT * FROM deletions") == []
 
 
 def test_the_base_of_the_settings_is_made_and_removed_too(tmp_path: Path, cache_dir: Path) -> None:
