@@ -17,7 +17,7 @@ COPY retrieval retrieval
 COPY qa qa
 # at the end the model is converted, once: the container's file system is read-only
 RUN python -m venv /opt/kbqa \
-    && /opt/kbqa/bin/pip install -c constraints.txt . \
+    && /opt/kbqa/bin/pip install -c constraints.txt ".[otel]" \
     && /opt/kbqa/bin/python -c \
     "from pathlib import Path; from retrieval.minilm import ensure_graph; ensure_graph(Path('/opt/kbqa/cache'))"
 
