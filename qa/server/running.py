@@ -29,7 +29,6 @@ def serve(settings: Settings, *, on_start: Callable[[str], None] = lambda url: N
     Raises BadRequest where the address may not be bound: it is not of this machine, and there are
     no keys; or it is in use.
     """
-    log_to_stderr(settings.serve_log)
     app = create_app(settings)
     service: Service = app.state.service
     try:
@@ -38,6 +37,7 @@ def serve(settings: Settings, *, on_start: Callable[[str], None] = lambda url: N
     except KbqaError:
         service.close()
         raise
+    log_to_stderr(settings.serve_log)
     url = _url_of(listener)
     on_start(url)
     config = uvicorn.Config(
