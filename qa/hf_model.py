@@ -1,6 +1,6 @@
 """A local causal language model as a `ChatModel`, through `transformers`.
 
-    hf:Qwen/Qwen3-0.6B                        a name on the hub, or in its cache
+    hf:Qwen/Qwen3-0.6B                        a name on the hub that is in its cache
     hf:./models/glm                           a folder
     hf:Qwen/Qwen3-0.6B?adapter=./lora         with a LoRA adapter (needs peft)
     hf:THUDM/chatglm3-6b?trust_remote_code=1  runs the Python code that comes with the model
@@ -24,6 +24,7 @@ from qa.models import ModelOptions, Reply
 from qa.openai_model import empty_answer, message_json
 from qa.reply_text import ReplyText
 from qa.turn import Message
+from retrieval.hub import model_folder
 
 INSTALL = "pip install 'kbqa[hf]'"
 ANSWER_TOKENS = 1024  # where the user names no limit: a model that never stops would go on
@@ -199,6 +200,7 @@ def _load(spec: str, place: str, adapter: str | None, trust: bool) -> tuple[Any,
         from transformers.utils import logging as transformers_logging
     except ImportError as exc:
         raise NotConfigured(f"model '{spec}' needs transformers: {INSTALL}") from exc
+    place = model_folder(place, what=f"model '{spec}'")
     on_gpu = torch.cuda.is_available()
     # bars would be drawn into a command's output
     transformers_logging.disable_progress_bar()

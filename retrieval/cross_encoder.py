@@ -7,10 +7,10 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
 from ingest.errors import BadRequest, NotConfigured
+from retrieval.hub import model_folder
 
 
 class CrossEncoderReranker:
@@ -51,9 +51,9 @@ def _load(model: str) -> Any:
             f"reranker 'cross:{model}' needs sentence-transformers: "
             "pip install sentence-transformers"
         ) from exc
-    path = Path(model).expanduser()
+    folder = model_folder(model, what=f"reranker 'cross:{model}'")
     try:
-        return CrossEncoder(str(path) if path.exists() else model)
+        return CrossEncoder(folder)
     except Exception as exc:  # the seam to every library that a model may need
         reason = " ".join(str(exc).split())[:200] or type(exc).__name__
         raise BadRequest(f"cannot open the reranker 'cross:{model}': {reason}") from exc

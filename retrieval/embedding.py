@@ -95,7 +95,7 @@ def open_embedder(
     """The embedder that `spec` names.
 
     `minilm`            all-MiniLM-L6-v2 as it comes with kbqa, run by OpenVINO
-    `st:NAME|FOLDER`    any model through sentence-transformers (a name is looked up on the hub)
+    `st:NAME|FOLDER`    any model through sentence-transformers (a name: from the hub's cache)
     `openai:MODEL`      an OpenAI-compatible embeddings endpoint at `base_url`
 
     A `+TAG` at its end says that it was tuned to a base: then `adapter` is what that base holds.

@@ -18,6 +18,7 @@ import numpy as np
 from ingest.errors import BadRequest, NotConfigured
 from retrieval.adapter import Adapter, merged
 from retrieval.embedding import UNSCALED, Vectors
+from retrieval.hub import SENTENCE_TRANSFORMERS, model_folder
 
 MAX_TOKENS = 512  # what is assumed of a model that names no limit
 
@@ -103,6 +104,7 @@ def _load(model: str) -> Any:
     path = Path(model).expanduser()
     if path.is_absolute() and not path.is_dir():
         raise BadRequest(f"embedder 'st:{model}': there is no folder {path}")
+    folder = model_folder(model, what=f"embedder 'st:{model}'", owner=SENTENCE_TRANSFORMERS)
     try:
         from sentence_transformers import SentenceTransformer
         from transformers.utils import logging as transformers_logging
@@ -113,7 +115,7 @@ def _load(model: str) -> Any:
     transformers_logging.disable_progress_bar()
     logging.getLogger("sentence_transformers").setLevel(logging.WARNING)
     try:
-        return SentenceTransformer(str(path) if path.exists() else model)
+        return SentenceTransformer(folder)
     except Exception as exc:  # the seam to every library that a model may need
         reason = " ".join(str(exc).split())[:200] or type(exc).__name__
         raise BadRequest(f"cannot open the embedder 'st:{model}': {reason}") from exc

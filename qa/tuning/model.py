@@ -18,6 +18,7 @@ from typing import Any
 
 from ingest.errors import BadRequest, NotConfigured, StorageError
 from qa.tuning.examples import Example, Examples
+from retrieval.hub import model_folder
 
 RANK, ALPHA = 16, 32
 RATE = 2e-4  # of AdamW, at its highest
@@ -147,14 +148,16 @@ def _trainer(
     from trl import SFTConfig, SFTTrainer
 
     on_gpu = torch.cuda.is_available()
+    place = model_folder(name, what=f"model '{spec}'")
     try:
-        tokenizer = AutoTokenizer.from_pretrained(name, trust_remote_code=trusted)
+        tokenizer = AutoTokenizer.from_pretrained(place, trust_remote_code=trusted)
         model = AutoModelForCausalLM.from_pretrained(
-            name, dtype="auto" if on_gpu else torch.float32, trust_remote_code=trusted
+            place, dtype="auto" if on_gpu else torch.float32, trust_remote_code=trusted
         )
     except (OSError, ValueError, RuntimeError, KeyError) as exc:
         reason = " ".join(str(exc).split())[:200] or type(exc).__name__
         raise NotConfigured(f"model '{spec}' cannot be loaded: {reason}") from exc
+    model.name_or_path = name  # what the adapter says that it is for
     if not getattr(tokenizer, "chat_template", None):
         raise BadRequest(f"model '{spec}' has no chat template: choose a chat or instruct model")
     if tokenizer.pad_token_id is None:

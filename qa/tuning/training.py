@@ -21,6 +21,7 @@ from ingest.errors import BadRequest, NotConfigured, StorageError
 from qa.tuning.pairs import Pair
 from retrieval.adapter import Adapter, parted
 from retrieval.embedding import DEFAULT_EMBEDDER
+from retrieval.hub import SENTENCE_TRANSFORMERS, model_folder
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -217,7 +218,11 @@ class _Course:
         from peft import LoraConfig
         from sentence_transformers import SentenceTransformer
 
-        name = trainable(self._spec)
+        name = model_folder(
+            trainable(self._spec),
+            what=f"the embedder '{self._spec}'",
+            owner=SENTENCE_TRANSFORMERS,
+        )
         try:
             model = SentenceTransformer(name)
             model.add_adapter(

@@ -108,5 +108,5 @@ def test_a_folder_without_a_model_is_told(tmp_path: Path) -> None:
 
 
 def test_a_hub_name_that_is_not_here_is_told_offline() -> None:
-    with pytest.raises(NotConfigured, match="cannot be loaded"):
+    with pytest.raises(NotConfigured, match="`hf download nobody/no-such-model`"):
         open_model("hf:nobody/no-such-model", environ={}).generate(PROMPT)

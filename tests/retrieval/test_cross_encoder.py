@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from ingest.errors import BadRequest
+from ingest.errors import BadRequest, NotConfigured
 from retrieval.cross_encoder import CrossEncoderReranker
 from retrieval.reranking import Reranker, open_reranker
 from tests.contracts.reranker_contract import RerankerContract
@@ -55,6 +55,11 @@ class TestCrossEncoder(RerankerContract):
 def test_a_classifier_is_no_reranker(tmp_path: Path) -> None:
     with pytest.raises(BadRequest, match="3 classes"):
         CrossEncoderReranker(str(build(tmp_path, labels=3)))
+
+
+def test_a_name_that_is_not_here_is_told() -> None:
+    with pytest.raises(NotConfigured, match="`hf download nobody/reranker`"):
+        open_reranker("cross:nobody/reranker")
 
 
 def test_an_empty_folder_is_named(tmp_path: Path) -> None:

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from ingest.errors import BadRequest
+from ingest.errors import BadRequest, NotConfigured
 from retrieval.adapter import Adapter
 from retrieval.embedding import open_embedder
 from retrieval.minilm import package_folder
@@ -93,10 +93,10 @@ def test_a_damaged_folder_is_told(damage: str, tiny_folder: Path, tmp_path: Path
 def test_an_unknown_name_offline_is_one_line_and_no_progress_bar(
     capfd: pytest.CaptureFixture[str],
 ) -> None:
-    with pytest.raises(BadRequest) as caught:
+    with pytest.raises(NotConfigured) as caught:
         open_embedder("st:no-such-owner/no-such-model", cache_dir=Path())
     message = str(caught.value)
-    assert message.startswith("cannot open the embedder 'st:no-such-owner/no-such-model': ")
+    assert message.startswith("embedder 'st:no-such-owner/no-such-model' is not on this machine")
     assert "\n" not in message
     assert capfd.readouterr() == ("", "")
 
