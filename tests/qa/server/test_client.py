@@ -22,7 +22,7 @@ from qa.turn import Message
 from retrieval.explaining import Dropped
 from tests.qa.command_line import Done, Kbqa, is_one_clear_line
 from tests.qa.conftest import write_documents
-from tests.qa.server.serving import Served
+from tests.qa.server.serving import Served, serving, settings_for
 
 QUESTION = "How many days of annual leave do I have?"
 
@@ -167,16 +167,25 @@ def test_errors_are_ours(served: Served, remote: RemoteKnowledgeBase) -> None:
     ):
         with RemoteKnowledgeBase(url, name) as wrong, pytest.raises(kind, match=words):
             wrong.status()
-    key, text = served.service.keys.create(Role.READER)
-    try:
-        with pytest.raises(NotAuthorised, match="send a key"):
-            remote.status()
-        with RemoteKnowledgeBase(served.url, "library", key=text) as known:
-            assert known.status().documents == 4
+
+
+def test_a_key_is_needed_even_after_the_last_one(tmp_path: Path, cache_dir: Path) -> None:
+    with serving(settings_for(tmp_path / "data", cache_dir)) as own:
+        own.service.bases.create("work")
+        key, text = own.service.keys.create(Role.READER)
+        with (
+            RemoteKnowledgeBase(own.url, "work") as remote,
+            RemoteKnowledgeBase(own.url, "work", key=text) as known,
+        ):
+            with pytest.raises(NotAuthorised, match="send a key"):
+                remote.status()
+            assert known.status().documents == 0
             with pytest.raises(NotAuthorised, match="editor"):
                 known.remove("handbook.md")
-    finally:
-        served.service.keys.revoke(key.id)
+            own.service.keys.revoke(key.id)
+            for refused in (remote, known):
+                with pytest.raises(NotAuthorised):
+                    refused.status()
 
 
 def test_its_methods_are_called_as_those_of_a_base() -> None:
