@@ -6,10 +6,13 @@ ended is simply queued again.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import logging
+import os
 import secrets
 import sqlite3
+import sys
 import threading
 import time
 from collections.abc import Callable, Mapping
@@ -29,6 +32,7 @@ logger = logging.getLogger(__name__)
 State = Literal["queued", "running", "done", "failed", "cancelled"]
 FINISHED: tuple[State, ...] = ("done", "failed", "cancelled")
 KEPT = 1000  # finished jobs
+NICE = 15  # how far an ingest stands back behind questions, 0 to 19
 AGAIN = 5.0  # seconds until a job is tried again whose state could not be noted
 _UNDONE = "state IN ('queued', 'running')"
 
@@ -182,6 +186,7 @@ class Jobs:
 
         A job that is noted as running can be none but one whose end could not be noted.
         """
+        _give_way()
         while True:
             try:
                 with self._lock:
@@ -302,3 +307,12 @@ class Jobs:
             error=row["error"],
             progress=dict(self._progress.get(row["id"], ())),
         )
+
+
+def _give_way() -> None:
+    """Let questions have the processor before this thread and what it starts, where a thread may
+    have a priority of its own (Linux)."""
+    if sys.platform == "linux":
+        thread = threading.get_native_id()
+        with contextlib.suppress(OSError):  # it is lower already
+            os.setpriority(os.PRIO_PROCESS, thread, NICE)

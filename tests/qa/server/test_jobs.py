@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import sys
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import closing
@@ -14,7 +16,7 @@ from ingest.errors import BadRequest, StorageError
 from ingest.sync import Progress, SyncReport
 from qa.knowledge_base import KnowledgeBase
 from qa.server.database import Database
-from qa.server.jobs import FINISHED, Job, Jobs, Spec
+from qa.server.jobs import FINISHED, NICE, Job, Jobs, Spec
 from qa.server.problems import Conflict, NotFound
 
 SPEC = Spec("docs", "/docs", include=("*.md",))
@@ -75,6 +77,26 @@ def test_a_job_runs_and_reports(database: Database) -> None:
             jobs.get(kb, id_)
     with pytest.raises(Conflict):
         jobs.cancel("kb", job.id)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="threads have no priority of their own")
+def test_it_stands_back_behind_questions(database: Database) -> None:
+    seen: list[int] = []
+
+    def look(note: Callable[[Progress], None]) -> SyncReport:
+        seen.append(os.getpriority(os.PRIO_PROCESS, threading.get_native_id()))
+        started = threading.Thread(
+            target=lambda: seen.append(os.getpriority(os.PRIO_PROCESS, threading.get_native_id()))
+        )
+        started.start()
+        started.join()
+        return add_one(note)
+
+    own = os.getpriority(os.PRIO_PROCESS, threading.get_native_id())
+    jobs = jobs_of(database, ScriptedBase(look))
+    at_end(jobs, jobs.start("kb", SPEC))
+    assert seen == [max(own, NICE)] * 2
+    assert os.getpriority(os.PRIO_PROCESS, threading.get_native_id()) == own
 
 
 def test_one_runs_at_a_time_and_each_can_be_cancelled(database: Database) -> None:
