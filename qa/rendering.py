@@ -142,9 +142,11 @@ def _show_reasons(hit: Hit, found: Explanation) -> None:
     )
 
 
-def show_explanation(found: Explanation, *, min_score: float) -> None:
+def show_explanation(found: Explanation, *, min_score: float, sure_score: float = 0.0) -> None:
     """Print weights, terms, what was cut and timings of a search."""
     verdict = "answers" if found.evidence >= min_score else "says that the documents do not answer"
+    if min_score <= found.evidence < sure_score:
+        verdict += f", as doubtful below {sure_score:g},"
     print(f"evidence {found.evidence:.2f}: `ask` {verdict} (min_score {min_score:g})")
     print(
         f"strength = {found.weight:.2f} x dense + {1 - found.weight:.2f} x lexical / "

@@ -61,7 +61,7 @@ def search(
         show_no_passages(filtered=bool(filters))
     show_hits(found.hits, explained=found if explain else None)
     if explain:
-        show_explanation(found, min_score=settings.min_score)
+        show_explanation(found, min_score=settings.min_score, sure_score=settings.sure_score)
 
 
 @app.command()

@@ -59,8 +59,9 @@ def _deleted(settings: Settings) -> str:
 
 def _forget_as_served(settings: Settings) -> None:
     """What a server has kept of a named base, its keys above all, goes with the base."""
-    folder = settings.data_dir / ".server"
-    if is_url(settings.kb) or not folder.is_dir():
+    from qa.command_base import address_file
+
+    if is_url(settings.kb) or not address_file(settings).parent.is_dir():
         return
     base = kb_folder(settings.kb, settings).resolve()
     if base.parent == settings.data_dir.resolve():

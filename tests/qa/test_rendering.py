@@ -68,6 +68,8 @@ def test_hits_for_people(kb: KnowledgeBase, capsys: pytest.CaptureFixture[str]) 
     assert "x dense + " in out
     assert "feedback +" in out
     assert "says that the documents do not answer (min_score " in out
+    show_explanation(found, min_score=0.0, sure_score=found.evidence + 0.1)
+    assert "`ask` answers, as doubtful below " in capsys.readouterr().out
 
 
 def answered(*statements: Statement) -> Answer:
