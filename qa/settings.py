@@ -11,6 +11,7 @@ from typing import Annotated, Any, Literal, get_args
 
 import platformdirs
 from pydantic import BaseModel, Field, SecretStr, ValidationError, field_validator
+from pydantic_core import PydanticCustomError
 from pydantic_settings import (
     BaseSettings,
     NoDecode,
@@ -198,7 +199,7 @@ class Settings(BaseSettings):
     @classmethod
     def _named(cls, value: Any) -> Any:
         if value == "":  # would be the folder one stands in
-            raise ValueError("name a folder, or leave it unset")
+            raise PydanticCustomError("empty", "name a folder, or leave it unset")
         return value
 
     @classmethod
