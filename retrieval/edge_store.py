@@ -242,6 +242,7 @@ class EdgeStore:
 
     def drop(self, tag: str) -> None:
         """Remove a version, which must not be the one that counts, nor open."""
+        break_seal(self._folder, tag)
         shutil.rmtree(shard_folder(self._folder, tag))
 
     # --- inside ---
@@ -252,6 +253,7 @@ class EdgeStore:
             if dimension is None:
                 raise StorageError(f"there is no knowledge base in {self._folder}")
             self._require_space()
+            break_seal(self._folder, self.tag)  # of a version of that tag that is gone
             create(shard, dimension)
         else:
             self._seal = self._unsealed(shard)

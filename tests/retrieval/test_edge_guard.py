@@ -118,6 +118,19 @@ def test_a_copy_and_a_crash_do_no_harm(base: Path) -> None:
     assert json.loads((base / "closed.json").read_text("utf-8"))[""]["points"] == 100
 
 
+def test_a_version_made_again_and_a_crash_do_no_harm(base: Path) -> None:
+    store = open_base(base)
+    store.beside("again", DIM).close()
+    store.drop("again")
+    assert sealed(base, "again") is None
+    store.beside("again", DIM).close()
+    shutil.rmtree(base / "shard-again")  # as a kbqa did that left the seal behind
+    crashed = store.beside("again", DIM)
+    assert sealed(base, "again") is None
+    crashed.close()
+    store.close()
+
+
 def test_only_what_changed_is_read_again(tmp_path: Path) -> None:
     shard = tmp_path / "shard"
     shard.mkdir()
