@@ -53,6 +53,14 @@ class Bases:
             names |= {f.name for f in self._settings.data_dir.iterdir() if _is_base(f)}
         return sorted(names)
 
+    def has(self, name: str) -> bool:
+        """Whether there is that base: one that the settings name may not be made yet, or no more.
+
+        Raises what `base_exists` raises.
+        """
+        made = name not in self._elsewhere or base_exists(self._settings)
+        return made and name in self.names()
+
     def opened(self, name: str) -> KnowledgeBase | None:
         """A base that is open already."""
         return self._open.get(name)
@@ -70,7 +78,7 @@ class Bases:
     def create(self, name: str) -> KnowledgeBase:
         """Make a base. Raises BadRequest for a name that is none, Conflict if there is one."""
         require_name(name)
-        if name in self.names() and self._is_there(name):
+        if self.has(name):
             raise Conflict(f"there is a knowledge base '{name}' already")
         base = self._opened(name, create=True)
         if self._remote:
@@ -82,7 +90,7 @@ class Bases:
 
         Raises NotFound, and what `qa.opening.delete_base` raises.
         """
-        if name not in self.names() or not self._is_there(name):
+        if not self.has(name):
             raise NotFound(f"there is no knowledge base '{name}'")
         with self._opening[name]:
             base = self._open.pop(name, None)
@@ -108,10 +116,6 @@ class Bases:
                     target, settings=self._settings, create=create
                 )
             return self._open[name]
-
-    def _is_there(self, name: str) -> bool:
-        """Whether a base that is named is made: one of the settings may not be yet, or no more."""
-        return name not in self._elsewhere or base_exists(self._settings)
 
     def _target(self, name: str) -> str:
         if name in self._elsewhere:

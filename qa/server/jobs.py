@@ -148,8 +148,8 @@ class Jobs:
             raise Conflict(f"the ingest job '{undone[0]['id']}' of '{kb}' has not ended: cancel it")
 
     def forget(self, kb: str) -> None:
-        """Forget the jobs of a base that have ended."""
-        self._database.write(f"DELETE FROM jobs WHERE kb = ? AND NOT ({_UNDONE})", kb)
+        """Forget the jobs of a base that is gone, those too that a stopped server left undone."""
+        self._database.write("DELETE FROM jobs WHERE kb = ?", kb)
 
     def listen(self, id_: str, listener: Callable[[], None]) -> Callable[[], None]:
         """Call `listener`, from any thread, when a job changes; returns what ends that."""

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, field
 from threading import Event
 
 from fastapi import Request
 
+from ingest.errors import KbqaError
 from qa.conversation import Conversations
 from qa.server.bases import Bases
 from qa.server.database import Database
@@ -70,11 +72,11 @@ class Service:
 
     def finish_deletions(self) -> None:
         """Forget the bases that an earlier server removed before it was killed."""
-        there = self.bases.names()
         for row in self.database.read("SELECT kb FROM deletions"):
-            if row["kb"] not in there:
-                self.forget_base(row["kb"])
-        self.database.write("DELETE FROM deletions")
+            with suppress(KbqaError):  # its Qdrant server does not answer: a later start will see
+                if not self.bases.has(row["kb"]):
+                    self.forget_base(row["kb"])
+                self.database.write("DELETE FROM deletions WHERE kb = ?", row["kb"])
 
     def forget_base(self, name: str) -> None:
         """Remove what is kept of a base: uploads, jobs, conversations, verdicts, keys for it."""

@@ -3,12 +3,14 @@ from __future__ import annotations
 import os
 import pty
 import sys
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 
 from qa.conversation import Conversations
 from qa.knowledge_base import KnowledgeBase
+from qa.server.database import Database
 from qa.server.keys import Role
 from qa.settings import load_settings
 from tests.qa.command_line import Kbqa, is_one_clear_line
@@ -70,7 +72,13 @@ def test_what_a_server_has_kept_of_it_goes_too(
         for name in ("work", "home"):
             served.service.bases.create(name)
             served.service.keys.create(Role.READER, [name])
+    undone = "INSERT INTO jobs (id, kb, spec, state, created) VALUES ('1', 'work', '', 'queued', 0)"
+    records = tmp_path / "data" / ".server"
+    with closing(Database(records)) as database:
+        database.write(undone)  # as a kill leaves it
     assert kbqa("delete-base", "--kb", "work", "--yes").code == 0
+    with closing(Database(records)) as database:
+        assert database.read("SELECT id FROM jobs") == []
     assert [key["kb"] for key in kbqa("access", "list", "--json").json["keys"]] == [["home"]]
 
 

@@ -4,6 +4,8 @@ import json
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from qa.server.ids import id_of
 from qa.server.keys import Role
 from tests.qa.server.serving import Served, events_of, serving, settings_for
@@ -58,8 +60,12 @@ def test_a_base_is_removed_with_all_that_is_kept_of_it(served: Served) -> None:
     assert served.http.delete(base).status_code == 204
 
 
-def test_a_removal_that_was_cut_off_is_finished(tmp_path: Path, cache_dir: Path) -> None:
-    settings = settings_for(tmp_path / "data", cache_dir)
+@pytest.mark.parametrize("elsewhere", [False, True])
+def test_a_removal_that_was_cut_off_is_finished(
+    tmp_path: Path, cache_dir: Path, elsewhere: bool
+) -> None:
+    named = {"kb": str(tmp_path / "doomed")} if elsewhere else {}
+    settings = settings_for(tmp_path / "data", cache_dir, **named)
     base = "/v1/knowledge-bases/doomed"
     with serving(settings) as served:
         for name in ("doomed", "other"):
@@ -73,7 +79,7 @@ def test_a_removal_that_was_cut_off_is_finished(tmp_path: Path, cache_dir: Path)
     with serving(settings) as served:
         assert not served.service.uploads.root("doomed").exists()
         assert served.service.keys.list() == []
-        assert served.service.bases.names() == ["other"]
+        assert [served.service.bases.has(name) for name in ("doomed", "other")] == [False, True]
         assert served.service.database.read("SELECT * FROM deletions") == []
 
 
