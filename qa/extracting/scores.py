@@ -17,6 +17,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from qa.extracting.asked import Asked
 from qa.extracting.kinds import asks_whether, counts_the_same, holds, kind_of
 from qa.extracting.tables import head_of, rows_without_bars
 from qa.sentences import sentences
@@ -96,13 +97,15 @@ class Candidate:
 
 
 class Sentence(NamedTuple):
-    """A span of a hit; `before` is the sentence before, `head` that of its table."""
+    """A span of a hit; `before` is the sentence before, `head` that of its table, `asked` the
+    question of the document that stands above it."""
 
     hit: Hit
     start: int
     end: int
     before: str
     head: str
+    asked: str = ""
 
     @property
     def text(self) -> str:
@@ -111,8 +114,8 @@ class Sentence(NamedTuple):
 
     @property
     def terms(self) -> frozenset[str]:
-        """What it says; a row says the names of its columns too."""
-        return _terms(self.text) | _terms(self.head)
+        """What it says; a row says the names of its columns too, an answer its question."""
+        return _terms(self.text) | _terms(self.head) | _terms(self.asked)
 
 
 def rank(question: str, hits: Sequence[Hit], index: Index, embedder: Embedder) -> list[Candidate]:
@@ -148,10 +151,10 @@ def seen(
 def sentences_of(hit: Hit) -> Iterator[Sentence]:
     """The sentences and table rows of a passage, each with what stands before it."""
     chunk = hit.chunk
-    before = ""
+    before, asked = "", Asked(chunk)
     spans = rows_without_bars(chunk) or sentences(chunk.text, omitted=chunk.omitted)
     for start, end in spans:
-        yield Sentence(hit, start, end, before, head_of(chunk, start))
+        yield Sentence(hit, start, end, before, head_of(chunk, start), asked.above(start))
         before = chunk.text[start:end]
 
 

@@ -142,3 +142,15 @@ def test_a_title_that_repeats_the_question_is_no_answer(kb: KnowledgeBase) -> No
     text = "Gearbox ratchet inspector\n\nThe inspector is Ann Lee."
     answered, _ = ask(kb, text, "gearbox ratchet inspector")
     assert answered.citations[0].quote == "The inspector is Ann Lee."
+
+
+def test_what_stands_below_the_same_question_answers_it(kb: KnowledgeBase) -> None:
+    text = (
+        "# 常见问题\n\n### 年假有几天？\n\n工龄不满十年的为 8 天。当年未休完的年假可顺延。\n\n"
+        "### 工牌丢了怎么办？\n\n先挂失，再到前台补办。\n\n"
+        "### 谁来接我？\n\n前台会带您领取工牌。\n"
+    )
+    answered, _ = ask(kb, text, "年假有几天？")
+    assert answered.citations[0].quote == "工龄不满十年的为 8 天。"
+    answered, _ = ask(kb, text, "工牌丢了怎么办？")
+    assert answered.citations[0].quote == "先挂失，再到前台补办。"
