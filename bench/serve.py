@@ -8,14 +8,9 @@ The server is a process of its own, its clients are in this one; both share the 
 from __future__ import annotations
 
 import asyncio
-import os
-import signal
-import subprocess
-import sys
 import tempfile
 import time
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from functools import partial
 from itertools import cycle, islice
 from pathlib import Path
@@ -25,6 +20,7 @@ import httpx2
 
 from bench.common import parser, quantiles, report, timed
 from bench.corpus import chunk_texts
+from bench.served import served
 from bench.synthetic import TEXTS, grow
 from bench.synthetic import questions as questions_of
 from qa import KnowledgeBase
@@ -57,7 +53,7 @@ def main() -> None:
         inside = rows[0]["p50_ms"]
         docs = _documents(folder / "docs", given.documents)
         model = ScriptedServer(lambda messages: "It is so. [1] " * 20)
-        with model, _server(folder, docs, model.base_url) as url:
+        with model, served(folder, docs, model.base_url) as (url, _):
             for clients in CLIENTS:
                 rows.append(asyncio.run(_searches(url, clients, questions, given.seconds)))
             rows[1]["overhead_ms"] = round(rows[1]["p50_ms"] - inside, 3)
@@ -84,29 +80,6 @@ def _in_process(
         "per_s": round(len(taken) / seconds, 1),
         **quantiles(taken),
     }
-
-
-@contextmanager
-def _server(folder: Path, docs: Path, model_url: str) -> Iterator[str]:
-    environment = {
-        **os.environ,
-        "KBQA_DATA_DIR": str(folder),
-        "KBQA_SERVE_RATE": "1000000",
-        "KBQA_SERVE_CONCURRENCY": "1000",
-        "KBQA_SERVE_FOLDERS": str(docs),
-        "KBQA_BASE_URL": model_url,
-        "KBQA_API_KEY": "none",
-        "KBQA_MODEL": "openai:m",
-    }
-    command = [sys.executable, "-m", "qa", "serve", "--port", "0"]
-    log = (folder / "log").open("w+")
-    with log, subprocess.Popen(command, stderr=log, env=environment) as process:
-        while not (line := (folder / "log").read_text().partition("\n")[0]):
-            time.sleep(0.1)
-        try:
-            yield line.split()[2].rstrip(";")
-        finally:
-            process.send_signal(signal.SIGTERM)
 
 
 async def _searches(
