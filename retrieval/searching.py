@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from ingest.errors import BadRequest
 from retrieval.conditions import Condition
 from retrieval.copies import fold
-from retrieval.embedding import CosineScale, Embedder, Vectors, scale_of
+from retrieval.embedding import UNSCALED, CosineScale, Embedder, Vectors, scale_of
 from retrieval.explaining import Dropped, Explanation, copies_among, id_of
 from retrieval.fusion import (
     CANDIDATES,
@@ -72,7 +72,7 @@ class Asked:
     @property
     def weight(self) -> float:
         """Of the dense leg."""
-        return dense_weight(self.known_share)
+        return dense_weight(self.known_share, tuned=self.scale != UNSCALED)
 
 
 def checked(query: str, k: int) -> str:

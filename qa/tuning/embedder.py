@@ -9,6 +9,7 @@ import shutil
 import time
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import closing
 from dataclasses import asdict, dataclass
 from importlib.metadata import version
 from pathlib import Path
@@ -23,6 +24,7 @@ from qa.settings import Settings, is_url
 from qa.tuning import batches as batching
 from qa.tuning.judging import Judgement, chosen, judge
 from qa.tuning.labelled import feedback_questions, pairs_of_questions
+from qa.tuning.loss import KEPT
 from qa.tuning.pairs import Pair, Split, pairs_of, split
 from qa.tuning.training import CHECKPOINT, EPOCHS, Trained, require_packages, train, trainable
 from retrieval.adapter import Adapter, parted
@@ -134,18 +136,20 @@ def tune(
     spare = 60 * minutes * MINING
     confused = _mined(kb, found.split.training, began + spare, tell)
     order = batching.batches(found.split.training, confused, seed=seed)
-    trained = train(
-        found.base,
-        found.split.training,
-        order,
-        seconds=60 * minutes - (time.monotonic() - began),
-        folder=folder,
-        key=key,
-        seed=seed,
-        on_progress=lambda at: tell(
-            f"step {at.steps}, loss {at.loss:.3f}", at.share, at.seconds_left
-        ),
-    )
+    with closing(open_embedder(found.base, cache_dir=settings.cache_dir)) as untuned:
+        trained = train(
+            found.base,
+            found.split.training,
+            order,
+            guide=untuned,
+            seconds=60 * minutes - (time.monotonic() - began),
+            folder=folder,
+            key=key,
+            seed=seed,
+            on_progress=lambda at: tell(
+                f"step {at.steps}, loss {at.loss:.3f}", at.share, at.seconds_left
+            ),
+        )
     adapter = trained.adapter.made_for(found.base, {})
     tuned = open_embedder(adapter.spec, cache_dir=settings.cache_dir, adapter=adapter)
     try:
@@ -265,7 +269,7 @@ def _folder(kb: KnowledgeBase, settings: Settings) -> Path:
 
 def _key(kb: KnowledgeBase, base: str, seed: int) -> str:
     """What a training depends on: the documents, the model, the seed."""
-    said = json.dumps([corpus_of(kb), base, seed, EPOCHS])
+    said = json.dumps([corpus_of(kb), base, seed, EPOCHS, KEPT])
     return hashlib.sha256(said.encode()).hexdigest()
 
 

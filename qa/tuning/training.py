@@ -1,7 +1,7 @@
 """LoRA (Hu et al. 2022) on an embedding model, within a budget of minutes.
 
-Each batch is scored against itself: of all its passages a query must pick its own
-(`MultipleNegativesRankingLoss`: Henderson et al. 2017). The rate falls with the time that is left,
+Each batch is scored against itself: of all its passages a query must pick its own, see `loss.py`.
+The rate falls with the time that is left,
 so that a slow machine takes fewer steps of the same course. What has been learned is written every
 now and then; a run that was killed goes on from there.
 """
@@ -18,9 +18,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ingest.errors import BadRequest, NotConfigured, StorageError
+from qa.tuning.loss import guided_loss
 from qa.tuning.pairs import Pair
 from retrieval.adapter import Adapter, parted
-from retrieval.embedding import DEFAULT_EMBEDDER
+from retrieval.embedding import DEFAULT_EMBEDDER, Embedder
 from retrieval.hub import SENTENCE_TRANSFORMERS, model_folder
 
 if TYPE_CHECKING:
@@ -29,7 +30,6 @@ if TYPE_CHECKING:
 RANK, ALPHA = 16, 32
 RATE = 5e-4  # of AdamW, at its highest
 WARM_UP = 0.1  # of the course
-SCALE = 20.0  # of the cosines: a temperature of .05
 WINDOW = 128  # tokens of a passage that are read: a step costs half
 EPOCHS = 4  # at most
 WRITE_EVERY = 60.0  # seconds
@@ -90,13 +90,15 @@ def train(
     pairs: Sequence[Pair],
     batches: Sequence[Sequence[int]],
     *,
+    guide: Embedder,
     seconds: float,
     folder: Path,
     key: str,
     seed: int = 0,
     on_progress: Callable[[Progress], None] | None = None,
 ) -> Trained:
-    """Train an adapter for the embedder `spec` on batches of indices into `pairs`.
+    """Train an adapter for the embedder `spec`, which `guide` is, on batches of indices into
+    `pairs`.
 
     `folder` is where a run that was killed is taken up, if its `key` (what it was made of) is the
     same. Raises NotConfigured, BadRequest, StorageError.
@@ -104,7 +106,7 @@ def train(
     require_packages()
     with _quiet():
         course = _Course(spec, seconds, len(batches) * EPOCHS, folder / CHECKPOINT, key, seed)
-        return course.run(pairs, batches, on_progress)
+        return course.run(pairs, batches, guide, on_progress)
 
 
 class _Course:
@@ -123,13 +125,13 @@ class _Course:
         self,
         pairs: Sequence[Pair],
         batches: Sequence[Sequence[int]],
+        guide: Embedder,
         on_progress: Callable[[Progress], None] | None,
     ) -> Trained:
         """Train until the time is spent or every pair was seen `EPOCHS` times."""
         import torch
         from datasets import Dataset
         from sentence_transformers import SentenceTransformerTrainer
-        from sentence_transformers.sentence_transformer.losses import MultipleNegativesRankingLoss
         from transformers import PrinterCallback
 
         torch.manual_seed(self._seed)
@@ -141,14 +143,15 @@ class _Course:
         rows = {
             "query": [pair.query for pair in pairs],
             "passage": [pair.passage for pair in pairs],
+            "label": list(range(len(pairs))),
         }
         self._begun = self._written = time.monotonic()
         left = max(1, self._most - len(self._losses))
         trainer = SentenceTransformerTrainer(
             model=model,
-            args=self._arguments(left, len(batches[0]), order),
+            args=self._arguments(left, len(batches[0]), order, prompts_of(model)),
             train_dataset=Dataset.from_dict(rows),
-            loss=MultipleNegativesRankingLoss(model, scale=SCALE),
+            loss=guided_loss(model, pairs, guide),
             callbacks=[_callback(self, model, optimizer, on_progress)],
             optimizers=(optimizer, torch.optim.lr_scheduler.LambdaLR(optimizer, lambda _: 1.0)),
         )
@@ -256,7 +259,7 @@ class _Course:
             raise
         return bool(self._losses)
 
-    def _arguments(self, steps: int, size: int, order: _Order) -> Any:
+    def _arguments(self, steps: int, size: int, order: _Order, prompts: dict[str, str]) -> Any:
         import torch
         from sentence_transformers import SentenceTransformerTrainingArguments
 
@@ -266,6 +269,7 @@ class _Course:
             max_steps=steps,
             per_device_train_batch_size=size,
             batch_sampler=lambda *_, **__: order,
+            prompts=prompts,
             bf16=torch.cuda.is_bf16_supported() if on_gpu else _cpu_has_bf16(),
             use_cpu=not on_gpu,
             save_strategy="no",
@@ -281,6 +285,14 @@ class _Course:
             sum(part) / max(1, len(part)) for part in (self._losses[:ends], self._losses[-ends:])
         ]
         return Trained(_adapter_of(model), len(self._losses), self.spent, mean[0], mean[1], resumed)
+
+
+def prompts_of(model: Any) -> dict[str, str]:
+    """What a model puts before a query and before a passage when it is used, if anything."""
+    names = ("document", "passage", "corpus")  # as `encode_document` looks for them
+    passage = next((name for name in names if name in model.prompts), "")
+    found = {"query": model.prompts.get("query"), "passage": model.prompts.get(passage)}
+    return {column: prompt for column, prompt in found.items() if prompt}
 
 
 class _Order:

@@ -124,6 +124,7 @@ def test_nothing_fused_is_nothing() -> None:
 
 def test_the_dense_weight_grows_with_what_the_embedder_knows() -> None:
     weights = [dense_weight(share / 10) for share in range(11)]
+    assert dense_weight(1.0, tuned=True) > weights[-1]
     assert weights == sorted(set(weights))
     assert (weights[0], weights[-1]) == (0.0, DENSE_WEIGHT)
 
