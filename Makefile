@@ -18,7 +18,7 @@ QUESTION_ZH ?= 流明云的专业版可以免费试用多少天？
 # Tests start many processes; without its bytecode each compiles all of kbqa first.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: demo test lint unit bench browser clean
+.PHONY: demo test lint unit browser clean
 
 demo: $(VENV)/.installed
 	@rm -rf demo-data
