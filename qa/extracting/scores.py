@@ -18,6 +18,7 @@ from typing import NamedTuple
 import numpy as np
 
 from qa.extracting.asked import Asked
+from qa.extracting.fields import field_of
 from qa.extracting.kinds import asks_whether, counts_the_same, holds, kind_of
 from qa.extracting.tables import head_of, rows_without_bars
 from qa.sentences import sentences
@@ -29,6 +30,7 @@ from retrieval.terms import EXACT, analyse, analyse_query, stems
 PASSAGES = 5  # the right passage is among the first five for .997 of the questions (FACTS)
 UNDERSTOOD = 0.5  # share of the question that the embedder must know for cosines to be worth it
 NOTHING_NEW = 10.0  # what a sentence loses that says no word beyond the question's: titles, mostly
+FIELD = 3.0  # what a field gains whose label stands in the question
 EMBEDDED = 48  # sentences that are embedded at most: a passage of short rows has many
 SHOWN = 3  # sentences at most
 APART = 0.8  # more than cosines of a question with two sentences differ, but for a rare exception
@@ -126,7 +128,9 @@ def rank(question: str, hits: Sequence[Hit], index: Index, embedder: Embedder) -
     scores = np.array(rows) @ np.array(WEIGHTS)
     if not asks_whether(question):
         asked = _terms(question)
-        scores -= NOTHING_NEW * np.array([sentence.terms <= asked for sentence in found])
+        scores -= NOTHING_NEW * np.array([_says_nothing(sentence, asked) for sentence in found])
+        fields = [field_of(sentence.text) for sentence in found]
+        scores += FIELD * np.array([f is not None and f.is_asked_for(asked) for f in fields])
     shares = np.exp(scores - scores.max())
     shares /= shares.sum()
     candidates = [
@@ -218,6 +222,12 @@ def _rare_here(meant: Mapping[str, float], terms: Sequence[frozenset[str]]) -> d
         here = math.log(1 + (len(terms) - held + 0.5) / (held + 0.5)) if held else 0.0
         rare[term] = math.sqrt(weight) * here
     return rare
+
+
+def _says_nothing(sentence: Sentence, asked: frozenset[str]) -> bool:
+    """Whether it has no word beyond the question's, or is a field whose value has none."""
+    field = field_of(sentence.text)
+    return sentence.terms <= asked or (field is not None and field.says_nothing(asked))
 
 
 def _share(part: Mapping[str, float], whole: Mapping[str, float]) -> float:

@@ -154,3 +154,27 @@ def test_what_stands_below_the_same_question_answers_it(kb: KnowledgeBase) -> No
     assert answered.citations[0].quote == "工龄不满十年的为 8 天。"
     answered, _ = ask(kb, text, "工牌丢了怎么办？")
     assert answered.citations[0].quote == "先挂失，再到前台补办。"
+
+
+FORM = """\
+Device: gearbox ratchet GR-310
+Serial number: 88-2041
+Inspected by: Marta Oliveira
+Oil pressure: 4.2 bar
+Result: passed with remarks
+"""
+
+
+@pytest.mark.parametrize(
+    ("question", "quote"),
+    [
+        ("Who inspected the gearbox ratchet GR-310?", "Inspected by: Marta Oliveira"),
+        ("What was the oil pressure of GR-310?", "Oil pressure: 4.2 bar"),
+        ("What is the serial number of gearbox ratchet GR-310?", "Serial number: 88-2041"),
+    ],
+)
+def test_a_form_answers_with_the_field_asked_for(
+    kb: KnowledgeBase, question: str, quote: str
+) -> None:
+    answered, _ = ask(kb, FORM, question)
+    assert answered.citations[0].quote == quote

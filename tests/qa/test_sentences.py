@@ -95,6 +95,14 @@ def test_lines_of_a_form_are_statements() -> None:
     assert split(form) == form.split("\n")
 
 
+def test_lines_of_a_form_may_have_long_labels_of_equal_length() -> None:
+    form = ["Device: pump", "Serial number: 88", "Date of test: 3 May", "Oil pressure: 4.2 bar"]
+    assert split("\n".join(form)) == form
+    assert (
+        len(split("The result was as we had expected it: all\npumps passed the test of May.")) == 1
+    )
+
+
 def test_list_items_lose_their_markers() -> None:
     text = "- first item\n* second item\n1. third\n2) fourth\n（3） 第五"
     assert split(text) == ["first item", "second item", "third", "fourth", "第五"]
