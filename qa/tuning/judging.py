@@ -29,7 +29,9 @@ CUT = 10  # hits that count
 DEPTH = 100  # hits asked for, so that the dense leg has its first ten among them
 MOST_QUESTIONS = 300  # before words are drawn
 OF_A_PASSAGE = 3  # questions
-DRAWS, REMEMBERED = 3, 0.5  # of a sentence, and the share of its words in each
+ASKED = 900  # questions: of few sentences more are drawn, else chance decides
+DRAWS, MOST_DRAWS = 3, 10  # of a sentence
+REMEMBERED = 0.5  # share of its words in each
 MOST_PASSAGES = 1500
 ENOUGH = 0.005  # nDCG@10
 BATCH = 64
@@ -77,10 +79,12 @@ def judge(
 ) -> Judgement:
     """Ask both embedders the held-out questions, of their passages among others of `chunks`."""
     chance = random.Random(seed)
+    pairs = chosen(held_out, seed=seed)
+    draws = min(MOST_DRAWS, max(DRAWS, ASKED // max(1, len(pairs))))
     asked = [
         replace(pair, query=query)
-        for pair in chosen(held_out, seed=seed)
-        for query in dict.fromkeys(_queries(pair, chance))
+        for pair in pairs
+        for query in dict.fromkeys(_queries(pair, chance, draws))
     ]
     corpus = _corpus(chunks, asked, seed)
     scores: list[Mapping[str, Mapping[str, float]]] = []
@@ -112,10 +116,10 @@ def chosen(held_out: Iterable[Pair], *, seed: int = 0) -> list[Pair]:
     return kept[:MOST_QUESTIONS]
 
 
-def _queries(pair: Pair, chance: random.Random) -> list[str]:
+def _queries(pair: Pair, chance: random.Random, draws: int) -> list[str]:
     if pair.kind not in _DRAWN:
         return [pair.query]
-    return [remembered(pair.query, chance) for _ in range(DRAWS)]
+    return [remembered(pair.query, chance) for _ in range(draws)]
 
 
 def remembered(text: str, chance: random.Random) -> str:

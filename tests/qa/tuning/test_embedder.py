@@ -21,6 +21,7 @@ from qa.tuning import embedder as tuning
 from qa.tuning import judging, training
 from qa.tuning.judging import Judgement
 from tests.qa.command_line import Kbqa
+from tests.retrieval.qdrant_over_http import QdrantOverHttp
 from tests.tiny_embedder import build
 
 pytestmark = pytest.mark.end_to_end  # torch takes seconds to import
@@ -37,6 +38,7 @@ def tiny(tmp_path_factory: pytest.TempPathFactory) -> str:
 @pytest.fixture(autouse=True)
 def _quick(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(judging, "MOST_QUESTIONS", 15)
+    monkeypatch.setattr(judging, "ASKED", 45)
     monkeypatch.setattr(judging, "MOST_PASSAGES", 60)
     monkeypatch.setattr(tuning, "COMPARED", 20)
     monkeypatch.setattr(training, "EPOCHS", 3)
@@ -110,6 +112,25 @@ def test_it_learns_is_judged_adopted_carried_along_and_taken_back(
         again.rollback()
         assert again.status().embedder == tiny
         assert np.allclose(np.linalg.norm(again.embedder.embed(["hose"]), axis=1), 1, atol=1e-3)
+
+
+def test_a_base_on_a_server_is_tuned_too(
+    settings: Settings, tiny: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Judgement, "is_better", True)
+    with QdrantOverHttp() as server:
+        place = f"{server.url}/plants"
+        with KnowledgeBase.open(place, embedder=tiny, settings=settings) as base:
+            base.ingest_documents(documents())
+            found = tuning.prospect(base, settings)
+            done = tuning.tune(base, found, settings, minutes=0.02)
+            hits = base.search("Where was the seal bought?", 3)
+        with KnowledgeBase.open(place, settings=settings) as again:
+            assert again.status().embedder == f"{tiny}+{done.adapter.tag}"
+            assert again.search("Where was the seal bought?", 3) == hits
+            again.rollback()
+            assert again.status().embedder == tiny
+    assert not list((settings.data_dir / f".{tuning.FOLDER}").iterdir())
 
 
 class Killed(Exception):
