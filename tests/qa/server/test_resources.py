@@ -1,11 +1,13 @@
 from __future__ import annotations
 
 import json
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from qa.server.app import build_service
 from qa.server.ids import id_of
 from qa.server.keys import Role
 from tests.qa.server.serving import Served, events_of, serving, settings_for
@@ -66,21 +68,22 @@ def test_a_removal_that_was_cut_off_is_finished(
 ) -> None:
     named = {"kb": str(tmp_path / "doomed")} if elsewhere else {}
     settings = settings_for(tmp_path / "data", cache_dir, **named)
-    base = "/v1/knowledge-bases/doomed"
-    with serving(settings) as served:
+    with closing(build_service(settings)) as service:
         for name in ("doomed", "other"):
-            served.http.post("/v1/knowledge-bases", json={"name": name})
-        sent = served.http.post(f"{base}/documents?uri=a.md", content=b"The gate is green.")
-        assert ended(served, sent.json()["job"])["state"] == "done"
-        served.service.keys.create(Role.READER, ["doomed"])
+            service.bases.create(name)
+        uploads = service.uploads.root("doomed")
+        uploads.mkdir(parents=True)
+        (uploads / "a.md").write_text("The gate is green.")
+        service.keys.create(Role.READER, ["doomed"])
         for name in ("doomed", "other"):  # as a kill leaves it: one base gone, one not yet
-            served.service.database.write("INSERT INTO deletions VALUES (?)", name)
-        served.service.bases.delete("doomed")
-    with serving(settings) as served:
-        assert not served.service.uploads.root("doomed").exists()
-        assert served.service.keys.list() == []
-        assert [served.service.bases.has(name) for name in ("doomed", "other")] == [False, True]
-        assert served.service.database.read("SELECT * FROM deletions") == []
+            service.database.write("INSERT INTO deletions VALUES (?)", name)
+        service.bases.delete("doomed")
+    with closing(build_service(settings)) as service:
+        service.finish_deletions()
+        assert not uploads.exists()
+        assert service.keys.list() == []
+        assert [service.bases.has(name) for name in ("doomed", "other")] == [False, True]
+        assert service.database.read("SELECT * FROM deletions") == []
 
 
 def test_the_base_of_the_settings_is_made_and_removed_too(tmp_path: Path, cache_dir: Path) -> None:

@@ -137,7 +137,7 @@ def test_the_loss_falls_the_adapter_loads_the_answer_changes(
     assert ran.code == 0, ran.err
     told = ran.json
     assert told["steps"] == 2 * len(found.training)
-    assert told["loss"][1] < 0.95 * told["loss"][0]
+    assert told["loss"][1] < 0.98 * told["loss"][0]
     assert told["answers"] or "are not scored" in ran.err  # it may have nothing to say
     card = json.loads((tmp_path / "adapter" / "card.json").read_text("utf-8"))
     assert card["examples"] == len(found.training)
