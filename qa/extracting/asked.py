@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from bisect import bisect_left
+from itertools import islice
 
 from ingest.documents import Chunk
 
@@ -25,7 +26,7 @@ class Asked:
         for found in _LINE.finditer(chunk.text):
             self._reach(found.start(), found["heading"] or found["line"])
             if not found["heading"]:
-                breaks = list(_BREAK.finditer(chunk.text, found.end()))[:PARAGRAPHS]
+                breaks = list(islice(_BREAK.finditer(chunk.text, found.end()), PARAGRAPHS))
                 if len(breaks) == PARAGRAPHS:
                     self._reach(breaks[-1].start(), "")
 

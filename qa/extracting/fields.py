@@ -20,7 +20,7 @@ class Field(NamedTuple):
     value: Set[str]
 
     def is_asked_for(self, asked: Set[str]) -> bool:
-        """Whether the question, of these terms, has the whole label and not what it stands for."""
+        """Whether the question, of these terms, has the whole label and not its value."""
         return bool(self.label) and self.label <= asked and not self.says_nothing(asked)
 
     def says_nothing(self, asked: Set[str]) -> bool:

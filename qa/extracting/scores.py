@@ -128,9 +128,7 @@ def rank(question: str, hits: Sequence[Hit], index: Index, embedder: Embedder) -
     scores = np.array(rows) @ np.array(WEIGHTS)
     if not asks_whether(question):
         asked = _terms(question)
-        scores -= NOTHING_NEW * np.array([_says_nothing(sentence, asked) for sentence in found])
-        fields = [field_of(sentence.text) for sentence in found]
-        scores += FIELD * np.array([f is not None and f.is_asked_for(asked) for f in fields])
+        scores += np.array([_gain(sentence, asked) for sentence in found])
     shares = np.exp(scores - scores.max())
     shares /= shares.sum()
     candidates = [
@@ -224,10 +222,13 @@ def _rare_here(meant: Mapping[str, float], terms: Sequence[frozenset[str]]) -> d
     return rare
 
 
-def _says_nothing(sentence: Sentence, asked: frozenset[str]) -> bool:
-    """Whether it has no word beyond the question's, or is a field whose value has none."""
+def _gain(sentence: Sentence, asked: frozenset[str]) -> float:
+    """What it gains as the field that is asked for, or loses for a value or for words that are
+    all the question's own."""
     field = field_of(sentence.text)
-    return sentence.terms <= asked or (field is not None and field.says_nothing(asked))
+    if sentence.terms <= asked or (field is not None and field.says_nothing(asked)):
+        return -NOTHING_NEW
+    return FIELD if field is not None and field.is_asked_for(asked) else 0.0
 
 
 def _share(part: Mapping[str, float], whole: Mapping[str, float]) -> float:

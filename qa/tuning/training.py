@@ -1,9 +1,9 @@
 """LoRA (Hu et al. 2022) on an embedding model, within a budget of minutes.
 
 Each batch is scored against itself: of all its passages a query must pick its own, see `loss.py`.
-The rate falls with the time that is left,
-so that a slow machine takes fewer steps of the same course. What has been learned is written every
-now and then; a run that was killed goes on from there.
+The rate falls with the time that is left, so that a slow machine takes fewer steps of the same
+course. What has been learned is written every now and then; a run that was killed goes on from
+there.
 """
 
 from __future__ import annotations

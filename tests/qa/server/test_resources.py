@@ -78,12 +78,11 @@ def test_a_removal_that_was_cut_off_is_finished(
         for name in ("doomed", "other"):  # as a kill leaves it: one base gone, one not yet
             service.database.write("INSERT INTO deletions VALUES (?)", name)
         service.bases.delete("doomed")
-    with closing(build_service(settings)) as service:
-        service.finish_deletions()
+    with serving(settings) as served:  # the next server finishes it
         assert not uploads.exists()
-        assert service.keys.list() == []
-        assert [service.bases.has(name) for name in ("doomed", "other")] == [False, True]
-        assert service.database.read("SELECT * FROM deletions") == []
+        assert served.service.keys.list() == []
+        assert [served.service.bases.has(name) for name in ("doomed", "other")] == [False, True]
+        assert served.service.database.read("SELECT * FROM deletions") == []
 
 
 def test_the_base_of_the_settings_is_made_and_removed_too(tmp_path: Path, cache_dir: Path) -> None:

@@ -41,7 +41,7 @@ def _quick(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(judging, "ASKED", 45)
     monkeypatch.setattr(judging, "MOST_PASSAGES", 60)
     monkeypatch.setattr(tuning, "COMPARED", 20)
-    monkeypatch.setattr(training, "EPOCHS", 2)
+    monkeypatch.setattr(training, "EPOCHS", 3)
 
 
 def documents(count: int = 160) -> list[Document]:

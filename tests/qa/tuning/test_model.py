@@ -119,7 +119,7 @@ def test_the_loss_falls_the_adapter_loads_the_answer_changes(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(training, "RATE", 2e-2)
-    monkeypatch.setattr(training, "EPOCHS", 2)
+    monkeypatch.setattr(training, "EPOCHS", 3)
     words = {
         word
         for example in (*found.training, *found.held_out)
@@ -136,8 +136,8 @@ def test_the_loss_falls_the_adapter_loads_the_answer_changes(
     )  # fmt: skip
     assert ran.code == 0, ran.err
     told = ran.json
-    assert told["steps"] == 2 * len(found.training)
-    assert told["loss"][1] < 0.98 * told["loss"][0]
+    assert told["steps"] == 3 * len(found.training)
+    assert told["loss"][1] < 0.95 * told["loss"][0]
     assert told["answers"] or "are not scored" in ran.err  # it may have nothing to say
     card = json.loads((tmp_path / "adapter" / "card.json").read_text("utf-8"))
     assert card["examples"] == len(found.training)
