@@ -10,8 +10,10 @@ _BLOCK_START = re.compile(
     r"[ \t]*(?:[-*+•·](?!\d)|\d{1,3}[.)、](?!\d)|[(（]\d{1,3}[)）]|#{1,6}|\||>|```|~~~"
     r"|[^\s:：。，,.]{1,16}[:：]\s?\S)"  # a line of a form: "Date: 3 May"
 )
-# where two in a row are like this: "Date of inspection: 3 May"
-_FORM_LINE = re.compile(r"[ \t]*[^\s:：。，,.][^:：。，,.\n]{0,40}[:：](?!//)\s?\S")
+# a label and where its value begins: "Date of inspection: 3 May", "**Pressure**: 4.2 bar"
+FIELD = re.compile(
+    r"[ \t*]*(?P<label>[^\W\d_][^:：。，,.|\n]{0,40}?)[ \t*]*[:：](?!//)[ \t]?(?P<value>\S)"
+)
 _GOES_ON = re.compile(r"[ \t]*[a-z\d(（]")
 _LINE_BLOCK = re.compile(r"[ \t]*(?:#{1,6}[ \t]|\||```|~~~)")
 _STOP = re.compile(r"[。！？；!?…]+[”’」』）)\"']*|\.+[”’)\"'\]]*(?=\s|$)")
@@ -73,7 +75,7 @@ def _blocks(text: str) -> Iterator[tuple[int, int]]:
                 or text[last - 1] in ":：。！？!?"
                 or _BLOCK_START.match(text, following)
                 or _LINE_BLOCK.match(text, first)
-                or (_FORM_LINE.match(text, first) and _FORM_LINE.match(text, following))
+                or (FIELD.match(text, first) and FIELD.match(text, following))
             ):
                 yield block_start, last
                 block_start = following

@@ -2,15 +2,11 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Set
 from typing import NamedTuple
 
+from qa.sentences import FIELD
 from retrieval.terms import analyse
-
-_FIELD = re.compile(
-    r"[-*•\s]*(?P<label>[^\W\d_][^:：|\n]{0,40}?)[*\s]*[:：](?!//)(?P<value>.*\S)", re.DOTALL
-)
 
 
 class Field(NamedTuple):
@@ -30,8 +26,8 @@ class Field(NamedTuple):
 
 def field_of(text: str) -> Field | None:
     """A sentence as a field, if it is one."""
-    found = _FIELD.match(text)
+    found = FIELD.match(text)
     if found is None:
         return None
     label = found["label"].replace("_", " ")
-    return Field(frozenset(analyse(label)), frozenset(analyse(found["value"])))
+    return Field(frozenset(analyse(label)), frozenset(analyse(text[found.start("value") :])))

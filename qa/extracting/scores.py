@@ -16,6 +16,7 @@ from functools import lru_cache
 from typing import NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
 from qa.extracting.asked import Asked
 from qa.extracting.fields import field_of
@@ -125,10 +126,7 @@ def rank(question: str, hits: Sequence[Hit], index: Index, embedder: Embedder) -
     found, rows = seen(question, hits, index, embedder)
     if not found:
         return []
-    scores = np.array(rows) @ np.array(WEIGHTS)
-    if not asks_whether(question):
-        asked = _terms(question)
-        scores += np.array([_gain(sentence, asked) for sentence in found])
+    scores = _scores(question, found, rows)
     shares = np.exp(scores - scores.max())
     shares /= shares.sum()
     candidates = [
@@ -202,7 +200,7 @@ def _cosines(
     known = embedder.known_share(question)
     if known < UNDERSTOOD:
         return [0.0] * len(found)
-    scores = np.array(rows) @ np.array(WEIGHTS)
+    scores = _scores(question, found, rows)
     likely = np.argsort(-scores, kind="stable")[:EMBEDDED]
     third = scores[likely[:SHOWN][-1]]  # what a cosine lifts above it may be shown
     likely = likely[scores[likely] >= third - WEIGHTS.cosine * known**2 * APART]
@@ -220,6 +218,18 @@ def _rare_here(meant: Mapping[str, float], terms: Sequence[frozenset[str]]) -> d
         here = math.log(1 + (len(terms) - held + 0.5) / (held + 0.5)) if held else 0.0
         rare[term] = math.sqrt(weight) * here
     return rare
+
+
+def _scores(
+    question: str, found: Sequence[Sentence], rows: Sequence[Features]
+) -> NDArray[np.float64]:
+    """Of each sentence as an answer."""
+    scores: NDArray[np.float64] = np.array(rows) @ np.array(WEIGHTS)
+    if asks_whether(question):
+        return scores
+    asked = _terms(question)
+    scores += np.array([_gain(sentence, asked) for sentence in found])
+    return scores
 
 
 def _gain(sentence: Sentence, asked: frozenset[str]) -> float:

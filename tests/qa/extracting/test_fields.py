@@ -10,7 +10,7 @@ from retrieval.terms import analyse
     ("line", "question", "is_asked_for", "says_nothing"),
     [
         ("Inspected by: Marta Oliveira", "Who inspected the pump?", True, False),
-        ("- **Oil pressure**: 4.2 bar", "What was the oil pressure?", True, False),
+        ("**Oil pressure**: 4.2 bar", "What was the oil pressure?", True, False),
         ("operating_system: Debian 12", "Which operating system has it?", True, False),
         ("owner: Team Harbour", "Who is the owner of archive-07?", True, False),
         ("乙方：宁波博远泵业有限公司", "合同 CG-118 的乙方是谁？", True, False),
