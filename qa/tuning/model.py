@@ -147,6 +147,7 @@ def _trainer(
     from transformers import AutoModelForCausalLM, AutoTokenizer, PrinterCallback
     from trl import SFTConfig, SFTTrainer
 
+    torch.manual_seed(seed)  # the adapter is drawn before the trainer would see to it
     on_gpu = torch.cuda.is_available()
     place = model_folder(name, what=f"model '{spec}'")
     try:

@@ -119,12 +119,14 @@ def test_the_loss_falls_the_adapter_loads_the_answer_changes(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(training, "RATE", 2e-2)
-    monkeypatch.setattr(training, "EPOCHS", 3)
+    monkeypatch.setattr(training, "EPOCHS", 2)
     words = {
         word
         for example in (*found.training, *found.held_out)
         for text in (*(one.content for one in example.prompt), example.answer)
-        for word in text.split()
+        for line in text.splitlines()
+        if "<<<" not in line and ">>>" not in line  # drawn anew each time, and so would its weights
+        for word in line.split()
     }
     model = tiny_model.build(tmp_path / "model", steps=5, words=words, positions=1024)
     base.close()
@@ -136,7 +138,7 @@ def test_the_loss_falls_the_adapter_loads_the_answer_changes(
     )  # fmt: skip
     assert ran.code == 0, ran.err
     told = ran.json
-    assert told["steps"] == 3 * len(found.training)
+    assert told["steps"] == 2 * len(found.training)
     assert told["loss"][1] < 0.95 * told["loss"][0]
     assert told["answers"] or "are not scored" in ran.err  # it may have nothing to say
     card = json.loads((tmp_path / "adapter" / "card.json").read_text("utf-8"))
