@@ -5,7 +5,6 @@ No 5xx, every status, media type and body as documented, no request without a ke
 
 from __future__ import annotations
 
-import importlib.util
 import subprocess
 import sys
 from pathlib import Path
@@ -16,14 +15,8 @@ from qa.server.keys import Role
 from tests.qa.command_line import TIMEOUT
 from tests.qa.server.serving import serving, settings_for
 
-pytestmark = [
-    pytest.mark.end_to_end,
-    pytest.mark.skipif(
-        importlib.util.find_spec("schemathesis") is None,
-        reason="schemathesis is not installed, and too large to be asked of all who test: "
-        "pip install 'schemathesis>=4.32'; tests/qa/server/test_description.py checks the document",
-    ),
-]
+pytestmark = pytest.mark.end_to_end
+
 # The phase `coverage` sends a thousand requests more: by hand, when the API has changed.
 # What a filter is no schema can say, so that valid requests are refused; streams have no end here.
 OPTIONS = (
