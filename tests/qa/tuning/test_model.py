@@ -118,7 +118,7 @@ def test_the_loss_falls_the_adapter_loads_the_answer_changes(
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(training, "RATE", 2e-2)
+    monkeypatch.setattr(training, "RATE", 5e-3)  # at 2e-2 rounding decides where it ends
     monkeypatch.setattr(training, "EPOCHS", 2)
     words = {
         word
