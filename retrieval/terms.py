@@ -210,7 +210,7 @@ def stems(terms: Iterable[str]) -> list[str]:
     return [term for term in terms if not term.startswith(EXACT)]
 
 
-@lru_cache(maxsize=100_000)
+@lru_cache(maxsize=20_000)
 def _word_terms(word: str) -> tuple[str, ...]:
     parts = _PART.findall(word)
     terms = ["".join(parts).lower()] if len(parts) > 1 else []

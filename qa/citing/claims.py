@@ -37,7 +37,7 @@ class Claim:
     squeezed: str
 
 
-@lru_cache(maxsize=4096)
+@lru_cache(maxsize=1024)
 def claim_of(text: str) -> Claim:
     """The claim of a sentence or two."""
     return Claim(
@@ -48,7 +48,7 @@ def claim_of(text: str) -> Claim:
     )
 
 
-@lru_cache(maxsize=8192)
+@lru_cache(maxsize=2048)
 def content_terms(text: str) -> frozenset[str]:
     """Stems of the words of `text` without function words and numbers; pairs for Chinese."""
     found = stems(analyse(" ".join(content_words(text))))

@@ -136,14 +136,14 @@ def _denies(one: str, other: str) -> bool:
     return any(scope & said and not scope & denied for scope in mine)
 
 
-@lru_cache(maxsize=4096)
+@lru_cache(maxsize=1024)
 def _sides(text: str) -> tuple[tuple[bool, bool], ...]:
     """For each pair of opposites which of them `text` has."""
     text = simplified(text)
     return tuple((bool(one.search(text)), bool(other.search(text))) for one, other in _SIDES)
 
 
-@lru_cache(maxsize=4096)
+@lru_cache(maxsize=1024)
 def _denials(text: str) -> tuple[frozenset[str], ...]:
     """For each "not" of `text` the terms that it applies to."""
     return tuple(filter(None, _scopes(simplified(text))))

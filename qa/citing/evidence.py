@@ -30,7 +30,7 @@ class Span(NamedTuple):
     support: float
 
 
-@lru_cache(maxsize=2048)
+@lru_cache(maxsize=512)
 def best_span(statement: str, chunk: Chunk) -> Span:
     """The span of a passage that is most about `statement`, and how well it supports it.
 

@@ -246,6 +246,6 @@ def _share(part: Mapping[str, float], whole: Mapping[str, float]) -> float:
     return sum(part.values()) / total if total else 0.0
 
 
-@lru_cache(maxsize=4096)
+@lru_cache(maxsize=1024)
 def _terms(text: str) -> frozenset[str]:
     return frozenset(analyse(text))
