@@ -45,7 +45,7 @@ browser:
 	@command -v chromium >/dev/null || { [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null && apt-get update -qq && apt-get install -qq -y chromium >/dev/null 2>&1; } || echo "no chromium: the tests of the page are skipped"
 
 unit: $(VENV)/.tested
-	$(BIN)/python -m pytest -n $(WORKERS) --dist worksteal -m "not end_to_end"
+	$(BIN)/python -m pytest -n $(WORKERS) --dist worksteal -m "not integration and not end_to_end"
 
 clean:
 	rm -rf $(VENV) demo-data build *.egg-info

@@ -8,6 +8,8 @@ import pytest
 
 from tests.sample_base import Outcome, environment_of, ingest_without_network
 
+pytestmark = pytest.mark.integration
+
 
 @pytest.mark.end_to_end
 def test_ingest_and_ask_open_no_connection(made_sample_base: tuple[Path, Outcome]) -> None:

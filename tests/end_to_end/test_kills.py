@@ -8,6 +8,8 @@ import pytest
 
 from bench.kills import run
 
+pytestmark = pytest.mark.end_to_end
+
 
 @pytest.mark.end_to_end
 def test_kills_lose_double_and_leave_nothing(tmp_path: Path) -> None:

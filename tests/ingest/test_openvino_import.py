@@ -10,6 +10,8 @@ import pytest
 from ingest.openvino_import import TELEMETRY
 from tests.qa.command_line import environment
 
+pytestmark = pytest.mark.integration
+
 EMBED = """
 import sys
 from pathlib import Path

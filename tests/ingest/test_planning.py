@@ -15,6 +15,8 @@ from ingest.walking import Selection
 from tests.ingest.boxes import pack, unpacking
 from tests.ingest.ledger import Ledger, counts, ingest, write
 
+pytestmark = pytest.mark.integration
+
 
 @pytest.fixture
 def docs(tmp_path: Path) -> Path:

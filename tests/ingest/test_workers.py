@@ -27,6 +27,8 @@ from tests.ingest.bad_loaders import load_badly
 from tests.ingest.ledger import split_by_words
 from tests.qa.command_line import REPOSITORY, environment
 
+pytestmark = pytest.mark.integration
+
 LIMITS = Limits(timeout=2.0, memory_mb=300, workers=1)
 linux = pytest.mark.skipif(sys.platform != "linux", reason="seccomp and Landlock are Linux's")
 

@@ -15,6 +15,8 @@ from tests.qa.command_line import Done, Kbqa, is_one_clear_line, run
 from tests.qa.test_cli import QUESTION, with_model
 from tests.scripted_server import ScriptedServer, hang, status
 
+pytestmark = pytest.mark.integration
+
 NO_OVERRIDE = ["setpriv", "--bounding-set=-dac_override,-dac_read_search", "--inh-caps=-all"]
 
 

@@ -23,6 +23,8 @@ from tests.qa.command_line import Kbqa, command, environment, is_one_clear_line,
 from tests.qa.test_rendering import ANSWER_FIELDS, CITATION_FIELDS, HIT_FIELDS
 from tests.scripted_server import ScriptedServer, cut_stream, hang, status
 
+pytestmark = pytest.mark.integration
+
 COMMANDS = (
     "ingest", "retry", "remove", "search", "ask", "status", "documents", "show", "doctor", "config",
     "eval", "reembed", "open", "chat",

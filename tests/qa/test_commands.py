@@ -18,6 +18,8 @@ from tests.fakes import HashEmbedder
 from tests.qa.command_line import Done, Kbqa, command, environment, is_one_clear_line, run
 from tests.retrieval.knowledge import prepared
 
+pytestmark = pytest.mark.integration
+
 
 @pytest.fixture
 def own(docs: Path, tmp_path: Path, embedder: Embedder) -> Path:

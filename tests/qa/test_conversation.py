@@ -15,6 +15,8 @@ from qa.turn import Answer, Citation, Message, Statement
 from tests.qa.conftest import OpenLibrary
 from tests.qa.test_plugins import Model
 
+pytestmark = pytest.mark.integration
+
 BASE = "/bases/handbook"
 QUESTION = "How many days of annual leave do I have?"
 

@@ -24,6 +24,8 @@ from qa.turn import Message
 from tests.fakes import HashEmbedder
 from tests.scripted_server import ScriptedServer
 
+pytestmark = pytest.mark.integration
+
 
 class Seeing:
     """A `ChatModel` that says what `say` says, and counts."""

@@ -12,6 +12,8 @@ from qa.language import NOT_ANSWERED
 from qa.turn import Answer
 from tests.qa.conftest import CHINESE
 
+pytestmark = pytest.mark.integration
+
 
 @pytest.mark.parametrize(
     ("question", "answer", "uri"),

@@ -18,6 +18,8 @@ from tests.qa.command_line import Kbqa, is_one_clear_line
 from tests.qa.conftest import OpenLibrary
 from tests.scripted_server import ScriptedServer
 
+pytestmark = pytest.mark.integration
+
 SCREEN = Image("screen.png", "image/png", b"PNG", "Alarm E-17")
 
 

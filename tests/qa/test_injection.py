@@ -15,6 +15,8 @@ from retrieval.embedding import Embedder
 from tests.qa.command_line import Kbqa
 from tests.qa.test_plugins import Model
 
+pytestmark = pytest.mark.integration
+
 URL = "http://127.0.0.1:9/leak?q="
 HOSTILE = (
     "The hall holds 40 people \x1b[31mat\x1b[0m most\u202e.\x9b1m "

@@ -21,6 +21,8 @@ from retrieval.hits import Hit
 from retrieval.terms import stems
 from tests.qa.conftest import HANDBOOK, OpenLibrary, write_documents
 
+pytestmark = pytest.mark.integration
+
 QUESTION = "How many days of annual leave do I have?"
 
 

@@ -25,6 +25,8 @@ from tests.scripted_server import (
     trickle,
 )
 
+pytestmark = pytest.mark.integration
+
 
 def options(server: ScriptedServer, *, timeout: float) -> ModelOptions:
     return ModelOptions(base_url=server.base_url, timeout=timeout)

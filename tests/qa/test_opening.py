@@ -18,6 +18,8 @@ from tests.fakes import HashEmbedder
 from tests.qa.command_line import environment
 from tests.qa.conftest import OpenLibrary
 
+pytestmark = pytest.mark.integration
+
 HOLD = """
 import sys
 from qa import KnowledgeBase

@@ -17,6 +17,8 @@ from tests.fakes import HashEmbedder
 from tests.qa.command_line import Kbqa, is_one_clear_line
 from tests.retrieval.qdrant_over_http import QdrantOverHttp
 
+pytestmark = pytest.mark.integration
+
 WORDS = [
     "router",
     "lamp",

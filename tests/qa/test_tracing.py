@@ -24,6 +24,8 @@ from tests.qa.conftest import OpenLibrary
 from tests.qa.server.serving import serving, settings_for
 from tests.scripted_server import ScriptedServer, status
 
+pytestmark = pytest.mark.integration
+
 QUESTION = "How many days of annual leave do I have?"
 
 

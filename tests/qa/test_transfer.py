@@ -19,6 +19,8 @@ from tests.qa.command_line import Kbqa, is_one_clear_line
 from tests.retrieval.qdrant_over_http import QdrantOverHttp
 from tests.sample_base import copy_base
 
+pytestmark = pytest.mark.integration
+
 QUESTIONS = ("How many days of annual leave do employees have?", "备用密封件多少钱？")
 
 

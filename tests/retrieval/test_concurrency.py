@@ -7,10 +7,14 @@ import threading
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+import pytest
+
 from retrieval.edge_store import EdgeStore
 from retrieval.index import Index
 from tests.fakes import HashEmbedder
 from tests.retrieval.knowledge import prepared
+
+pytestmark = pytest.mark.integration
 
 DOCUMENTS, PASSAGES, VERSIONS = 4, 8, 4
 SAID = re.compile(r"lamp document(\d+) version(\d+) part(\d+)")

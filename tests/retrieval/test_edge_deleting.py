@@ -9,6 +9,8 @@ from ingest.errors import BadRequest, Locked
 from retrieval.edge_deleting import delete
 from retrieval.edge_store import EdgeStore
 
+pytestmark = pytest.mark.integration
+
 
 def made(folder: Path) -> Path:
     EdgeStore(folder, dimension=4, lock_timeout=0).close()

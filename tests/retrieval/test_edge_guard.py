@@ -13,6 +13,8 @@ from retrieval.edge_guard import Seal, seal, sealed
 from retrieval.edge_store import EdgeStore
 from tests.contracts.store_contract import DIM, axis, chunk
 
+pytestmark = pytest.mark.integration
+
 # part of a path in the base, and what happens to the largest such file
 DAMAGE = [
     ("edge_config.json", "cut"),

@@ -19,6 +19,8 @@ from retrieval.edge_store import OPTIMIZE_FROM, EdgeStore
 from retrieval.store import Point
 from tests.contracts.store_contract import DIM, ConditionContract, axis, chunk, uid
 
+pytestmark = pytest.mark.integration
+
 ROOT = Path(__file__).parents[2]
 NOBODY = 65534
 

@@ -23,6 +23,8 @@ from retrieval.terms import stems
 from tests.fakes import HashEmbedder
 from tests.retrieval.knowledge import Crash, CrashingStore, contents, open_index, prepared
 
+pytestmark = pytest.mark.integration
+
 LEAVE = "Annual leave is fifteen days. Requests go to the manager two weeks ahead."
 ROUTER = "The router restarts when both buttons are held. Error ERR_CONN-1042 means no carrier."
 CHINESE = "年假为十五天，需提前两周申请。路由器重启需按住两个按钮。"

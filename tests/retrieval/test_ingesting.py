@@ -26,6 +26,8 @@ from tests.ingest.boxes import pack, unpacking
 from tests.ingest.ledger import counts, write
 from tests.retrieval.knowledge import Crash, CrashingStore, contents
 
+pytestmark = pytest.mark.integration
+
 QUERIES = ("alpha", "beta gamma", "第三段", "word7 of the text")
 
 

@@ -17,6 +17,8 @@ from ingest.errors import NotConfigured, StorageError
 from retrieval.adapter import Adapter
 from retrieval.minilm import ensure_graph, package_folder, with_graph
 
+pytestmark = pytest.mark.integration
+
 
 @pytest.fixture
 def tiny(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:

@@ -9,6 +9,8 @@ from retrieval.openai_embedder import OpenAIEmbedder
 from tests.contracts.embedder_contract import EmbedderContract
 from tests.scripted_server import ScriptedServer
 
+pytestmark = pytest.mark.integration
+
 
 class TestOpenAIEmbedder(EmbedderContract):
     @pytest.fixture

@@ -15,6 +15,8 @@ from tests.contracts.embedder_contract import EmbedderContract, assert_same
 from tests.fakes import HashEmbedder
 from tests.retrieval.reference import sentence_transformer, texts
 
+pytestmark = pytest.mark.integration
+
 
 @pytest.fixture(scope="module")
 def embedder(cache_dir: Path) -> Iterator[OpenVinoEmbedder]:

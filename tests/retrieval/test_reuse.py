@@ -18,6 +18,8 @@ from retrieval.widening import section_around
 from tests.fakes import HashEmbedder
 from tests.retrieval.knowledge import prepared
 
+pytestmark = pytest.mark.integration
+
 PARAGRAPHS = [f"Paragraph {n} of the long report speaks of topic{n} and more." for n in range(20)]
 LONG = "\n\n".join(PARAGRAPHS)
 FAILED = Record(

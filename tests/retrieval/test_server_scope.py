@@ -27,6 +27,8 @@ from tests.contracts.store_contract import DIM, axis, chunk, ids, row, uid
 from tests.fakes import HashEmbedder
 from tests.retrieval.qdrant_over_http import QdrantOverHttp
 
+pytestmark = pytest.mark.integration
+
 SHARED = f"kbqa_{DIM}"
 
 

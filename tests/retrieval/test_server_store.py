@@ -35,6 +35,8 @@ from tests.contracts.store_contract import DIM, ConditionContract, axis, chunk, 
 from tests.retrieval.qdrant_over_http import QdrantOverHttp
 from tests.scripted_server import Behaviour, ScriptedServer, hang, status, text
 
+pytestmark = pytest.mark.integration
+
 KEY = "contract-key-0123456789"
 REAL = os.environ.get("KBQA_TEST_QDRANT_URL", "")
 REAL_KEY = os.environ.get("KBQA_QDRANT_API_KEY")

@@ -23,6 +23,8 @@ from ingest.loaders import archive, members
 from ingest.loaders.archive_names import Names
 from ingest.loaders.members import LeftOut, Whole, load_all
 
+pytestmark = pytest.mark.integration
+
 
 def zipped(*files: tuple[str | zipfile.ZipInfo, str | bytes]) -> bytes:
     buffer = io.BytesIO()

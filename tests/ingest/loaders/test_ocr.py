@@ -19,6 +19,8 @@ from tests.contracts.loader_contract import LoaderContract
 
 from .pdf_builders import Page, encoded, pages_pdf, placed, scan_page, written
 
+pytestmark = pytest.mark.integration
+
 NOTE = "The pump needs oil every 500 hours"
 SEALS = "Seals are replaced after two years"
 SMALL = (900, 320)

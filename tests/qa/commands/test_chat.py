@@ -31,6 +31,8 @@ from tests.qa.conftest import HANDBOOK
 from tests.qa.test_rendering import ANSWER_FIELDS
 from tests.scripted_server import ScriptedServer, drip, status
 
+pytestmark = pytest.mark.integration
+
 QUESTION = "How many days of annual leave do I have?"
 Chat = Callable[..., Done]
 PATIENCE = 60.0  # seconds that a busy machine may take to show what is waited for

@@ -16,6 +16,8 @@ from qa.settings import load_settings
 from tests.qa.command_line import Kbqa, is_one_clear_line
 from tests.qa.server.serving import serving, settings_for
 
+pytestmark = pytest.mark.integration
+
 
 def conversations(location: Path) -> int:
     kept = Conversations(load_settings().state_dir / "conversations.sqlite")

@@ -11,6 +11,8 @@ from tests.qa.evaluation.conftest import QUESTIONS, write_questions
 from tests.qa.evaluation.test_questions import folder_of
 from tests.scripted_server import Messages, ScriptedServer, status
 
+pytestmark = pytest.mark.integration
+
 
 @pytest.fixture
 def asked(tmp_path: Path) -> Path:

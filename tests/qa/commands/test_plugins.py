@@ -7,12 +7,16 @@ import re
 from collections.abc import Sequence
 from pathlib import Path
 
+import pytest
+
 from qa.knowledge_base import KnowledgeBase
 from qa.settings import DEFAULT_PLUGINS
 from qa.turn import Handler, Message, Turn
 from tests.qa.command_line import Kbqa, is_one_clear_line
 from tests.qa.conftest import OpenLibrary
 from tests.qa.test_plugins import Model
+
+pytestmark = pytest.mark.integration
 
 QUESTION = "How many days of annual leave do I have?"
 

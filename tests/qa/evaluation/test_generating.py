@@ -18,6 +18,8 @@ from qa.turn import Message
 from retrieval.embedding import Embedder
 from tests.fakes import HashEmbedder
 
+pytestmark = pytest.mark.integration
+
 
 def sectioned(text: str, *headings: str, title: str = "Guide") -> Document:
     """A document in which each of `headings` is a line that governs what follows."""

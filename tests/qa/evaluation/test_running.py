@@ -16,6 +16,8 @@ from qa.knowledge_base import KnowledgeBase
 from tests.fakes import HashEmbedder
 from tests.qa.evaluation.test_questions import folder_of
 
+pytestmark = pytest.mark.integration
+
 
 def test_figures_of_a_small_base(evaluation: Evaluation) -> None:
     assert len(evaluation.outcomes) == 5

@@ -16,6 +16,8 @@ from qa.integrations.langchain import KbqaRetriever, ask_tool, search_tool
 from qa.knowledge_base import KnowledgeBase
 from qa.turn import Answer
 
+pytestmark = pytest.mark.integration
+
 LEAVE = "How many days of annual leave do employees have?"
 ALARM = "What does alarm E-17 mean?"
 

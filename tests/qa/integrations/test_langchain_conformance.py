@@ -9,6 +9,8 @@ import pytest
 from qa.integrations.langchain import KbqaRetriever, ask_tool, search_tool
 from qa.knowledge_base import KnowledgeBase
 
+pytestmark = pytest.mark.integration
+
 retrievers = pytest.importorskip("langchain_tests.integration_tests.retrievers")
 tools = pytest.importorskip("langchain_tests.unit_tests.tools")
 tools_used = pytest.importorskip("langchain_tests.integration_tests.tools")

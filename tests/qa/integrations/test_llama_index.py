@@ -17,6 +17,8 @@ from qa.integrations.llama_index import KbqaQueryEngine, KbqaRetriever
 from qa.knowledge_base import KnowledgeBase
 from tests.qa.command_line import environment
 
+pytestmark = pytest.mark.integration
+
 LEAVE = "How many days of annual leave do employees have?"
 ALARM = "What does alarm E-17 mean?"
 

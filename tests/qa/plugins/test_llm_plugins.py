@@ -16,6 +16,8 @@ from tests.qa.conftest import OpenLibrary
 from tests.qa.test_plugins import Model
 from tests.scripted_server import USAGE, ScriptedServer, status
 
+pytestmark = pytest.mark.integration
+
 BUILT = ["require_evidence", "build_prompt", "cite_sources"]
 Messages = Sequence[Mapping[str, str]]
 Asked = Callable[..., tuple[Any, list[str]]]

@@ -21,6 +21,8 @@ from tests.contracts.plugin_contract import HIT, saying
 from tests.qa.conftest import HANDBOOK, OpenLibrary
 from tests.qa.test_plugins import Model
 
+pytestmark = pytest.mark.integration
+
 QUESTION = "How many days of annual leave do I have?"
 CHAIN = ["retrieve", "require_evidence", "widen", "build_prompt", "cite_sources"]
 

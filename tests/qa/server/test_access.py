@@ -16,6 +16,8 @@ from qa.server.jobs import Spec
 from qa.server.keys import Role
 from tests.qa.server.serving import Served, serving, settings_for
 
+pytestmark = pytest.mark.integration
+
 ROLES = list(Role)
 # route -> the least role; None: open to all. `+`: only for keys of all bases.
 TABLE = {

@@ -24,6 +24,8 @@ from tests.qa.command_line import Done, Kbqa, is_one_clear_line
 from tests.qa.conftest import write_documents
 from tests.qa.server.serving import Served, serving, settings_for
 
+pytestmark = pytest.mark.integration
+
 QUESTION = "How many days of annual leave do I have?"
 
 

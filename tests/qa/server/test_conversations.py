@@ -10,6 +10,8 @@ import pytest
 from qa.server.keys import Role
 from tests.qa.server.serving import Served, events_of, serving, settings_for
 
+pytestmark = pytest.mark.integration
+
 PATH = "/v1/knowledge-bases/library/conversations"
 QUESTION = "How many days of annual leave do employees have?"
 

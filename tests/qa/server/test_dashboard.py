@@ -15,6 +15,8 @@ from qa.server.metrics import Metrics
 from qa.turn import Answer
 from tests.qa.server.serving import Served
 
+pytestmark = pytest.mark.integration
+
 FILE = Path(__file__).parents[3] / "deploy" / "grafana" / "kbqa.json"
 
 

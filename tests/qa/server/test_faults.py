@@ -17,6 +17,8 @@ from qa.server.ids import id_of
 from tests.qa.server.serving import Served, events_of, serving, settings_for
 from tests.scripted_server import Behaviour, Exchange, ScriptedServer, status, well
 
+pytestmark = pytest.mark.integration
+
 ASK = "/v1/knowledge-bases/library/ask"
 QUESTION = {"question": "How many days of annual leave do I have?"}
 STREAM = {"Accept": "text/event-stream"}

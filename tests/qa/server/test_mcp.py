@@ -19,6 +19,8 @@ from tests.qa.command_line import command, environment
 from tests.qa.server.serving import Served
 from tests.sample_base import copy_base
 
+pytestmark = pytest.mark.integration
+
 QUESTION = "How many days of annual leave do I have?"
 Talk = Callable[[Client], Awaitable[None]]
 

@@ -9,6 +9,8 @@ import pytest
 
 from tests.qa.server.serving import Served
 
+pytestmark = pytest.mark.integration
+
 QUESTION = "How many days of annual leave do I have?"
 UNANSWERED = "Who won the football world cup in 1974?"
 

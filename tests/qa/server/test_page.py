@@ -19,6 +19,8 @@ from qa.server.keys import Role
 from tests.qa.conftest import write_documents
 from tests.qa.server.serving import Served, serving, settings_for
 
+pytestmark = pytest.mark.integration
+
 BASE = "/v1/knowledge-bases/library"
 QUESTION = "How many days of annual leave do employees have?"
 

@@ -12,6 +12,8 @@ from qa.server.ids import id_of
 from qa.server.keys import Role
 from tests.qa.server.serving import Served, events_of, serving, settings_for
 
+pytestmark = pytest.mark.integration
+
 LIBRARY = "/v1/knowledge-bases/library"
 QUESTION = "How many days of annual leave do I have?"
 

@@ -16,6 +16,8 @@ from qa.server.ids import id_of
 from tests.qa.command_line import Kbqa, command, environment
 from tests.qa.server.serving import events_of
 
+pytestmark = pytest.mark.integration
+
 DOCUMENTS = "/v1/knowledge-bases/new/documents"
 
 

@@ -15,6 +15,8 @@ from qa.server.folders import Folders
 from qa.server.problems import Conflict, Forbidden, NotFound, TooLarge
 from qa.server.uploads import Uploads, checked_name
 
+pytestmark = pytest.mark.integration
+
 BAD = [
     "", "/etc/passwd", "../up.md", "a/../../up.md", "a//b.md", "./a.md", "a/.", "..", "~/a\0.md",
     "a\0.md", "a\n.md", "C:\\up.md", "a\\..\\up.md", "c:up.md", ".kbqaignore", ".git/config",

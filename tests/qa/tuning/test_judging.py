@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import random
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -9,6 +10,8 @@ from ingest.documents import Chunk
 from qa.tuning.judging import OF_A_PASSAGE, chosen, judge, remembered
 from qa.tuning.pairs import Pair
 from tests.fakes import HashEmbedder
+
+pytestmark = pytest.mark.integration
 
 WORDS = [
     "pump",
