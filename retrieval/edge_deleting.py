@@ -9,9 +9,11 @@ from pathlib import Path
 from ingest.errors import BadRequest, StorageError
 from retrieval.edge_guard import CLOSED
 from retrieval.edge_lock import HOLDER, LOCK, acquire
+from retrieval.edge_shard import NEW
 from retrieval.versions import FILE, shard_folder
 
-_OURS = {LOCK, HOLDER, CLOSED, FILE, "prompts"}  # prompts of the base's own, see `qa.prompting`
+# what `qa` keeps in a base: prompts of its own, a training that was cut off
+_OURS = {LOCK, HOLDER, CLOSED, FILE, "prompts", "tuning"}
 
 
 def delete(folder: Path, *, lock_timeout: float) -> None:
@@ -42,4 +44,5 @@ def delete(folder: Path, *, lock_timeout: float) -> None:
 
 def _is_ours(name: str) -> bool:
     stem = shard_folder(Path(), "").name
-    return name.removesuffix(".new") in _OURS or name == stem or name.startswith(f"{stem}-")
+    known = name.removesuffix(".new") in _OURS or name == stem
+    return known or name.startswith((f"{stem}-", NEW))

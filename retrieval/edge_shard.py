@@ -22,6 +22,7 @@ from retrieval.store import (
 # same at any size. The floor is 13,000 vectors of 384 floats.
 SEGMENTS, MAX_SEGMENT_KB = 8, 20_000
 HNSW_M, HNSW_EF, FULL_SCAN_KB = 16, 100, 10_000  # the engine's defaults
+NEW = ".new-"  # how the folder of a shard in the making begins
 INDEXING_THRESHOLD_KB = 1000  # the engine's own unit and trigger; 650 vectors of 384 floats
 # The graph is walked on vectors of one byte a dimension: 2.3 times faster to build, 1.8 to search,
 # and a quarter of the memory. The CANDIDATES it finds are then compared by their whole vectors:
@@ -32,7 +33,7 @@ def create(shard: Path, dimension: int) -> None:
     """Make an empty shard beside its place and move it there, so that it is whole or not there."""
     from qdrant_edge import EdgeShard
 
-    temporary = Path(tempfile.mkdtemp(prefix=".new-", dir=shard.parent))
+    temporary = Path(tempfile.mkdtemp(prefix=NEW, dir=shard.parent))
     with mapped(shard.parent):
         engine = EdgeShard.create(str(temporary), _config(dimension, 0))
         index_fields(engine)

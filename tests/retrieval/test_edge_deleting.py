@@ -25,6 +25,8 @@ def test_a_base_and_its_versions_are_gone(tmp_path: Path) -> None:
     with_versions.close()
     (tmp_path / "kb" / "prompts").mkdir()
     (tmp_path / "kb" / "prompts" / "answer.en.txt").write_text("Answer.")
+    for cut_off in ("tuning", ".new-x1y2z3"):  # a training, the making of a version
+        (tmp_path / "kb" / cut_off).mkdir()
     delete(tmp_path / "kb", lock_timeout=0)
     assert list(tmp_path.iterdir()) == []
     assert not EdgeStore.exists(tmp_path / "kb")
