@@ -1,5 +1,6 @@
 # make demo   set up, ingest sample_docs, ask a question in English and one in Chinese
 # make test   set up, run ruff, mypy and all tests
+# make unit   only the tests that need no engine, server, model or process: under a minute
 # Needs Python 3.11-3.13 and make. PYTHON=python3.12 make test picks another one.
 
 PYTHON ?= python3
@@ -45,7 +46,7 @@ browser:
 	@command -v chromium >/dev/null || { [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null && apt-get update -qq && apt-get install -qq -y chromium >/dev/null 2>&1; } || echo "no chromium: the tests of the page are skipped"
 
 unit: $(VENV)/.tested
-	$(BIN)/python -m pytest -n $(WORKERS) --dist worksteal -m "not integration and not end_to_end"
+	$(BIN)/python -m pytest -n $(WORKERS) --dist worksteal -m "not (integration or end_to_end or torch)"
 
 clean:
 	rm -rf $(VENV) demo-data build *.egg-info

@@ -45,6 +45,12 @@ def pytest_make_parametrize_id(val: object) -> str | None:
     return f"{len(val)} bytes" if isinstance(val, bytes) else None
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """What loads torch comes first: pytest-xdist gives the first half of the tests to one process,
+    of which others take from the end, so that no second one loads it."""
+    items.sort(key=lambda item: item.get_closest_marker("torch") is None)
+
+
 @pytest.fixture(scope="session")
 def shared_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder for what is made once for all tests, also under pytest-xdist."""

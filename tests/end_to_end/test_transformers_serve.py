@@ -34,7 +34,7 @@ tiny_model.build(Path(sys.argv[2]))
 main()
 """
 
-pytestmark = pytest.mark.end_to_end
+pytestmark = [pytest.mark.end_to_end, pytest.mark.torch]
 
 
 @contextmanager

@@ -11,7 +11,7 @@ from qa.models import ModelOptions, open_model
 from qa.turn import Message
 from tests import tiny_model
 
-pytestmark = pytest.mark.end_to_end  # torch takes seconds to import
+pytestmark = pytest.mark.torch
 
 PROMPT = [Message("user", tiny_model.PROMPT)]
 

@@ -13,7 +13,7 @@ from retrieval.cross_encoder import CrossEncoderReranker
 from retrieval.reranking import Reranker, open_reranker
 from tests.contracts.reranker_contract import RerankerContract
 
-pytestmark = pytest.mark.end_to_end  # torch takes seconds to import
+pytestmark = pytest.mark.torch
 
 
 def build(folder: Path, labels: int) -> Path:

@@ -37,7 +37,7 @@ class TestLazyEmbedder(EmbedderContract):
         return LazyEmbedder(embedder.name, lambda: embedder)
 
 
-@pytest.mark.end_to_end  # torch takes seconds to import
+@pytest.mark.torch
 def test_vectors_are_those_of_the_reference(embedder: OpenVinoEmbedder) -> None:
     expected = sentence_transformer().encode(texts(), normalize_embeddings=True)
     cosines = np.sum(embedder.embed(texts()) * expected, axis=1)

@@ -18,7 +18,7 @@ from tests.contracts.embedder_contract import EmbedderContract, assert_same
 from tests.retrieval.reference import sentence_transformer
 from tests.tiny_embedder import PROMPTS, build
 
-pytestmark = pytest.mark.end_to_end  # torch takes seconds to import
+pytestmark = pytest.mark.torch
 
 
 @pytest.fixture(scope="module")

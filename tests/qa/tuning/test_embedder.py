@@ -24,7 +24,7 @@ from tests.qa.command_line import Kbqa
 from tests.retrieval.qdrant_over_http import QdrantOverHttp
 from tests.tiny_embedder import build
 
-pytestmark = pytest.mark.end_to_end  # torch takes seconds to import
+pytestmark = pytest.mark.torch
 
 THINGS = ["pump", "seal", "valve", "motor", "filter", "gauge", "hose", "tank", "switch", "fan"]
 PLACES = ["Rotterdam", "Lisbon", "Oslo", "Graz", "Turin", "Leeds", "Porto", "Malmo", "Ghent"]

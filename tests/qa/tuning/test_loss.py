@@ -12,7 +12,7 @@ from qa.tuning.pairs import Pair
 from retrieval.embedding import Embedder, open_embedder
 from tests.tiny_embedder import build
 
-pytestmark = pytest.mark.end_to_end  # torch takes seconds to import
+pytestmark = pytest.mark.torch
 
 PAIRS = [
     Pair(f"Where is the {thing}?", f"The {thing} stands in {place}.", f"{thing}.md", 0, "sentence")

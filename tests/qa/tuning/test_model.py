@@ -21,7 +21,7 @@ from tests import tiny_model
 from tests.lent_embedder import LentEmbedder
 from tests.qa.command_line import Kbqa
 
-pytestmark = pytest.mark.end_to_end  # torch takes seconds to import
+pytestmark = pytest.mark.torch
 
 TERMS = [
     "gasket", "manifold", "ledger", "turbine", "spindle", "harness", "bracket", "coupling",
