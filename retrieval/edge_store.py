@@ -89,7 +89,7 @@ class EdgeStore:
         """The points that exist among `ids`, with the named payload fields or all of them."""
         if not ids:
             return {}
-        payload = True if fields is None else list(fields)
+        payload = True if fields is None else list(fields) or False  # [] would read all of it
         with self._engine() as shard:
             records = shard.retrieve(list(ids), payload, vectors)
         return {point.id: point for point in map(from_engine, records)}

@@ -28,7 +28,8 @@ def to_engine(point: Point) -> Any:
 
 def from_engine(record: Any) -> Point:
     """A record that the engine has read."""
-    vector = record.vector.get(VECTOR) if record.vector else None
+    vectors = record.vector  # the engine makes a list of it each time it is asked
+    vector = vectors.get(VECTOR) if vectors else None
     array = None if vector is None else np.asarray(vector, np.float32)
     return Point(record.id, record.payload or {}, array)
 

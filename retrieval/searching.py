@@ -30,9 +30,9 @@ from retrieval.fusion import (
     refine,
 )
 from retrieval.hits import Hit
-from retrieval.points import CHUNK_FIELDS, chunk_of, indexed_terms, row_id
+from retrieval.points import CHUNK_FIELDS, chunk_of, row_id
 from retrieval.reranking import RERANKED, Reranker, rerank
-from retrieval.store import Scored, Store
+from retrieval.store import TERMS, Scored, Store
 from retrieval.terms import analyse_query, stems
 
 SPARE = 10  # candidates beyond 2k, since in a replaced document each passage may be there twice
@@ -107,15 +107,16 @@ def found(
     dense, lexical = store.search(
         asked.vector, " ".join(asked.terms), limit=limit, where=asked.condition
     )
-    dense = [item._replace(score=asked.scale(item.score)) for item in dense]
+    if asked.scale != UNSCALED:
+        dense = [item._replace(score=asked.scale(item.score)) for item in dense]
     asked.clock.lap("search")
     weights = term_weights(asked.terms)
     total = sum(weights.values())
     wanted = max(asked.wanted, EVIDENT)
     fused = _fused(asked, store, dense, lexical, total, keep=_last_read(wanted))
     asked.clock.lap("fuse")
-    hits, dropped = _current_hits(store, fused, wanted)
-    proof = _evidence(asked, dense, weights, hits) if hits else 0.0
+    hits, dropped, terms = _current_hits(store, fused, wanted)
+    proof = _evidence(asked, dense, weights, hits, terms) if hits else 0.0
     hits, beyond = hits[: asked.wanted], hits[asked.wanted :]
     dropped += [Dropped(hit.chunk, "beyond k") for hit in beyond]
     asked.clock.lap("read")
@@ -164,7 +165,7 @@ def _fused(
     if asked.weight <= NEGLIGIBLE:
         return fused
     first = [item.id for item in fused[:REFINED]]
-    points = store.read(first, fields=["uri"], vectors=True)
+    points = store.read(first, fields=[], vectors=True)
     vectors = {id_: point.vector for id_, point in points.items() if point.vector is not None}
     weight = asked.weight if total > 0 else 1.0
     return refine(fused, asked.vector, vectors, weight=weight, scale=asked.scale)
@@ -176,28 +177,37 @@ def _last_read(k: int) -> int:
 
 
 def _evidence(
-    asked: Asked, dense: Sequence[Scored], weights: Mapping[str, float], hits: Sequence[Hit]
+    asked: Asked,
+    dense: Sequence[Scored],
+    weights: Mapping[str, float],
+    hits: Sequence[Hit],
+    terms: Mapping[int, str],
 ) -> float:
+    first = [set(terms[id_of(hit.chunk)].split()) for hit in hits[:EVIDENT]]
     meant = {term: weights[term] for term in stems(weights)}
     return evidence(
         known_share=asked.known_share,
         cosine=max(0.0, dense[0].score) if dense else 0.0,
-        covered=max(covered_share(meant, set(indexed_terms(hit.chunk))) for hit in hits[:EVIDENT]),
+        covered=max(covered_share(meant, passage) for passage in first),
         length=len(meant),
         scores=[hit.score for hit in hits[:EVIDENT]],
         weights=EVIDENCE,
     )
 
 
-def _current_hits(store: Store, fused: Sequence[Fused], k: int) -> tuple[list[Hit], list[Dropped]]:
-    """The first candidates whose version is the one in the ledger, `k` if there are so many, and
-    what was read and is none of them."""
+def _current_hits(
+    store: Store, fused: Sequence[Fused], k: int
+) -> tuple[list[Hit], list[Dropped], dict[int, str]]:
+    """The first candidates whose version is the one in the ledger, `k` if there are so many; what
+    was read and is none of them; and the terms of all, by id."""
     read: list[Hit] = []
     older: list[Dropped] = []
     hits: list[Hit] = []
+    terms: dict[int, str] = {}
     current: dict[str, str] = {}  # asked once for each uri: an answer is of one version
     for candidates in (fused[:k], fused[k : _last_read(k)]):
-        points = store.read([item.id for item in candidates], fields=CHUNK_FIELDS)
+        points = store.read([item.id for item in candidates], fields=(*CHUNK_FIELDS, TERMS))
+        terms |= {id_: point.payload[TERMS] for id_, point in points.items()}
         uris = {point.payload["uri"] for point in points.values()} - current.keys()
         rows = store.read([row_id(uri) for uri in uris], fields=["document_id"])
         for uri in uris:
@@ -214,4 +224,4 @@ def _current_hits(store: Store, fused: Sequence[Fused], k: int) -> tuple[list[Hi
         hits = fold(read)
         if len(hits) >= k:  # else some were copies, or of a version that is going
             break
-    return hits, [*older, *copies_among(read, hits)]
+    return hits, [*older, *copies_among(read, hits)], terms
