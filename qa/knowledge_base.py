@@ -353,7 +353,7 @@ class KnowledgeBase:
 
     def documents(self) -> list[Record]:
         """The ledger in order of uri: documents, what failed, and archives."""
-        return sorted(self._index.documents(), key=lambda record: record.uri)
+        return list(self._index.documents())
 
     def record(self, uri: str) -> Record | None:
         """The row of the ledger for a uri; None if there is none."""

@@ -22,6 +22,7 @@ from retrieval.filters import Filters
 from retrieval.fusion import idf
 from retrieval.hits import Hit
 from retrieval.journal import Journal
+from retrieval.kept_rows import KeptRows
 from retrieval.lookups import Lookups
 from retrieval.points import (
     chunk_point,
@@ -39,7 +40,7 @@ from retrieval.renaming import Move, in_batches, located, moved_points, moved_ro
 from retrieval.reranking import Reranker
 from retrieval.reuse import embed_unknown, known_vectors
 from retrieval.searching import asked, checked, found, reranked
-from retrieval.store import Payload, Store
+from retrieval.store import Payload, Point, Store
 from retrieval.widening import around, section_around
 
 _ALL = ""  # key of the number of all passages; no term is empty
@@ -68,6 +69,7 @@ class Index:
         self._frequencies: dict[str, int] = {}  # passages that hold a term, since the last write
         self._version = 0  # counts documents' changes by this process
         self._journal = Journal(store)
+        self._rows = KeptRows(store, exclusive=self._journal.exclusive)
         self._lookups = Lookups(store, lambda: self._version)
 
     # --- reading ---
@@ -96,9 +98,9 @@ class Index:
         known.update(zip(unknown, self._store.term_counts(unknown), strict=True))
         return {term: idf(term, known[_ALL], known[term]) for term in terms}
 
-    def documents(self) -> Iterator[Record]:
-        """The ledger: rows of documents, of what failed and of containers."""
-        return ledger(self._store)
+    def documents(self) -> Sequence[Record]:
+        """The ledger in order of uri: rows of documents, of what failed and of containers."""
+        return self._rows.rows()
 
     def record(self, uri: str) -> Record | None:
         """The row of the ledger for `uri`; None if there is none."""
@@ -156,7 +158,7 @@ class Index:
             self._store.write([*chunks, *contents])
             self._version += 1  # before the rows: who searches from here on finds the new chunks
             now = self._clock()
-            self._store.write([row_point(item, now) for item in batch])
+            self._write_rows([row_point(item, now) for item in batch])
             self._journal.restore([*chunks, *contents])
             self._frequencies = {}
             self._store.optimize(more_to_come=True)
@@ -169,7 +171,7 @@ class Index:
             rows = {id_: unpacked(point.payload) for id_, point in self._store.read(ids).items()}
             now = self._clock()
             self._version += 1
-            self._store.write(
+            self._write_rows(
                 [noted_row(record, rows.get(row_id(record.uri)), now) for record in records]
             )
             self._frequencies = {}
@@ -185,7 +187,7 @@ class Index:
         """Record new file times of documents whose bytes are the same."""
         with self._writing:
             rows = self._store.read([row_id(entry.uri) for entry in entries])
-            self._store.write(
+            self._write_rows(
                 [
                     replace(rows[id_], payload=packed(located(unpacked(rows[id_].payload), entry)))
                     for entry in entries
@@ -196,7 +198,7 @@ class Index:
     def remove(self, uris: Sequence[str]) -> None:
         """Drop documents; uris that do not exist are ignored."""
         with self._writing, self._journalled(uris):
-            self._store.delete([row_id(uri) for uri in uris])
+            self._delete_rows([row_id(uri) for uri in uris])
             self._frequencies = {}
 
     def recover(self) -> None:
@@ -248,10 +250,22 @@ class Index:
         with self._journalled(uris, documents):
             self._store.write(points)
             self._version += 1
-            self._store.write(rows)
+            self._write_rows(rows)
             self._journal.restore(points)
-            self._store.delete(gone)
+            self._delete_rows(gone)
             self._frequencies = {}
+
+    def _write_rows(self, rows: Sequence[Point]) -> None:
+        try:
+            self._store.write(rows)
+        finally:
+            self._rows.changed()
+
+    def _delete_rows(self, ids: Sequence[int]) -> None:
+        try:
+            self._store.delete(ids)
+        finally:
+            self._rows.changed()
 
     @contextmanager
     def _journalled(self, uris: Sequence[str], documents: Sequence[str] = ()) -> Iterator[None]:
