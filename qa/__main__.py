@@ -1,5 +1,5 @@
 """`python -m qa` is `kbqa`."""
 
-from qa.cli import main
+from qa.cli import program
 
-main()
+program()

@@ -11,7 +11,17 @@ import typer
 from typer.exceptions import TyperException
 
 from ingest.errors import KbqaError
-from qa.command import EXIT_CODES, FAILED, INTERRUPTED, SERVER_URL, app, exit_code, fail, say
+from qa.command import (
+    ENDS_PROCESS,
+    EXIT_CODES,
+    FAILED,
+    INTERRUPTED,
+    SERVER_URL,
+    app,
+    exit_code,
+    fail,
+    say,
+)
 from qa.commands import (  # noqa: F401 (each adds its commands to `app`)
     access,
     ask,
@@ -30,7 +40,7 @@ from qa.commands import (  # noqa: F401 (each adds its commands to `app`)
     tune_model,
 )
 
-__all__ = ["EXIT_CODES", "app", "exit_code", "main"]
+__all__ = ["EXIT_CODES", "app", "exit_code", "main", "program"]
 
 
 @app.callback(invoke_without_command=True)
@@ -73,6 +83,12 @@ def main() -> None:
     except OSError as exc:
         where = f": {exc.filename}" if exc.filename else ""
         fail(f"{exc.strerror or exc}{where}", FAILED, wants_json)
+
+
+def program() -> None:
+    """`main` as a process of its own."""
+    ENDS_PROCESS.set(True)
+    main()
 
 
 def _fail_to_understand(exc: TyperException, wants_json: bool) -> NoReturn:

@@ -55,6 +55,8 @@ app = typer.Typer(
 
 SERVER_URL: ContextVar[str | None] = ContextVar("SERVER_URL", default=None)
 """What `--url` before the command says."""
+ENDS_PROCESS: ContextVar[bool] = ContextVar("ENDS_PROCESS", default=False)
+"""Whether the process ends with the command, and what it holds may end with it."""
 
 Kb = Annotated[
     str | None,

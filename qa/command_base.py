@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import json
 import os
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ingest.errors import BadRequest
-from qa.command import SERVER_URL
+from qa.command import ENDS_PROCESS, SERVER_URL
 from qa.knowledge_base import KnowledgeBase
 from qa.settings import Settings, is_url, kb_folder
 
@@ -25,6 +26,20 @@ def opened(settings: Settings, *, create: bool = False) -> KnowledgeBase | Remot
     """
     behind = behind_server(settings)
     return KnowledgeBase.open(settings=settings, create=create) if behind is None else behind
+
+
+@contextmanager
+def until_the_end(
+    base: KnowledgeBase | RemoteKnowledgeBase,
+) -> Iterator[KnowledgeBase | RemoteKnowledgeBase]:
+    """What a command does with `base` is the last that it does with one."""
+    try:
+        yield base
+    finally:
+        if ENDS_PROCESS.get() and isinstance(base, KnowledgeBase):
+            base.leave()
+        else:
+            base.close()
 
 
 def behind_server(settings: Settings) -> RemoteKnowledgeBase | None:

@@ -391,12 +391,12 @@ class KnowledgeBase:
 
     def close(self) -> None:
         """Flush and release, but for an embedder that was given. Closing twice does no harm."""
-        self._let_go_of_replaced()
-        self._opened.store.close()
-        if not self._lent:
-            self._embedder.close()
-        if self._reranker is not None:
-            self._reranker.close()
+        self._close(self._opened.store.close)
+
+    def leave(self) -> None:
+        """As `close`, for a process that is about to end: its base is held until then, and the next
+        process that opens it finds the files in the system's cache."""
+        self._close(self._opened.store.leave)
 
     def __enter__(self) -> Self:
         return self
@@ -418,6 +418,14 @@ class KnowledgeBase:
         self._index = Index(opened.store, opened.embedder, reranker=self._reranker)
         with self._making:
             self._made = None
+
+    def _close(self, store: Callable[[], None]) -> None:
+        self._let_go_of_replaced()
+        store()
+        if not self._lent:
+            self._embedder.close()
+        if self._reranker is not None:
+            self._reranker.close()
 
     def _let_go_of_replaced(self) -> None:
         while self._replaced:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import json
 import os
 import tempfile
@@ -50,6 +51,16 @@ def load(shard: Path, vectors: int = 0) -> Any:
     if not vectors:
         return EdgeShard.load(str(shard))
     return EdgeShard.load(str(shard), _config(_dimension(shard), vectors))
+
+
+def leave(engine: Any, lock: Any) -> None:
+    """Leave a shard, which was flushed, and its lock to the end of the process.
+
+    The engine drops the files of a shard that it closes from the system's cache, and the next
+    process reads them from the disk: of 1,700 documents .2 s.
+    """
+    for held in (engine, lock):  # not closed by the interpreter either, as it ends
+        ctypes.pythonapi.Py_IncRef(ctypes.py_object(held))
 
 
 def points_in(engine: Any) -> int:

@@ -20,7 +20,7 @@ from retrieval.batching import batches
 from retrieval.edge_errors import CURE, mapped
 from retrieval.edge_guard import Seal, break_seal, check, probe, seal, sealed
 from retrieval.edge_lock import acquire
-from retrieval.edge_shard import create, index_fields, load, points_in, search_params
+from retrieval.edge_shard import create, index_fields, leave, load, points_in, search_params
 from retrieval.edge_values import filter_of, from_engine, ranked, to_engine
 from retrieval.embedding import Vectors
 from retrieval.gate import Gate
@@ -190,19 +190,11 @@ class EdgeStore:
 
     def close(self) -> None:
         """Flush and release the folder. Closing twice does no harm."""
-        with self._gate.alone():
-            shard, self._shard = self._shard, None
-        if shard is None:
-            return
-        try:
-            with mapped(self._folder):
-                shard.flush()
-                points = points_in(shard)
-                shard.close()
-            with contextlib.suppress(OSError):  # without it the next one looks closer
-                seal(self._folder, self.tag, points, before=self._seal)
-        finally:
-            self._lock.let_go()
+        self._end(leaving=False)
+
+    def leave(self) -> None:
+        """As `close`, for a process that is about to end: it holds the folder until then."""
+        self._end(leaving=True)
 
     # --- versions, see `retrieval.reembedding` ---
 
@@ -246,6 +238,25 @@ class EdgeStore:
         shutil.rmtree(shard_folder(self._folder, tag))
 
     # --- inside ---
+
+    def _end(self, *, leaving: bool) -> None:
+        with self._gate.alone():
+            shard, self._shard = self._shard, None
+        if shard is None:
+            return
+        try:
+            with mapped(self._folder):
+                shard.flush()
+                points = points_in(shard)
+                if not leaving:
+                    shard.close()
+            with contextlib.suppress(OSError):  # without it the next one looks closer
+                seal(self._folder, self.tag, points, before=self._seal)
+        finally:
+            if leaving:
+                leave(shard, self._lock)
+            else:
+                self._lock.let_go()
 
     def _open(self, dimension: int | None) -> Any:
         shard = shard_folder(self._folder, self.tag)

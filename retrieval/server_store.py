@@ -190,6 +190,10 @@ class ServerStore:
             self._pool.shutdown()
             self._connection.let_go()
 
+    def leave(self) -> None:
+        """As `close`."""
+        self.close()
+
     # --- versions, see `retrieval.reembedding` ---
 
     @property

@@ -102,3 +102,7 @@ class Store(Protocol):
     def close(self) -> None:
         """Flush and release. A closed store may not be used again."""
         ...
+
+    def leave(self) -> None:
+        """As `close`, for a process that is about to end, which releases what it holds."""
+        ...

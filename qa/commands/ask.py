@@ -41,7 +41,7 @@ def search(
     json_: Json = False,
 ) -> None:
     """Show the passages that fit a query best."""
-    from qa.command_base import opened
+    from qa.command_base import opened, until_the_end
     from qa.rendering import (
         explanation_json,
         hit_json,
@@ -51,7 +51,7 @@ def search(
     )
 
     settings = load_settings(kb=kb)
-    with opened(settings) as base:
+    with until_the_end(opened(settings)) as base:
         found = base.explain(text_of(query), k, filters=condition_of(filters))
     if json_:
         hits = {"hits": [hit_json(rank, hit) for rank, hit in enumerate(found.hits, 1)]}
@@ -89,7 +89,7 @@ def ask(
     Without a model the answer is the few sentences that answer it, quoted. When the documents do
     not answer, it says so.
     """
-    from qa.command_base import opened_to_ask
+    from qa.command_base import opened_to_ask, until_the_end
     from qa.kept import Exchange
     from qa.rendering import answer_json, remarks, show_nearest, show_sources
 
@@ -98,7 +98,7 @@ def ask(
         show_prompt_of(text_of(question), settings, condition_of(filters), json_)
         return
     on_token = _token_printer(json_, stream)
-    with opened_to_ask(settings, model, base_url) as base:
+    with until_the_end(opened_to_ask(settings, model, base_url)) as base:
         asked = text_of(question)
         answer = base.ask(asked, on_token, filters=condition_of(filters), images=image or ())
         keep_last(base.location, Exchange(asked, answer, time.time()), settings)
@@ -126,13 +126,13 @@ def open_(
     json_: Json = False,
 ) -> None:
     """Show the passage of a citation in its document, with what stands around it."""
-    from qa.command_base import opened
+    from qa.command_base import opened, until_the_end
     from qa.kept import LastAnswers
     from qa.passages import passages_of
     from qa.rendering import show_passage
 
     settings = load_settings(kb=kb)
-    with opened(settings) as base:
+    with until_the_end(opened(settings)) as base:
         last = LastAnswers(settings.state_dir / "last").load(base.location)
         passages = passages_of(number, last.answer.citations, base.document)
         files = {record.uri: file_of(record) for record in base.documents()} if where else {}

@@ -139,9 +139,9 @@ def remove(
     json_: Json = False,
 ) -> None:
     """Remove documents from the knowledge base (their files stay, and come back with an ingest)."""
-    from qa.command_base import opened
+    from qa.command_base import opened, until_the_end
 
-    with opened(load_settings(kb=kb)) as base:
+    with until_the_end(opened(load_settings(kb=kb))) as base:
         before = len(base.documents())
         base.remove(*[utf8(uri) for uri in uris])
         removed = before - len(base.documents())
@@ -154,12 +154,12 @@ def remove(
 def _ingest(
     paths: list[Path], settings: Settings, options: dict[str, Any], quiet: bool
 ) -> SyncReport:
-    from qa.command_base import opened
+    from qa.command_base import opened, until_the_end
     from qa.knowledge_base import KnowledgeBase
     from qa.progress import progress_bar
 
     report = SyncReport()
-    with opened(settings, create=True) as base:
+    with until_the_end(opened(settings, create=True)) as base:
         if not isinstance(base, KnowledgeBase):
             options = _sendable(options)
         for path in paths:

@@ -22,9 +22,9 @@ STATES = ("ok", "failed", "skipped", "container")
 @app.command()
 def status(kb: Kb = None, json_: Json = False) -> None:
     """Show what the knowledge base holds, in figures."""
-    from qa.command_base import opened
+    from qa.command_base import opened, until_the_end
 
-    with opened(load_settings(kb=kb)) as base:
+    with until_the_end(opened(load_settings(kb=kb))) as base:
         found = base.status()
     if json_:
         print_json(asdict(found))
@@ -52,14 +52,14 @@ def documents(
     json_: Json = False,
 ) -> None:
     """List the documents of the knowledge base, what failed and archives among them."""
-    from qa.command_base import opened
+    from qa.command_base import opened, until_the_end
     from qa.knowledge_base import KnowledgeBase
     from qa.overview import fits, kind_of
     from qa.rendering import record_json
 
     if state is not None and state not in STATES:
         raise BadRequest(f"--state {state}: there are {', '.join(STATES)}")
-    with opened(load_settings(kb=kb)) as base:
+    with until_the_end(opened(load_settings(kb=kb))) as base:
         rows = [row for row in base.documents() if fits(row, state, type_, path and utf8(path))]
         groups = base.copies() if json_ and isinstance(base, KnowledgeBase) else []
     if json_:
@@ -80,10 +80,10 @@ def show(
     json_: Json = False,
 ) -> None:
     """Print the text that was extracted from a document."""
-    from qa.command_base import opened
+    from qa.command_base import opened, until_the_end
     from qa.rendering import document_json, page_text
 
-    with opened(load_settings(kb=kb)) as base:
+    with until_the_end(opened(load_settings(kb=kb))) as base:
         document = base.document(_known(base.documents(), utf8(uri)))
     text = page_text(document, page)
     if json_:

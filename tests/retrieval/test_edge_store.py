@@ -15,8 +15,10 @@ import numpy as np
 import pytest
 
 from ingest.errors import Locked
+from retrieval.edge_guard import check, sealed
 from retrieval.edge_store import OPTIMIZE_FROM, EdgeStore
 from retrieval.store import Point
+from retrieval.versions import shard_folder
 from tests.contracts.store_contract import DIM, ConditionContract, axis, chunk, uid
 
 pytestmark = pytest.mark.integration
@@ -41,7 +43,7 @@ def base(tmp_path: Path) -> Path:
 
 # A program of its own for what may end a process. Its first argument says what to do.
 PROGRAM = '''
-import os, sys
+import gc, os, sys
 from pathlib import Path
 from ingest.errors import KbqaError, StorageError
 from retrieval.edge_store import EdgeStore
@@ -57,6 +59,16 @@ def hold():
     print("held", flush=True)
     sys.stdin.read()
     store.close()
+
+def leave():
+    store = open_()
+    store.write([chunk(n, f"tower w{n}", axis(1, n)) for n in range(50, 150)])
+    store.leave()
+    store.leave()
+    del store
+    gc.collect()
+    print("left", flush=True)
+    sys.stdin.read()
 
 def write(batch=20, size=10):
     """Batches without end; a line for each that was acknowledged."""
@@ -84,7 +96,7 @@ def as_nobody():
     except KbqaError as exc:
         print(type(exc).__name__, exc)
 
-tasks = {"hold": hold, "write": write, "fill": fill, "as_nobody": as_nobody}
+tasks = {"hold": hold, "leave": leave, "write": write, "fill": fill, "as_nobody": as_nobody}
 if task == "as_nobody":
     as_nobody()
 else:
@@ -133,6 +145,41 @@ def test_the_same_process_is_told_too(base: Path) -> None:
         EdgeStore(base, lock_timeout=0.05)
     assert store.count({}) == 100
     store.close()
+
+
+def test_what_is_left_is_held_until_the_process_ends_and_whole(
+    base: Path, program: list[str]
+) -> None:
+    leaver = start(program, "leave", base)
+    assert leaver.stdout is not None
+    assert leaver.stdout.readline() == "left\n"
+    with pytest.raises(Locked, match=f"process {leaver.pid} "):
+        EdgeStore(base, lock_timeout=0.05)
+    assert finish(leaver) == (0, "", "")
+    noted = sealed(base, "")
+    assert noted is not None  # else another process would look into it first
+    check(shard_folder(base, ""), noted)
+    store = EdgeStore(base, lock_timeout=0)
+    assert store.count({}) == noted.points == 150
+    assert store.term_counts(["tower", "w149"]) == [150, 1]
+    store.close()
+
+
+def test_who_waits_for_a_process_that_leaves_is_next(base: Path, program: list[str]) -> None:
+    for _ in range(3):
+        leaver = start(program, "leave", base)
+        assert leaver.stdout is not None
+        leaver.stdout.readline()
+        assert leaver.stdin is not None
+        leaver.stdin.close()
+        store = EdgeStore(base, lock_timeout=30)  # while the other one ends
+        assert store.count({}) == 150
+        store.close()
+        assert leaver.wait(30) == 0
+        leaver.stdout.close()
+        assert leaver.stderr is not None
+        assert leaver.stderr.read() == ""
+        leaver.stderr.close()
 
 
 def test_a_killed_holder_leaves_no_lock(base: Path, program: list[str]) -> None:
