@@ -134,7 +134,7 @@ def test_every_request_carries_the_scope(server: QdrantOverHttp) -> None:
         "optimize": store.optimize,
     }
     methods = {name for name, _ in inspect.getmembers(Store, inspect.isfunction)}
-    assert {name for name in methods if not name.startswith("_")} == {*calls, "close"}
+    assert {name for name in methods if not name.startswith("_")} == {*calls, "close", "leave"}
     for name, call in calls.items():
         server.requests.clear()
         server.bodies.clear()
@@ -143,7 +143,7 @@ def test_every_request_carries_the_scope(server: QdrantOverHttp) -> None:
         for (_, path), body in zip(server.requests, server.bodies, strict=True):
             assert path.startswith(f"/collections/{SHARED}/points"), (name, path)
             assert carries(json.loads(json.dumps(body)), "mine"), (name, body)
-    store.close()
+    store.leave()
 
 
 def test_ids_go_there_and_back() -> None:
