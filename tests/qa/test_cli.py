@@ -75,7 +75,7 @@ def test_version(kbqa: Kbqa) -> None:
 
 def test_the_command_is_installed() -> None:
     (script,) = entry_points(group="console_scripts", name="kbqa")
-    assert script.value == "qa.cli:main"
+    assert script.value == "qa.cli:program"
 
 
 @pytest.mark.parametrize(
