@@ -45,7 +45,7 @@ MORE_FILES = 3  # open: a request more or less
 UPLOADS = 40  # names
 LINES = 60  # of a document
 LONG = 600  # lines, when the server is warmed up
-PASSAGES = 30  # that such a document gives, at least
+PASSAGES = 25  # that such a document gives, at least
 LIMITS = {
     "5xx": "0",
     "memory_mb": f"the last {PARTS - BEFORE} <= {GROWTH} times those before",
