@@ -28,7 +28,7 @@ from retrieval.embedding import DEFAULT_EMBEDDER, Vectors
 from retrieval.minilm import WEIGHTS_SHA256
 
 LIMITS = {
-    "unchanged / bare walk": "<= 5",
+    "unchanged / bare walk": "<= 5, of a base just opened too",
     "unchanged, seconds": "< 1",
     "one edited file, the whole process": "< 1.5 s",
     "embedded after a rename": "0",
