@@ -92,7 +92,7 @@ def probe(shard: Path) -> None:
 
 
 def _states(shard: Path, known: Mapping[str, FileState]) -> dict[str, FileState]:
-    files = sorted(path for path in shard.rglob("*") if path.is_file())
+    files = sorted(Path(folder, name) for folder, _, names in os.walk(shard) for name in names)
     names = {path.relative_to(shard).as_posix(): path for path in files}
     return {name: _state(path, known.get(name)) for name, path in names.items()}
 
@@ -108,25 +108,39 @@ def _digest(path: Path) -> str:
     """Sum of the blocks that are not all zeros, each with its place."""
     digest = hashlib.blake2b(digest_size=8)
     with path.open("rb", buffering=0) as file:
-        for offset in _written_blocks(file.fileno()):
-            block = os.pread(file.fileno(), BLOCK, offset)
+        size = os.fstat(file.fileno()).st_size
+        for offset, written in _written_blocks(file.fileno(), size):
+            block = os.pread(file.fileno(), written, offset)
+            block = block.ljust(min(BLOCK, size - offset), b"\0")
             if block.count(0) != len(block):
                 digest.update(offset.to_bytes(8, "big"))
                 digest.update(block)
     return digest.hexdigest()
 
 
-def _written_blocks(descriptor: int) -> Iterator[int]:
-    """Offsets of the blocks that are no holes; of all where the system cannot tell."""
-    size = os.fstat(descriptor).st_size
-    at = 0
-    while at < size:
-        try:
-            at = os.lseek(descriptor, at, os.SEEK_DATA) // BLOCK * BLOCK
-        except (OSError, AttributeError):  # nothing but a hole follows; or no such call
-            return
-        yield at
-        at += BLOCK
+def _written_blocks(descriptor: int, size: int) -> Iterator[tuple[int, int]]:
+    """Offset of each block that is no hole, and its bytes up to where nothing but a hole follows:
+    to read a hole takes as long as to read what was written."""
+    start, end = _extent(descriptor, 0)
+    while start < size:
+        at = start // BLOCK * BLOCK
+        limit = min(at + BLOCK, size)
+        while end < limit:
+            start, further = _extent(descriptor, end)
+            if start >= limit:
+                break
+            end = further
+        yield at, min(end, limit) - at
+        start, end = _extent(descriptor, limit)
+
+
+def _extent(descriptor: int, at: int) -> tuple[int, int]:
+    """Where the next written bytes from `at` on begin and end; far behind any file if none do."""
+    try:
+        start = os.lseek(descriptor, at, os.SEEK_DATA)
+        return start, os.lseek(descriptor, start, os.SEEK_HOLE)
+    except (OSError, AttributeError):  # nothing but a hole follows; or no such call
+        return sys.maxsize, sys.maxsize
 
 
 def _read(folder: Path) -> dict[str, Seal]:

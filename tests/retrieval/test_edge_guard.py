@@ -4,12 +4,15 @@ import json
 import os
 import random
 import shutil
+import tempfile
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from ingest.errors import StorageError
-from retrieval.edge_guard import Seal, seal, sealed
+from retrieval.edge_guard import BLOCK, Seal, _digest, seal, sealed
 from retrieval.edge_store import EdgeStore
 from tests.contracts.store_contract import DIM, axis, chunk
 
@@ -150,6 +153,27 @@ def test_only_what_changed_is_read_again(tmp_path: Path) -> None:
     assert second.files["old"].digest == "as noted"
     assert second.files["new"].digest not in ("as noted", first.files["new"].digest)
     assert second.files.keys() == {"old", "new"}
+
+
+@given(
+    st.integers(0, 5 * BLOCK),
+    st.lists(st.tuples(st.integers(0, 5 * BLOCK), st.binary(max_size=9))),
+)
+def test_holes_count_as_the_zeros_that_they_are(size: int, writes: list[tuple[int, bytes]]) -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        sparse, dense = Path(folder) / "sparse", Path(folder) / "dense"
+        with sparse.open("wb") as file:
+            file.truncate(size)
+            for at, data in writes:
+                file.seek(at)
+                file.write(data)
+        dense.write_bytes(sparse.read_bytes())
+        assert _digest(sparse) == _digest(dense)
+        with dense.open("r+b") as file:
+            for at, data in writes:
+                file.seek(at)
+                file.write(bytes(byte ^ 1 for byte in data))
+        assert (_digest(sparse) == _digest(dense)) == (sparse.read_bytes() == dense.read_bytes())
 
 
 def test_points_that_are_missing_are_noticed(base: Path) -> None:
