@@ -16,6 +16,7 @@ import shutil
 import tempfile
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -27,6 +28,7 @@ from retrieval.adapter import Adapter, merged
 
 WEIGHTS_SHA256 = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"
 GRAPH_VERSION = 1  # part of the cache's path: raise it when the graph below changes
+TUNED_KEPT = 8  # graphs in a cache, of models that bases have taught
 LAYERS, HEADS, HIDDEN = 6, 12, 384
 LAYER_NORM_EPSILON = 1e-12  # the model's own
 MASKED = 1e4  # subtracted from the attention score of padding; e^-10000 is 0 in every precision
@@ -76,6 +78,8 @@ def with_graph(
                 raise
         else:
             if intact.result():
+                with suppress(OSError):
+                    os.utime(folder)  # was used last
                 return used
     _build(folder, adapter)
     return use(folder / "model.xml")
@@ -89,11 +93,21 @@ def _folder(cache_dir: Path, adapter: Adapter | None) -> Path:
 def _build(folder: Path, adapter: Adapter | None) -> None:
     try:
         _build_into(folder, adapter)
+        if adapter:
+            _drop_unused(folder)
     except OSError as exc:
         raise StorageError(
             f"cannot write the model cache {folder}: {exc.strerror or exc}; "
             "free some space or set KBQA_CACHE_DIR to a folder that can be written"
         ) from exc
+
+
+def _drop_unused(new: Path) -> None:
+    """Remove the graphs of tuned models, 90 MB each, but those used last: another can be built."""
+    with suppress(OSError):
+        tuned = [path for path in new.parent.glob(f"{_folder(Path(), None)}-*") if path != new]
+        for path in sorted(tuned, key=lambda path: path.stat().st_mtime)[: 1 - TUNED_KEPT]:
+            shutil.rmtree(path, ignore_errors=True)
 
 
 def _intact(folder: Path) -> bool:

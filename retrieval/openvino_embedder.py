@@ -13,6 +13,7 @@ import numpy as np
 from ingest.errors import NotConfigured, StorageError
 from ingest.openvino_import import import_openvino
 from retrieval.adapter import Adapter
+from retrieval.compiled import with_compiled
 from retrieval.embedding import DEFAULT_EMBEDDER, UNSCALED, Vectors
 from retrieval.minilm import HIDDEN, WEIGHTS_SHA256, package_folder, with_graph
 from retrieval.word_starts import WordStarts
@@ -50,7 +51,9 @@ class OpenVinoEmbedder:
 
         def compiled() -> _Runtime:
             def use(graph: Path) -> Any:
-                return core.compile_model(graph, "CPU", options)
+                return with_compiled(
+                    graph.parent, lambda kept: core.compile_model(graph, "CPU", {**options, **kept})
+                )
 
             return _Runtime(with_graph(cache_dir, use, adapter))
 

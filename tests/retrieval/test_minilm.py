@@ -15,7 +15,7 @@ import pytest
 import retrieval.minilm
 from ingest.errors import NotConfigured, StorageError
 from retrieval.adapter import Adapter
-from retrieval.minilm import ensure_graph, package_folder, with_graph
+from retrieval.minilm import TUNED_KEPT, ensure_graph, package_folder, with_graph
 
 pytestmark = pytest.mark.integration
 
@@ -70,6 +70,22 @@ def test_what_is_wrong_with_a_whole_graph_is_raised(tiny: Path) -> None:
 
     with pytest.raises(RuntimeError, match="no memory"):
         with_graph(tiny, use)
+
+
+def test_graphs_of_tuned_models_do_not_pile_up(tiny: Path) -> None:
+    plain = ensure_graph(tiny).parent
+    first, *others = [_adapter(number) for number in range(TUNED_KEPT)]
+    for age, adapter in enumerate([first, *others]):
+        os.utime(ensure_graph(tiny, adapter).parent, (9e8 + age, 9e8 + age))
+    with_graph(tiny, lambda graph: None, first)
+    ensure_graph(tiny, _adapter(TUNED_KEPT))
+    left = {path.name.rpartition("-")[2] for path in tiny.iterdir() if path != plain}
+    assert left == {a.tag for a in (first, *others[1:], _adapter(TUNED_KEPT))}
+    assert plain.is_dir()
+
+
+def _adapter(number: int) -> Adapter:
+    return Adapter(bytes([number]), 1.0)
 
 
 def test_a_truncated_model_is_converted_anew(cache_dir: Path, tmp_path: Path) -> None:
