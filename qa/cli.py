@@ -12,7 +12,6 @@ from typer.exceptions import TyperException
 
 from ingest.errors import KbqaError
 from qa.command import (
-    ENDS_PROCESS,
     EXIT_CODES,
     FAILED,
     INTERRUPTED,
@@ -40,7 +39,7 @@ from qa.commands import (  # noqa: F401 (each adds its commands to `app`)
     tune_model,
 )
 
-__all__ = ["EXIT_CODES", "app", "exit_code", "main", "program"]
+__all__ = ["EXIT_CODES", "app", "exit_code", "main"]
 
 
 @app.callback(invoke_without_command=True)
@@ -83,12 +82,6 @@ def main() -> None:
     except OSError as exc:
         where = f": {exc.filename}" if exc.filename else ""
         fail(f"{exc.strerror or exc}{where}", FAILED, wants_json)
-
-
-def program() -> None:
-    """`main` as a process of its own."""
-    ENDS_PROCESS.set(True)
-    main()
 
 
 def _fail_to_understand(exc: TyperException, wants_json: bool) -> NoReturn:

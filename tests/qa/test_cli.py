@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 import signal
 import subprocess
 import time
@@ -73,9 +74,19 @@ def test_version(kbqa: Kbqa) -> None:
     assert kbqa("--version").out.startswith("kbqa 0.")
 
 
+def test_a_closed_or_full_output_is_no_traceback() -> None:
+    for ending in (">&-", "> /dev/full"):
+        line = f"{shlex.join(command('--version'))} {ending}"
+        done = subprocess.run(
+            ["sh", "-c", line], capture_output=True, text=True, env=environment(), check=False
+        )
+        assert "Traceback" not in done.stderr
+        assert (done.returncode, done.stderr.count("\n")) == ((0, 0) if "-" in ending else (1, 1))
+
+
 def test_the_command_is_installed() -> None:
     (script,) = entry_points(group="console_scripts", name="kbqa")
-    assert script.value == "qa.cli:program"
+    assert script.value == "qa.__main__:program"
 
 
 @pytest.mark.parametrize(
