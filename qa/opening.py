@@ -15,7 +15,7 @@ from qa.keys import StoredKeys
 from qa.presets import PRESETS
 from qa.settings import ENV_PREFIX, Settings, environ, is_url, kb_folder, keys_file
 from retrieval.adapter import Adapter, parted, read_adapter, write_adapter
-from retrieval.edge_deleting import delete
+from retrieval.edge_folders import delete, restore
 from retrieval.edge_store import EdgeStore
 from retrieval.embedding import DEFAULT_EMBEDDER, Embedder, LazyEmbedder, open_embedder
 from retrieval.points import FORMAT, Base, read_base, write_base
@@ -288,6 +288,7 @@ class _Folder:
     def exists(self) -> bool:
         if self._folder.is_file():
             raise BadRequest(f"{self._folder} is a file; a knowledge base is a folder")
+        restore(self._folder)
         return EdgeStore.exists(self._folder)
 
     def open(self, dimension: int | None) -> Store:

@@ -3,7 +3,7 @@
 The file is a ZIP with the points of the base (see `retrieval.transfer`), its own prompts, and
 `manifest.json`, which says what made it and holds a checksum of everything else. An import trusts
 nothing in it: all is checked before the first point is written, and the base is built beside the
-place where it is to lie, which it takes in one step.
+place where it is to lie, which it takes once it is whole.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from ingest.errors import BadRequest, StorageError
 from qa.opening import open_base
 from qa.prompting import FOLDER, NAMES
 from qa.settings import Settings, is_url, kb_folder
-from retrieval.edge_lock import acquire
+from retrieval.edge_folders import require_ours, take_place
 from retrieval.edge_store import EdgeStore
 from retrieval.embedding import DEFAULT_EMBEDDER
 from retrieval.points import FORMAT, Base
@@ -79,13 +79,16 @@ def import_base(source: Path, settings: Settings, *, replace: bool = False) -> T
     """Make the base `settings.kb` out of a file. `replace`: in the place of one that is there.
 
     Raises BadRequest for a file that is none, is damaged, or comes from a newer kbqa or another
-    model; for a base that is there; for a base on a server. Locked, StorageError.
+    model; for a base that is there, a folder that holds other things, a base on a server. Locked,
+    StorageError.
     """
     if is_url(settings.kb):
         raise BadRequest("a file is imported into a folder; name the base with --kb NAME")
     target = kb_folder(settings.kb, settings)
     if target.is_file():
         raise BadRequest(f"{target} is a file; a knowledge base is a folder")
+    if target.exists():
+        require_ours(target)
     if EdgeStore.exists(target) and not replace:
         raise BadRequest(
             f"there is a knowledge base at {target} already: --replace takes its place"
@@ -99,7 +102,7 @@ def import_base(source: Path, settings: Settings, *, replace: bool = False) -> T
         try:
             with _storage(target):
                 amount = _build(archive, said, base, beside, settings)
-                _put_in_place(beside, target, settings)
+                take_place(beside, target, lock_timeout=settings.lock_timeout)
         finally:
             shutil.rmtree(beside, ignore_errors=True)
     return Transferred(amount.points, amount.chunks, source.stat().st_size)
@@ -158,6 +161,8 @@ def _manifest(archive: zipfile.ZipFile) -> Mapping[str, Any]:
         sound = (
             set(said["files"]) <= known
             and all(isinstance(file["size"], int) for file in said["files"].values())
+            and all(isinstance(file["sha256"], str) for file in said["files"].values())
+            and all(isinstance(said[name], int) for name in ("points", "chunks"))
             and isinstance(base.embedder, str)
             and isinstance(base.dimension, int)
             and 0 < base.dimension <= 65_536
@@ -204,21 +209,6 @@ def _build(
     opened = open_base(folder, None, settings, create=False)  # does it say what it is?
     opened.store.close()
     return amount
-
-
-def _put_in_place(beside: Path, target: Path, settings: Settings) -> None:
-    """Let what is built be the base. Raises Locked while another process uses the one before."""
-    if not target.exists():
-        os.rename(beside, target)
-        return
-    before = target.with_name(f".{target.name}.replaced-{os.getpid()}")
-    lock = acquire(target, settings.lock_timeout)
-    try:
-        os.rename(target, before)
-        os.rename(beside, target)
-    finally:
-        lock.let_go()
-    shutil.rmtree(before, ignore_errors=True)
 
 
 @contextlib.contextmanager

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import sys
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from ingest.errors import BadRequest
+from ingest.errors import BadRequest, StorageError
 from qa.command import FAILED, Json, Kb, app, print_json, say
 from qa.settings import Settings, is_url, kb_folder, load_settings
 from qa.terminal import print
+
+if TYPE_CHECKING:
+    from qa.conversation import Conversations
 
 
 @app.command("delete-base")
@@ -43,24 +46,31 @@ def delete_base_(
 def _deleted(settings: Settings) -> str:
     from qa.command_base import behind_server
     from qa.conversation import Conversations
-    from qa.opening import delete_base
+    from qa.opening import base_exists, delete_base
 
+    kept = Conversations(settings.state_dir / "conversations.sqlite")
     behind = behind_server(settings)
-    if behind is None:
-        location = delete_base(settings)
-        _forget_as_served(settings)
-    else:
+    if behind is not None:
         with behind:
             behind.delete()
-            location = behind.location
-    Conversations(settings.state_dir / "conversations.sqlite").forget(location)
+            kept.forget(behind.location)
+            return behind.location
+    try:
+        location = delete_base(settings)
+    except StorageError:
+        if not base_exists(settings):  # only files of it are left
+            _forget(settings, kept, _place(settings))
+        raise
+    _forget(settings, kept, location)
     return location
 
 
-def _forget_as_served(settings: Settings) -> None:
-    """What a server has kept of a named base, its keys above all, goes with the base."""
+def _forget(settings: Settings, kept: Conversations, location: str) -> None:
+    """Conversations with a base go with it; of a named one also what a server has kept, its keys
+    above all."""
     from qa.command_base import address_file
 
+    kept.forget(location)
     if is_url(settings.kb) or not address_file(settings).parent.is_dir():
         return
     base = kb_folder(settings.kb, settings).resolve()

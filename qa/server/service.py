@@ -11,6 +11,7 @@ from fastapi import Request
 
 from ingest.errors import KbqaError
 from qa.conversation import Conversations
+from qa.knowledge_base import KnowledgeBase
 from qa.server.bases import Bases
 from qa.server.database import Database
 from qa.server.feedback import Feedback
@@ -54,6 +55,16 @@ class Service:
         for listener in list(self._waiting):
             listener()
 
+    def create_base(self, name: str) -> KnowledgeBase:
+        """Make a base; of one of that name that was removed, nothing is left by then.
+
+        Raises what `Bases.create` raises, and StorageError.
+        """
+        cut_off = self.database.read("SELECT kb FROM deletions WHERE kb = ?", name)
+        if cut_off and not self.bases.has(name):
+            self.forget_base(name)
+        return self.bases.create(name)
+
     def delete_base(self, name: str) -> None:
         """Remove a base and what is kept of it. Once it is gone, the rest is finished by the next
         server, should this one be killed.
@@ -66,7 +77,10 @@ class Service:
         try:
             self.bases.delete(name)
         except BaseException:
-            self.database.write("DELETE FROM deletions WHERE kb = ?", name)
+            if self.bases.has(name):
+                self.database.write("DELETE FROM deletions WHERE kb = ?", name)
+            else:  # it is gone, only some of its files are not
+                self.forget_base(name)
             raise
         self.forget_base(name)
 
@@ -80,11 +94,11 @@ class Service:
 
     def forget_base(self, name: str) -> None:
         """Remove what is kept of a base: uploads, jobs, conversations, verdicts, keys for it."""
+        self.keys.forget_base(name)
         self.jobs.forget(name)
-        self.uploads.remove_all(name)
         self.conversations.forget_below(name)  # of each key
         self.feedback.forget(name)
-        self.keys.forget_base(name)
+        self.uploads.remove_all(name)
         self.database.write("DELETE FROM deletions WHERE kb = ?", name)
 
     def close(self) -> None:

@@ -110,6 +110,18 @@ def test_a_base_that_is_there_stays_until_told(
     assert sorted(path.name for path in tmp_path.iterdir()) == ["kb", "new.md"]
 
 
+@pytest.mark.parametrize("replace", [False, True])
+def test_a_folder_that_holds_other_things_is_not_taken(
+    exported: Path, tmp_path: Path, replace: bool
+) -> None:
+    docs = tmp_path / "docs"
+    docs.mkdir()
+    (docs / "thesis.txt").write_text("years of work")
+    with pytest.raises(BadRequest, match=r"docs holds what is not of kbqa \(thesis\.txt\)"):
+        import_base(exported, into(docs), replace=replace)
+    assert [path.name for path in tmp_path.rglob("*")] == ["docs", "thesis.txt"]
+
+
 def test_a_file_that_is_there_stays(exported: Path, base_folder: Path, embedder: Embedder) -> None:
     before = exported.read_bytes()
     with KnowledgeBase.open(base_folder, embedder=embedder) as kb:
@@ -154,6 +166,10 @@ def changed(
             lambda said: said["files"].update({"../../evil": {"size": 1, "sha256": ""}}),
             "does not fit",
         ),
+        (lambda said: said["files"]["points.jsonl"].pop("sha256"), "no manifest"),
+        (lambda said: said["files"]["points.jsonl"].update(sha256=0), "does not fit"),
+        (lambda said: said.pop("points"), "no manifest"),
+        (lambda said: said.update(chunks="4"), "does not fit"),
         (lambda said: said["files"]["points.jsonl"].update(sha256="0"), "not what was written"),
         (lambda said: said["files"]["points.jsonl"].update(size=10), "longer than it should"),
         (lambda said: said.update(points=1), "as many points"),

@@ -25,10 +25,10 @@ def list_knowledge_bases(who: Reader) -> BaseList:
 
 
 @router.post("", status_code=status.HTTP_201_CREATED, responses=problems(409))
-def create_knowledge_base(request: Request, form: NewBase, who: Maker) -> BaseStatus:
+def create_knowledge_base(request: Request, form: NewBase, _: Maker) -> BaseStatus:
     """Make an empty knowledge base. Needs an admin's key for all bases."""
     note_target(request, form.name)
-    return BaseStatus.of(form.name, who.bases.create(form.name).status())
+    return BaseStatus.of(form.name, service_of(request).create_base(form.name).status())
 
 
 @router.get("/{kb}", responses=problems(404))
@@ -38,7 +38,7 @@ def get_knowledge_base(kb: BaseName, base: ReadBase) -> BaseStatus:
 
 
 @router.delete("/{kb}", status_code=status.HTTP_204_NO_CONTENT, responses=problems(404, 409))
-async def delete_knowledge_base(request: Request, kb: BaseName, who: Maker) -> None:
+async def delete_knowledge_base(request: Request, kb: BaseName, _: Maker) -> None:
     """Remove a knowledge base with its uploads, ingest jobs, conversations and feedback.
 
     Files outside of the uploads stay. There is no way back but an export made before. Needs an

@@ -87,6 +87,24 @@ def test_a_removal_that_was_cut_off_is_finished(
         assert served.service.database.read("SELECT * FROM deletions") == []
 
 
+def test_a_base_of_which_files_are_left_is_gone_with_its_keys(
+    tmp_path: Path, cache_dir: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refused(folder: Path) -> None:
+        raise PermissionError(1, "Operation not permitted")
+
+    with serving(settings_for(tmp_path / "data", cache_dir)) as served:
+        assert served.http.post("/v1/knowledge-bases", json={"name": "doomed"}).status_code == 201
+        served.service.keys.create(Role.READER, ["doomed"])
+        admin, text = served.service.keys.create(Role.ADMIN)
+        served.http.headers["Authorization"] = f"Bearer {text}"
+        with monkeypatch.context() as patched:
+            patched.setattr("retrieval.edge_folders.shutil.rmtree", refused)
+            assert served.http.delete("/v1/knowledge-bases/doomed").status_code == 503
+        assert [key.id for key in served.service.keys.list()] == [admin.id]
+        assert served.http.delete("/v1/knowledge-bases/doomed").status_code == 404
+
+
 def test_the_base_of_the_settings_is_made_and_removed_too(tmp_path: Path, cache_dir: Path) -> None:
     settings = settings_for(tmp_path / "data", cache_dir, kb=str(tmp_path / "own"))
     with serving(settings) as served:

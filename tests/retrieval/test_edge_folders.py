@@ -1,12 +1,13 @@
 from __future__ import annotations
 
+import os
 import shutil
 from pathlib import Path
 
 import pytest
 
-from ingest.errors import BadRequest, Locked
-from retrieval.edge_deleting import delete
+from ingest.errors import BadRequest, Locked, StorageError
+from retrieval.edge_folders import delete, restore, take_place
 from retrieval.edge_store import EdgeStore
 
 pytestmark = pytest.mark.integration
@@ -64,3 +65,51 @@ def test_a_removal_that_was_killed_is_none_half_done(
     assert not EdgeStore.exists(folder)
     delete(made(folder), lock_timeout=0)  # which takes what was left along
     assert list(tmp_path.iterdir()) == []
+
+
+def test_files_that_cannot_be_removed_are_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refused(folder: Path) -> None:
+        raise PermissionError(1, "Operation not permitted")
+
+    monkeypatch.setattr(shutil, "rmtree", refused)
+    with pytest.raises(StorageError, match=r"is no base any more.*remove .*\.kb\.deleted yourself"):
+        delete(made(tmp_path / "kb"), lock_timeout=0)
+    assert not (tmp_path / "kb").exists()
+
+
+# --- another in its place ---
+
+
+def test_a_base_takes_the_place_of_another(tmp_path: Path) -> None:
+    new, folder = made(tmp_path / "new"), made(tmp_path / "kb")
+    (new / "prompts").mkdir()
+    take_place(new, folder, lock_timeout=0)
+    assert (folder / "prompts").is_dir()
+    assert list(tmp_path.iterdir()) == [folder]
+    take_place(folder, tmp_path / "nothing there", lock_timeout=0)
+    assert EdgeStore.exists(tmp_path / "nothing there")
+
+
+def test_what_cannot_take_its_place_leaves_it(tmp_path: Path) -> None:
+    folder = made(tmp_path / "kb")
+    with pytest.raises(FileNotFoundError):
+        take_place(tmp_path / "gone", folder, lock_timeout=0)
+    assert EdgeStore.exists(folder)
+    (folder / "thesis.docx").write_text("years of work")
+    with pytest.raises(BadRequest, match=r"thesis\.docx"):
+        take_place(made(tmp_path / "new"), folder, lock_timeout=0)
+    assert (folder / "thesis.docx").exists()
+
+
+def test_who_is_killed_in_between_has_lost_nothing(tmp_path: Path) -> None:
+    new, folder = made(tmp_path / "new"), made(tmp_path / "kb")
+    os.rename(folder, tmp_path / ".kb.replaced")  # and here it was killed
+    restore(folder)
+    assert EdgeStore.exists(folder)
+    os.rename(new, tmp_path / ".kb.replaced")  # killed while it removed the old one
+    restore(folder)
+    assert (tmp_path / ".kb.replaced").exists()
+    take_place(made(tmp_path / "other"), folder, lock_timeout=0)
+    assert list(tmp_path.iterdir()) == [folder]
