@@ -23,14 +23,31 @@ _CALLS = "connect bind sendto sendmsg getaddrinfo getnameinfo gethostbyname geth
 _NETWORK = {"os.system", "webbrowser.open", *(f"socket.{call}" for call in _CALLS.split())}
 _CALLS = "remove rename mkdir rmdir link symlink truncate chmod chown utime setxattr removexattr"
 _CHANGES = {f"os.{call}" for call in _CALLS.split()}  # events whose paths are changed
-# architecture -> (its number for seccomp, the system calls that are refused)
-_REFUSED_CALLS = {  # socket, ptrace, process_vm_writev, io_uring_setup, pidfd_getfd
-    "x86_64": (0xC000003E, (41, 101, 311, 425, 438)),
-    "aarch64": (0xC00000B7, (198, 117, 271, 425, 438)),
+# architecture -> (its number for seccomp, the system calls that are refused, those that do nothing)
+# refused: socket, ptrace, process_vm_writev, io_uring_setup, pidfd_getfd, truncate
+# in vain: what Landlock lets pass, and libraries call on their own files: chmod, fchmod, fchmodat,
+# fchmodat2, chown, fchown, lchown, fchownat, utime, utimes, futimesat, utimensat, setxattr,
+# lsetxattr, fsetxattr, setxattrat, removexattr, lremovexattr, fremovexattr, removexattrat
+_CALLS_OF = {
+    "x86_64": (
+        0xC000003E,
+        (41, 101, 311, 425, 438, 76),
+        (
+            *(90, 91, 268, 452, 92, 93, 94, 260, 132, 235, 261, 280),
+            *(188, 189, 190, 463, 197, 198, 199, 466),
+        ),
+    ),
+    "aarch64": (
+        0xC00000B7,
+        (198, 117, 271, 425, 438, 45),
+        (52, 53, 452, 54, 55, 88, 5, 6, 7, 463, 14, 15, 16, 466),
+    ),
 }
+_ALLOW, _FAIL = 0x7FFF0000, 0x00050000  # the latter with the error, none for one of no effect
+_EACCES = 13
 _LANDLOCK_CREATE, _LANDLOCK_ADD, _LANDLOCK_RESTRICT = 444, 445, 446  # the same on every machine
-_WRITE_FILE = 1 << 1
-_LANDLOCK_WRITES = _WRITE_FILE | sum(1 << bit for bit in range(4, 13))  # remove, make
+_WRITE_FILE, _TRUNCATE = 1 << 1, 1 << 14
+_REMOVE_AND_MAKE = sum(1 << bit for bit in range(4, 13))
 
 
 def enter(folder: str, *, parent: int, memory: int) -> None:
@@ -69,12 +86,15 @@ def _limit(memory: int) -> None:
 
 def _restrict_writes(libc: Any, folder: str) -> None:
     """Landlock: files are made, changed and removed below `folder`, and /dev/null is written."""
-    attributes = ctypes.create_string_buffer(struct.pack("=Q", _LANDLOCK_WRITES), 8)
+    version = libc.syscall(_LANDLOCK_CREATE, None, ctypes.c_size_t(0), 1)
+    change = _WRITE_FILE | (_TRUNCATE if version >= 3 else 0)
+    writes = change | _REMOVE_AND_MAKE
+    attributes = ctypes.create_string_buffer(struct.pack("=Q", writes), 8)
     rules = libc.syscall(_LANDLOCK_CREATE, attributes, ctypes.c_size_t(8), 0)
     if rules < 0:
         return
     try:
-        for path, rights in ((folder, _LANDLOCK_WRITES), ("/dev/null", _WRITE_FILE)):
+        for path, rights in ((folder, writes), ("/dev/null", change)):
             place = os.open(path, os.O_PATH | os.O_CLOEXEC)
             try:
                 rule = ctypes.create_string_buffer(struct.pack("=Qi", rights, place), 12)
@@ -89,19 +109,26 @@ def _restrict_writes(libc: Any, folder: str) -> None:
 
 def _refuse_calls(libc: Any) -> None:
     """seccomp: the refused system calls fail with EACCES; so do all of another architecture."""
-    if platform.machine() not in _REFUSED_CALLS or sys.maxsize < 2**32:
+    if platform.machine() not in _CALLS_OF or sys.maxsize < 2**32:
         return
-    architecture, calls = _REFUSED_CALLS[platform.machine()]
+    architecture, refused, vain = _CALLS_OF[platform.machine()]
     load, jump_equal, jump_from, end = 0x20, 0x15, 0x35, 0x06
-    refuse = len(calls) + 2  # how far it is from the instruction below to the last one
+    checks = len(refused) + len(vain)
+    refuse, ignore = checks + 5, checks + 6  # the last two instructions
+
+    def unless(test: int, value: int, target: int, at: int) -> tuple[int, int, int, int]:
+        return test, target - at - 1, 0, value
+
     program = [
         (load, 0, 0, 4),  # architecture
-        (jump_equal, 0, refuse + 1, architecture),
+        (jump_equal, 0, refuse - 2, architecture),
         (load, 0, 0, 0),  # number of the system call
-        (jump_from, refuse - 1, 0, 0x40000000),  # those of x32
-        *((jump_equal, refuse - 2 - index, 0, call) for index, call in enumerate(calls)),
-        (end, 0, 0, 0x7FFF0000),  # allow
-        (end, 0, 0, 0x00050000 | 13),  # EACCES
+        unless(jump_from, 0x40000000, refuse, 3),  # those of x32
+        *(unless(jump_equal, call, refuse, at) for at, call in enumerate(refused, 4)),
+        *(unless(jump_equal, call, ignore, at) for at, call in enumerate(vain, 4 + len(refused))),
+        (end, 0, 0, _ALLOW),
+        (end, 0, 0, _FAIL | _EACCES),
+        (end, 0, 0, _FAIL),
     ]
     code = ctypes.create_string_buffer(b"".join(struct.pack("=HBBI", *line) for line in program))
     header = ctypes.create_string_buffer(

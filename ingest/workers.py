@@ -29,8 +29,8 @@ from pathlib import Path
 from typing import Any
 
 import ingest
-from ingest.documents import Document
-from ingest.loaders.members import Begun, LeftOut, Piece, Whole
+from ingest.documents import Document, Mark, Page, Section
+from ingest.loaders.members import Begun, Identified, LeftOut, Piece, Whole
 from ingest.loaders.pace import PATIENCE
 from ingest.loaders.registry import registered
 from ingest.workers_child import OUT_OF_MEMORY, Declined, GoesOn, Job, Setup, packed
@@ -52,7 +52,11 @@ _FIXED = {
     "PYTHONUTF8": "1",
 }
 _START = "import sys; sys.path[:] = {path!r}; from ingest.workers_child import main; main()"
-_ALLOWED = {"ingest.documents", "ingest.loaders.members", "ingest.workers_child"}
+_SENT = (  # what a worker's messages are made of
+    *(Document, Mark, Page, Section, Begun, Identified, LeftOut, Whole, Declined, GoesOn),
+    *(dict,),
+)
+_ALLOWED = {(kind.__module__, kind.__qualname__): kind for kind in _SENT}
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,7 +138,7 @@ class Worker:
             self._connection.send_bytes(packed(job))
             while True:
                 self._wait(stack[-1], ends)
-                piece = unpacked(self._connection.recv_bytes())
+                piece = unpacked(self._connection.recv_bytes(self._limits.memory_mb * 1_000_000))
                 if isinstance(piece, GoesOn):
                     continue
                 _follow(stack, piece)
@@ -198,9 +202,10 @@ def _follow(stack: list[str], piece: Piece | Declined) -> None:
 class _Unpickler(pickle.Unpickler):
     def find_class(self, module: str, name: str) -> Any:
         """Only our own values: the process that sends them has parsed a stranger's file."""
-        if module in _ALLOWED or (module, name) == ("builtins", "dict"):
-            return super().find_class(module, name)
-        raise pickle.UnpicklingError(f"a worker sent {module}.{name}")
+        try:
+            return _ALLOWED[module, name]
+        except KeyError:
+            raise pickle.UnpicklingError(f"a worker sent {module}.{name}") from None
 
 
 def unpacked(data: bytes) -> Any:

@@ -71,6 +71,14 @@ def _write_natively(path: str) -> object:
     return _LIBC.open(os.fsencode(path), os.O_WRONLY | os.O_TRUNC)
 
 
+def _truncate_natively(path: str) -> object:
+    return _LIBC.truncate(os.fsencode(path), 0)
+
+
+def _permit_natively(path: str) -> object:
+    return _LIBC.chmod(os.fsencode(path), 0o777)
+
+
 def _write_by_command(path: str) -> object:
     return subprocess.run(["sh", "-c", f"echo overwritten > '{path}'"], check=False).returncode
 
@@ -106,6 +114,8 @@ _ACTIONS: dict[str, Callable[[str], object]] = {
     "print": _print,
     "write": _write,
     "write-natively": _write_natively,
+    "truncate-natively": _truncate_natively,
+    "permit-natively": _permit_natively,
     "write-by-command": _write_by_command,
     "write-temporary": _write_temporary,
     "connect": _connect,

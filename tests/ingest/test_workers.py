@@ -19,6 +19,7 @@ import pytest
 from ingest.documents import Document, Failure, FileEntry, Finished, Prepared
 from ingest.loaders import Source, register
 from ingest.loaders import registry as loaders
+from ingest.loaders.members import LeftOut
 from ingest.pipeline import Item, prepare
 from ingest.walking import walk
 from ingest.workers import Limits, unpacked
@@ -143,6 +144,18 @@ def test_native_code_writes_nothing_outside(tmp_path: Path) -> None:
     assert canary.read_text() == "as it was"
 
 
+@linux
+def test_native_code_changes_no_file_outside(tmp_path: Path) -> None:
+    canary = tmp_path / "canary"
+    canary.write_text("as it was")
+    canary.chmod(0o640)
+    (tmp_path / "a.org").write_text(f"truncate-natively {canary}")
+    (tmp_path / "b.org").write_text(f"permit-natively {canary}")
+    assert outcome(tmp_path)["a.org"] == "truncate-natively: -1"
+    assert canary.read_text() == "as it was"
+    assert canary.stat().st_mode & 0o777 == 0o640
+
+
 def _has_landlock() -> bool:
     code = "import ctypes; print(ctypes.CDLL(None).syscall(444, None, ctypes.c_size_t(0), 1))"
     shown = subprocess.run([sys.executable, "-c", code], capture_output=True, check=True)
@@ -180,12 +193,14 @@ def test_a_loader_that_no_worker_can_import_runs_here(tmp_path: Path) -> None:
 
 
 def test_a_worker_can_send_nothing_but_our_values() -> None:
-    failure = Failure("a", "b")
-    assert unpacked(packed(failure)) == failure
+    left_out = LeftOut("a", "b")
+    assert unpacked(packed(left_out)) == left_out
     document = Document("a", "b", "text")
     assert unpacked(packed(document)) == document
     with pytest.raises(OSError, match="posix"):
         unpacked(b"cposix\nsystem\n(S'true'\ntR.")
+    with pytest.raises(OSError, match=r"os\.system"):  # a name of a name in a module of ours
+        unpacked(b"\x80\x04\x8c\x14ingest.workers_child\x8c\tos.system\x93.")
 
 
 def test_a_closed_iterator_ends_a_hanging_worker(tmp_path: Path) -> None:
