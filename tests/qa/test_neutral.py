@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from qa.neutral import for_json, for_terminal, neutral, printable, visible
+from tests.qa.command_line import environment
 
 PIECES = st.lists(
     st.sampled_from([
@@ -18,6 +21,12 @@ PIECES = st.lists(
     ]),
     max_size=12,
 ).map("".join)  # fmt: skip
+
+
+@pytest.mark.parametrize("begun", ["<", "</", "[", "<<", "[INST", "<s"])
+def test_blanks_do_not_hang_it(begun: str) -> None:
+    code = "import sys; from qa.neutral import neutral; neutral(sys.argv[1] + ' ' * 100_000)"
+    subprocess.run([sys.executable, "-c", code, begun], env=environment(), timeout=20, check=True)
 
 
 @pytest.mark.parametrize(

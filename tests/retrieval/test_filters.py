@@ -3,11 +3,13 @@ from __future__ import annotations
 import contextlib
 import pickle
 import re
+import subprocess
+import sys
 from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from ingest.documents import Document, FileEntry, Prepared
@@ -20,6 +22,7 @@ from retrieval.filters import compiled
 from retrieval.globs import glob
 from retrieval.index import Index
 from tests.fakes import HashEmbedder
+from tests.qa.command_line import environment
 from tests.retrieval.knowledge import prepared
 
 URIS = ["handbook/leave.md", "handbook/it/vpn.md", "handbook/it/plan.pdf", "产品/手册.md", "a.md"]
@@ -203,6 +206,40 @@ def test_any_text_is_a_tree_or_a_filter_error(text: str) -> None:
 def test_globs(pattern: str, fits: list[str], fails: list[str]) -> None:
     assert all(map(glob(pattern).fullmatch, fits))
     assert not any(map(glob(pattern).fullmatch, fails))
+
+
+@given(st.text("ab/*?", max_size=12), st.text("ab/", max_size=12))
+@example("**/a*b", "a/ab")
+@example("a/**/b/**/c", "a/b/b/c")
+def test_a_glob_fits_what_its_signs_say(pattern: str, path: str) -> None:
+    assert (glob(pattern).fullmatch(path) is not None) == _fits(
+        pattern if "/" in pattern else f"**/{pattern}", path
+    )
+
+
+def _fits(pattern: str, path: str, begins: bool = True) -> bool:
+    """The definition, tried out. `begins`: a folder's name begins here in the pattern."""
+    if not pattern:
+        return not path
+    first, rest = pattern[0], pattern[1:]
+    if pattern.startswith("**/") and begins:
+        after = [path, *(path[at + 1 :] for at, sign in enumerate(path) if sign == "/")]
+        return any(_fits(pattern[3:], part) for part in after)
+    if pattern.startswith("**"):
+        return any(_fits(pattern[2:], path[at:], False) for at in range(len(path) + 1))
+    if first == "*":
+        within = range(len(path.partition("/")[0]) + 1)
+        return any(_fits(rest, path[at:], False) for at in within)
+    same = path[:1] == first if first != "?" else path[:1] not in ("", "/")
+    return same and _fits(rest, path[1:], first == "/")
+
+
+@pytest.mark.parametrize("stars", ["*a" * 60, "**a" * 60, "**/*a*" * 30, "*?" * 60])
+def test_a_glob_of_stars_does_not_hang(stars: str) -> None:
+    code = "import sys; from retrieval.globs import glob; glob(sys.argv[1]).fullmatch('a/' * 200)"
+    subprocess.run(
+        [sys.executable, "-c", code, f"{stars}b"], env=environment(), timeout=20, check=True
+    )
 
 
 @pytest.mark.parametrize(
