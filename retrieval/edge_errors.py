@@ -6,8 +6,11 @@ import contextlib
 import os
 import re
 import sys
+import tempfile
+import threading
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 from ingest.errors import KbqaError, Locked, StorageError
 from retrieval.edge_lock import holder
@@ -41,13 +44,53 @@ def mapped(folder: Path, *, loading: bool = False) -> Iterator[None]:
 
 @contextlib.contextmanager
 def _silent_stderr() -> Iterator[None]:
-    """Keep the report that a Rust panic writes to file descriptor 2 from the user's terminal."""
-    sys.stderr.flush()
-    saved = os.dup(2)
+    """Keep the report that a Rust panic writes to file descriptor 2 from the user's terminal.
+
+    What others write there meanwhile is kept back until the last one has loaded, unless one failed.
+    """
+    _stderr.hold()
+    failed = True
     try:
-        with open(os.devnull, "wb") as nowhere:
-            os.dup2(nowhere.fileno(), 2)
-            yield
+        yield
+        failed = False
     finally:
-        os.dup2(saved, 2)
-        os.close(saved)
+        _stderr.release(failed=failed)
+
+
+class _Stderr:
+    """File descriptor 2, which belongs to all threads."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._holders = 0
+        self._failed = False
+        self._saved = -1
+        self._held: Any = None
+
+    def hold(self) -> None:
+        with self._lock:
+            if not self._holders:
+                sys.stderr.flush()
+                self._held = tempfile.TemporaryFile()  # noqa: SIM115 - until `release`
+                self._saved = os.dup(2)
+                os.dup2(self._held.fileno(), 2)
+                self._failed = False
+            self._holders += 1
+
+    def release(self, *, failed: bool) -> None:
+        with self._lock:
+            self._holders -= 1
+            self._failed |= failed
+            if self._holders:
+                return
+            sys.stderr.flush()
+            os.dup2(self._saved, 2)
+            os.close(self._saved)
+            with self._held as held:
+                held.seek(0)
+                said = b"" if self._failed else held.read()
+            if said:
+                os.write(2, said)
+
+
+_stderr = _Stderr()

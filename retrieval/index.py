@@ -44,6 +44,7 @@ from retrieval.store import Payload, Point, Store
 from retrieval.widening import around, section_around
 
 _ALL = ""  # key of the number of all passages; no term is empty
+MOST_FREQUENCIES = 100_000  # terms whose number of passages is kept
 ATTEMPTS = 3  # to read what a writer is replacing at the moment
 
 Read = TypeVar("Read")
@@ -92,6 +93,8 @@ class Index:
     def term_weights(self, terms: Sequence[str]) -> dict[str, float]:
         """Weight of each term over the passages of this base, see `retrieval.fusion.idf`."""
         known = self._frequencies  # one dict from here on: a write in between puts a new one there
+        if len(known) > MOST_FREQUENCIES:
+            known = self._frequencies = {}
         if not known:
             known[_ALL] = self._store.count({"kind": "chunk"})
         unknown = [term for term in terms if term not in known]
