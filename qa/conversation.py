@@ -70,7 +70,7 @@ class Conversations:
 
     def start(self, base: str) -> Conversation:
         """A new conversation with the base at `base`; it is kept from its first exchange on."""
-        return Conversation(self, base, secrets.token_hex(8), [])
+        return Conversation(self, base, secrets.token_hex(8), [], new=True)
 
     def begin(self, base: str) -> str:
         """Id of a new conversation that is kept from now on, for `load` in other calls."""
@@ -129,18 +129,30 @@ class Conversations:
             )
 
     def append(
-        self, conversation: str, base: str, exchange: Exchange, *, instead: bool = False
+        self,
+        conversation: str,
+        base: str,
+        exchange: Exchange,
+        *,
+        new: bool = False,
+        instead: bool = False,
     ) -> None:
-        """Add an exchange, or put it in the place of the last one, in one transaction."""
+        """Add an exchange, or put it in the place of the last one, in one transaction.
+
+        A conversation that is not `new` may have been forgotten meanwhile, and stays so.
+        """
         title = " ".join(exchange.question.split())[:TITLE]
         kept = json.dumps(exchange_json(exchange), ensure_ascii=False)
         with self._open() as file:
-            file.execute(
-                "INSERT INTO conversations VALUES (?, ?, ?, ?)"
-                " ON CONFLICT(id) DO UPDATE SET changed = excluded.changed,"
-                " title = CASE title WHEN '' THEN excluded.title ELSE title END",
-                (conversation, base, title, exchange.asked),
+            if new:
+                file.execute("INSERT INTO conversations VALUES (?, ?, '', 0)", (conversation, base))
+            found = file.execute(
+                "UPDATE conversations SET changed = ?,"
+                " title = CASE title WHEN '' THEN ? ELSE title END WHERE id = ?",
+                (exchange.asked, title, conversation),
             )
+            if not found.rowcount:
+                return
             if instead:
                 file.execute(
                     "DELETE FROM exchanges WHERE number ="
@@ -169,12 +181,21 @@ class Conversations:
 class Conversation:
     """Questions and answers in a row. Usable from several threads, one question at a time."""
 
-    def __init__(self, kept: Conversations, base: str, id_: str, exchanges: list[Exchange]) -> None:
+    def __init__(
+        self,
+        kept: Conversations,
+        base: str,
+        id_: str,
+        exchanges: list[Exchange],
+        *,
+        new: bool = False,
+    ) -> None:
         """For `Conversations`, which is what to call."""
         self.id = id_
         self._kept = kept
         self._base = base
         self._exchanges = exchanges
+        self._new = new
         self._asking = threading.Lock()
 
     @property
@@ -197,7 +218,8 @@ class Conversation:
         """
         with self._asking:
             exchange = self._asked(base, question, self._exchanges, on_token, filters, on_hits)
-            self._kept.append(self.id, self._base, exchange)
+            self._kept.append(self.id, self._base, exchange, new=self._new)
+            self._new = False
             self._exchanges.append(exchange)
         return exchange.answer
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -17,6 +17,7 @@ from typing import Any
 from ingest.documents import FileEntry
 from ingest.errors import KbqaError, Locked
 from ingest.sync import SyncReport
+from ingest.walking import is_under
 from qa.command import say
 from qa.commands.ingest import explain, summary
 from qa.settings import Settings
@@ -75,10 +76,10 @@ def watch(
     settling = Settling(settings.watch_quiet)
     follower = _Follower(paths, settings, options, settling, quiet)
     # a file is watched by way of its folder: editors replace files, and the watch with it
-    places = {path if path.is_dir() else path.parent for path in paths}
+    places = {os.path.realpath(path if path.is_dir() else path.parent) for path in paths}
     events = follow(
         *places,
-        watch_filter=lambda _, path: "/." not in path.replace(os.sep, "/"),
+        watch_filter=lambda _, path: not _is_hidden(path, places),
         debounce=TICK_MS,
         rust_timeout=TICK_MS,
         yield_on_timeout=True,
@@ -97,6 +98,12 @@ def watch(
         if settling.settle() or follower.is_due() or time.monotonic() >= due:
             follower.look()
             due = time.monotonic() + settings.watch_rescan
+
+
+def _is_hidden(path: str, places: Collection[str]) -> bool:
+    """Whether what lies at `path` is hidden in the place that is watched, whatever lies above."""
+    below = [path[len(place) :] for place in places if is_under(path, place)]
+    return bool(below) and all(f"{os.sep}." in os.sep + name.lstrip(os.sep) for name in below)
 
 
 class _Follower:

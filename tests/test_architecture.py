@@ -113,6 +113,7 @@ PRINTERS_OF_COUNTS = {"qa/cli.py", "qa/progress.py", "qa/terminal.py"}
 def test_what_is_printed_commands_no_terminal(name: str) -> None:
     path = REPOSITORY / name
     assert not prints_of(path) or "qa.terminal.print" in set(imports_of(path))
+    assert "typer.echo" not in path.read_text("utf-8")
 
 
 def test_the_lists_of_exceptions_are_up_to_date() -> None:

@@ -13,8 +13,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from ingest.errors import BadRequest
-from qa.command import FAILED, Json, Quiet, app
+from qa.command import FAILED, Json, Quiet, app, print_json, say
 from qa.settings import Settings, load_settings
+from qa.terminal import print
 
 if TYPE_CHECKING:
     from qa.evaluation.calibrating import Calibration
@@ -280,10 +281,10 @@ def _generate(count: int, settings: Settings, output: Path | None, seed: int) ->
     lines = [json.dumps(question_json(question), ensure_ascii=False) for question in found]
     if output is None:
         for line in lines:
-            typer.echo(line)
+            print(line)
         return
     output.write_text("".join(f"{line}\n" for line in lines), "utf-8")
-    typer.echo(f"{len(lines)} questions in {output}: edit them, then `kbqa eval {output}`")
+    print(f"{len(lines)} questions in {output}: edit them, then `kbqa eval {output}`")
 
 
 def _calibrate(job: _Job, settings: Settings, false_refusals: float, *, as_json: bool) -> None:
@@ -293,11 +294,11 @@ def _calibrate(job: _Job, settings: Settings, false_refusals: float, *, as_json:
 
     found = job.calibrate(settings, false_refusals)
     if as_json:
-        typer.echo(json.dumps(calibration_json(found)))
+        print_json(calibration_json(found))
         return
-    typer.echo(f"{tables.calibrated(found)}; now min_score = {settings.min_score:g}")
+    print(f"{tables.calibrated(found)}; now min_score = {settings.min_score:g}")
     _show(tables.curve(found))
-    typer.echo(f"\n* for kbqa.toml: min_score = {found.chosen.min_score:g}")
+    print(f"\n* for kbqa.toml: min_score = {found.chosen.min_score:g}")
 
 
 def _check_options(
@@ -326,25 +327,25 @@ def _tell(
 ) -> None:
     if not quiet:
         for problem in evaluation.problems:
-            typer.echo(f"cannot be found: {problem}", err=True)
+            say(f"cannot be found: {problem}")
         for note in evaluation.notes:
-            typer.echo(f"not judged: {note}", err=True)
+            say(f"not judged: {note}")
     for line in failures:
-        typer.echo(f"failed: {line}", err=True)
+        say(f"failed: {line}")
     if as_json:
         found = _as_json(evaluation, comparison, failures)
-        typer.echo(json.dumps(found, ensure_ascii=False))
+        print_json(found)
         return
     from qa.evaluation import tables
 
-    typer.echo(tables.heading(evaluation))
+    print(tables.heading(evaluation))
     _show(tables.figures(evaluation))
     _show(tables.latencies(evaluation))
     _show(tables.spending(evaluation))
     if comparison:
-        typer.echo(f"\nagainst {tables.heading(comparison.first)}")
+        print(f"\nagainst {tables.heading(comparison.first)}")
         _show(tables.differences(comparison))
-        typer.echo("* more than chance (p < .05, paired randomisation test)")
+        print("* more than chance (p < .05, paired randomisation test)")
         _show(tables.efforts(comparison))
         _show_changes(comparison)
 
@@ -354,20 +355,20 @@ def _show(table: Table) -> None:
 
     if len(table) < 2:  # but a head
         return
-    typer.echo()
+    print()
     for line in aligned(table):
-        typer.echo(line)
+        print(line)
 
 
 def _show_changes(comparison: Comparison) -> None:
     if not comparison.changes:
         return
-    typer.echo(f"\n{len(comparison.changes)} questions changed in {comparison.changes[0].measure}:")
+    print(f"\n{len(comparison.changes)} questions changed in {comparison.changes[0].measure}:")
     ordered = sorted(comparison.changes, key=lambda change: -abs(change.after - change.before))
     for change in ordered[:SHOWN_CHANGES]:
         word = "better" if change.after > change.before else "worse "
         text = change.question.text[:PREVIEW]
-        typer.echo(f"  {word} {change.before:.3f} -> {change.after:.3f}  {text}")
+        print(f"  {word} {change.before:.3f} -> {change.after:.3f}  {text}")
 
 
 def _as_json(

@@ -11,6 +11,7 @@ import typer
 from ingest.errors import BadRequest
 from qa.command import EmbedderOption, Json, Kb, Quiet, app, print_json, say
 from qa.settings import load_settings
+from qa.terminal import print
 from retrieval.reembedding import Building
 
 LINE_EVERY = 10.0  # seconds between lines of progress
@@ -52,7 +53,7 @@ def reembed(
     if json_:
         print_json({"done": done, "embedder": found.embedder, "chunks": found.chunks})
         return
-    typer.echo(f"{done}: {found.chunks} chunks, embedder {found.embedder}")
+    print(f"{done}: {found.chunks} chunks, embedder {found.embedder}")
     if rollback and not quiet:
         say("run `kbqa ingest` for what has changed since")
 

@@ -9,6 +9,7 @@ import typer
 
 from qa.command import Json, Kb, app, print_json
 from qa.settings import load_settings
+from qa.terminal import print
 
 if TYPE_CHECKING:
     from qa.transfer import Transferred
@@ -46,4 +47,4 @@ def _tell(done: Transferred, how: str, file: Path, json_: bool) -> None:
     if json_:
         print_json({"points": done.points, "chunks": done.chunks, "bytes": done.size})
     else:
-        typer.echo(f"{done.chunks} chunks {how} {file} ({done.size / 1e6:.1f} MB)")
+        print(f"{done.chunks} chunks {how} {file} ({done.size / 1e6:.1f} MB)")

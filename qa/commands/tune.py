@@ -12,6 +12,7 @@ import typer
 from ingest.errors import BadRequest
 from qa.command import Json, Kb, Quiet, app, print_json, say
 from qa.settings import load_settings
+from qa.terminal import print
 
 if TYPE_CHECKING:
     from qa.evaluation.statistics import Difference
@@ -52,7 +53,7 @@ def tune_options(
     if json_:
         print_json({"done": "rolled back", "embedder": name})
     else:
-        typer.echo(f"rolled back: the embedder is {name}")
+        print(f"rolled back: the embedder is {name}")
         say("run `kbqa ingest` for what has changed since")
 
 
@@ -158,14 +159,14 @@ def _tell_prospect(found: Prospect, minutes: float, seed: int, json_: bool) -> N
         )
         return
     kinds = ", ".join(f"{count} {kind}" for kind, count in parts.kinds.items())
-    typer.echo(f"{len(parts.training)} pairs to learn from: {kinds}")
-    typer.echo(f"{held_out} questions of other documents to judge by")
-    typer.echo(
+    print(f"{len(parts.training)} pairs to learn from: {kinds}")
+    print(f"{held_out} questions of other documents to judge by")
+    print(
         f"{minutes:g} minutes of training, then the judgement and, if it is better, the embedding "
         f"of {len(found.chunks)} passages"
     )
     for pair in sample:
-        typer.echo(f"\n[{pair.kind}] {pair.query}\n  {pair.uri}: {_short(pair.passage)}")
+        print(f"\n[{pair.kind}] {pair.query}\n  {pair.uri}: {_short(pair.passage)}")
 
 
 def _pair_json(pair: Pair) -> dict[str, Any]:
@@ -196,20 +197,20 @@ def _tell(done: Tuned, json_: bool) -> None:
             }
         )
         return
-    typer.echo(
+    print(
         f"{trained.steps} steps on {sum(done.kinds.values())} pairs in {trained.seconds / 60:.1f} "
         f"minutes, loss {trained.first_loss:.3f} -> {trained.last_loss:.3f}"
     )
-    typer.echo(f"nDCG@10 on {judged.questions} questions of documents that were held out:")
+    print(f"nDCG@10 on {judged.questions} questions of documents that were held out:")
     for name, figure in (("vectors alone", judged.dense), ("as you search", judged.hybrid)):
-        typer.echo(
+        print(
             f"  {name}: {figure.first:.3f} -> {figure.second:.3f} ({figure.difference:+.3f}, 95 % "
             f"{figure.low:+.3f} .. {figure.high:+.3f})"
         )
     if done.adopted:
-        typer.echo(f"adopted: the embedder is {done.adapter.spec}; kbqa tune --rollback goes back")
+        print(f"adopted: the embedder is {done.adapter.spec}; kbqa tune --rollback goes back")
     else:
-        typer.echo("not adopted: the search has not gained by it; the base is as it was")
+        print("not adopted: the search has not gained by it; the base is as it was")
 
 
 def _difference_json(figure: Difference) -> dict[str, Any]:

@@ -12,6 +12,7 @@ from ingest.errors import BadRequest, Unreachable
 from qa.command import Json, Kb, Quiet, print_json, say
 from qa.commands.tune import LINE_EVERY, tune
 from qa.settings import load_settings
+from qa.terminal import print
 
 if TYPE_CHECKING:
     from qa.evaluation.running import Evaluation
@@ -168,9 +169,9 @@ def _tell_found(found: Examples, where: str, json_: bool, shown: int = 0) -> Non
         )
         return
     count = len(found.training) + len(found.held_out)
-    typer.echo(f"{count} examples {where}, {refusals} of them refusals")
+    print(f"{count} examples {where}, {refusals} of them refusals")
     for example in some:
-        typer.echo(f"\n{example.question.text}\n  -> {example.answer}")
+        print(f"\n{example.question.text}\n  -> {example.answer}")
 
 
 def _tell(
@@ -193,13 +194,13 @@ def _tell(
             }
         )
         return
-    typer.echo(
+    print(
         f"{done.steps} steps in {done.seconds / 60:.1f} minutes; loss on held-out answers "
         f"{done.before:.3f} -> {done.after:.3f}"
     )
     for measure, (first, second) in figures.items():
-        typer.echo(f"  {measure}: {first:.3f} -> {second:.3f}")
-    typer.echo(f"answer with it: --model '{name}'")
+        print(f"  {measure}: {first:.3f} -> {second:.3f}")
+    print(f"answer with it: --model '{name}'")
 
 
 def _figures(before: Evaluation | None, after: Evaluation | None) -> dict[str, Any]:

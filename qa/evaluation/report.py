@@ -29,6 +29,7 @@ Section = tuple[str, Table]
 
 def write_report(path: Path, evaluation: Evaluation, comparison: Comparison | None = None) -> None:
     """Write `path`, whose suffix says what: .md, .html or .htm. Raises BadRequest for others."""
+    check_suffix(path)
     path.write_text(render(path.suffix, evaluation, comparison), "utf-8")
 
 

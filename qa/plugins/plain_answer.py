@@ -55,6 +55,7 @@ def plain_answer(turn: Turn, call_next: Handler) -> Turn:
 
 
 def _defanged(url: str) -> str:
-    scheme, separator, rest = url.rpartition("://")
+    scheme = "" if url.lower().startswith("www.") else url[: url.index("://") + 3]
+    rest = url[len(scheme) :]
     host, slash, path = rest.partition("/")
-    return f"{scheme.lower().replace('t', 'x')}{separator}{host.replace('.', '[.]')}{slash}{path}"
+    return f"{scheme.lower().replace('t', 'x')}{host.replace('.', '[.]')}{slash}{path}"

@@ -12,7 +12,7 @@ import pytest
 
 from qa.knowledge_base import KnowledgeBase
 from qa.overview import kind_of
-from qa.watching import Settling
+from qa.watching import Settling, _is_hidden
 from retrieval.embedding import Embedder
 from tests.fakes import HashEmbedder
 from tests.qa.command_line import Done, Kbqa, command, environment, is_one_clear_line, run
@@ -235,6 +235,19 @@ def test_watching_follows_and_lets_others_ask(docs: Path, own: Path) -> None:
         ]  # fmt: skip
         process.send_signal(signal.SIGINT)
         assert process.wait(30) == 130
+
+
+@pytest.mark.parametrize(
+    ("path", "hidden"),
+    [
+        ("/home/.notes/docs/a.md", False),
+        ("/home/.notes/docs/.git/config", True),
+        ("/home/.notes/docs/sub/.a.md", True),
+        ("/elsewhere/.a.md", False),
+    ],
+)
+def test_what_lies_above_a_watched_folder_hides_nothing(path: str, hidden: bool) -> None:
+    assert _is_hidden(path, {"/home/.notes/docs"}) == hidden
 
 
 def test_kinds_have_short_names() -> None:

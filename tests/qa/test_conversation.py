@@ -54,10 +54,10 @@ def test_doubt_is_kept() -> None:
 def test_conversations_are_listed_loaded_and_forgotten(kept: Conversations) -> None:
     assert kept.list(BASE) == []
     first, second = kept.start(BASE), kept.start(BASE)
-    kept.append(first.id, BASE, exchange("One\n thing?", asked=1))
-    kept.append(second.id, BASE, exchange("Another?", asked=2))
+    kept.append(first.id, BASE, exchange("One\n thing?", asked=1), new=True)
+    kept.append(second.id, BASE, exchange("Another?", asked=2), new=True)
     kept.append(first.id, BASE, exchange("And then?", asked=3))
-    kept.append(kept.start("/other").id, "/other", exchange("Elsewhere?", asked=4))
+    kept.append(kept.start("/other").id, "/other", exchange("Elsewhere?", asked=4), new=True)
     assert [(s.id, s.title, s.exchanges) for s in kept.list(BASE)] == [
         (first.id, "One thing?", 2),
         (second.id, "Another?", 1),
@@ -82,19 +82,20 @@ def test_what_is_not_there_is_told(kept: Conversations) -> None:
     with pytest.raises(BadRequest, match=rf"no conversation with {BASE}"):
         kept.load("last", BASE)
     for number in range(2):
-        kept.append(f"ab{number}", BASE, exchange("?"))
+        kept.append(f"ab{number}", BASE, exchange("?"), new=True)
     with pytest.raises(BadRequest, match="2 conversations 'ab'"):
         kept.load("ab", BASE)
 
 
 def test_an_exchange_may_take_the_place_of_the_last(kept: Conversations) -> None:
+    begun = kept.begin(BASE)
     for question, instead in (("One?", False), ("Two?", False), ("Three?", True)):
-        kept.append("a", BASE, exchange(question), instead=instead)
-    assert [e.question for e in kept.load("a", BASE).exchanges] == ["One?", "Three?"]
+        kept.append(begun, BASE, exchange(question), instead=instead)
+    assert [e.question for e in kept.load(begun, BASE).exchanges] == ["One?", "Three?"]
 
 
 def test_files_are_their_owners_alone(kept: Conversations, tmp_path: Path) -> None:
-    kept.append("a", BASE, exchange("?"))
+    kept.begin(BASE)
     answers = LastAnswers(tmp_path / "state" / "last")
     answers.keep(BASE, exchange("?"))
     files = [path for path in (tmp_path / "state").rglob("*") if path.is_file()]
@@ -113,12 +114,20 @@ def test_threads_may_write_at_once(kept: Conversations) -> None:
         for number in range(5):
             kept.append(name, BASE, exchange(f"{number}?"))
 
-    threads = [threading.Thread(target=write, args=(f"c{n % 2}",)) for n in range(4)]
+    begun = [kept.begin(BASE), kept.begin(BASE)]
+    threads = [threading.Thread(target=write, args=(begun[n % 2],)) for n in range(4)]
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join()
     assert sorted(summary.exchanges for summary in kept.list(BASE)) == [10, 10]
+
+
+def test_what_was_forgotten_while_it_was_asked_stays_so(kept: Conversations) -> None:
+    begun = kept.begin(BASE)
+    kept.forget(BASE)
+    kept.append(begun, BASE, exchange("Of the base that is gone?"))
+    assert kept.list(BASE) == []
 
 
 def test_a_last_answer_replaces_the_one_before(tmp_path: Path) -> None:

@@ -77,6 +77,12 @@ def test_tokens_cost_and_what_was_not_judged(evaluation: Evaluation) -> None:
     assert "Tokens and cost" not in render(".md", evaluation)
 
 
+def test_a_report_of_another_kind_is_refused(evaluation: Evaluation, tmp_path: Path) -> None:
+    with pytest.raises(BadRequest, match=r"ends in \.md or \.html"):
+        write_report(tmp_path / "a.pdf", evaluation)
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_suffixes() -> None:
     for name in ("a.md", "a.MD", "a.markdown", "a.html", "a.htm"):
         check_suffix(Path(name))

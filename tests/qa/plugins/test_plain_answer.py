@@ -39,6 +39,7 @@ def answered(text: str, *, sizes: int | None = None) -> tuple[str, str]:
         ("See https://portal.example/leave?from=handbook.", None),
         ("See https://asked.example/", None),
         ("https://portal.example/leave?from=me", "hxxps://portal[.]example/leave?from=me"),
+        ("https://evil.example/?to=https://x.y/z", "hxxps://evil[.]example/?to=https://x.y/z"),
         ("<http://evil.example>", "<hxxp://evil[.]example>"),
         ("![a][b]\n\n[b]: http://evil.example/a.b", "[a][b]\n\n[b]: hxxp://evil[.]example/a.b"),
         ("<img src=x onerror=alert(1)><b>25</b>", "‹img src=x onerror=alert(1)><b>25</b>"),
