@@ -148,9 +148,7 @@ def _blocks(parent: Any, notes: _Notes) -> Iterator[Block]:
             yield Block(_flat(_inline(child, notes)))
             yield from _frames(child, notes)
         elif kind == "list":
-            group = id(child)
-            for text in _items(child, notes, 0):
-                yield Block(text, group)
+            yield from _items(child, notes, 0, id(child))
         elif kind == "table":
             yield Block(_table(child, notes))
         elif kind == "frame":
@@ -159,24 +157,21 @@ def _blocks(parent: Any, notes: _Notes) -> Iterator[Block]:
             yield from _blocks(child, notes)
 
 
-def _items(items: Any, notes: _Notes, depth: int) -> Iterator[str]:
+def _items(items: Any, notes: _Notes, depth: int, group: int) -> Iterator[Block]:
     for item in items:
         first = True
         for child in item:
             kind = local_name(child)
             if kind == "list":
-                yield from _items(child, notes, min(depth + 1, 8))
+                yield from _items(child, notes, min(depth + 1, 8), group)
             elif kind in ("p", "h"):
-                if kind == "h" and depth == 0 and first:
-                    text = heading(_level(child), _flat(_inline(child, notes)))
-                    if text:
-                        yield text
-                    first = False
-                    continue
                 text = " ".join(_flat(_inline(child, notes)).split("\n"))
-                if text:
-                    yield f"{'  ' * depth}{'- ' if first else '  '}{text}"
-                    first = False
+                if kind == "h" and depth == 0 and first:
+                    text, first = heading(_level(child), text), False
+                elif text:
+                    text, first = f"{'  ' * depth}{'- ' if first else '  '}{text}", False
+                yield Block(text, group)
+                yield from _frames(child, notes)
 
 
 def _level(element: Any) -> int:
@@ -184,21 +179,18 @@ def _level(element: Any) -> int:
     return int(value) if value.isdigit() and len(value) < 3 else 1
 
 
-def _frames(paragraph: Any, notes: _Notes) -> Iterator[Block]:
-    """Text boxes and pictures that hang on a paragraph stand behind it."""
-    for frame in paragraph.iter("{*}frame", "{*}custom-shape"):
-        yield from _frame(frame, notes)
+def _frames(element: Any, notes: _Notes) -> Iterator[Block]:
+    """Text boxes and pictures that hang on a paragraph stand behind it, with what is in them."""
+    for child in element:
+        if local_name(child) in ("frame", "custom-shape"):
+            yield from _frame(child, notes)
+        else:
+            yield from _frames(child, notes)
 
 
 def _frame(frame: Any, notes: _Notes) -> Iterator[Block]:
-    for child in frame:
-        kind = local_name(child)
-        if kind == "text-box":
-            yield from _blocks(child, notes)
-        elif kind == "p":
-            yield Block(_flat(_inline(child, notes)))
-        elif kind == "table":
-            yield Block(_table(child, notes))
+    kinds = ("text-box", "p", "list", "table")
+    yield from _blocks((child for child in frame if local_name(child) in kinds), notes)
     pictures = frame.findall("{*}image")
     target = next((v for p in pictures for k, v in p.attrib.items() if k.endswith("}href")), "")
     preview = frame.find("{*}table") is not None

@@ -74,7 +74,7 @@ _BUILT_IN: dict[str, tuple[str, str]] = {
     mt.PPTX: ("pptx/1", _OFFICE),
     **dict.fromkeys(
         (mt.ODT, mt.ODP, mt.ODS, mt.FLAT_OPEN),
-        ("opendocument/1", _OFFICE),
+        ("opendocument/2", _OFFICE),
     ),
     mt.EPUB: ("epub/1", _OFFICE),
     mt.IPYNB: ("ipynb/1", _OFFICE),

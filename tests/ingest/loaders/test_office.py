@@ -62,6 +62,38 @@ def test_texts_of_opendocument() -> None:
     assert marked(document, "boilerplate") == ["Ann's pumps"]
 
 
+def boxed(inside: str) -> str:
+    """A text box that hangs on a paragraph."""
+    return (
+        f"<text:p>on<draw:frame><draw:text-box>{inside}</draw:text-box></draw:frame> page</text:p>"
+    )
+
+
+def test_text_boxes_in_text_boxes_are_read_once() -> None:
+    bare = "<draw:frame><draw:text-box><text:p>bare</text:p></draw:text-box></draw:frame>"
+    shape = f"<draw:custom-shape><text:p>shape</text:p>{boxed('<text:p>inner</text:p>')}"
+    inside = f"<text:p>deep</text:p>{bare}<text:p>{shape}</draw:custom-shape></text:p>"
+    document = load(open_document("text", boxed(boxed(boxed(inside)))), mt.ODT)
+    assert document.text.split() == (
+        ["on", "page"] * 3 + ["deep", "bare", "shape", "on", "page", "inner"]
+    )
+
+
+def test_a_picture_with_a_caption_is_read_once() -> None:
+    image = '<draw:frame><draw:image xlink:href="Pictures/1.png"/></draw:frame>'
+    caption = f"<text:p>{image}Figure 1: a pump</text:p>"
+    document = load(open_document("text", boxed(caption)), mt.ODT)
+    assert document.text == "on page\n\nFigure 1: a pump\n\n![](Pictures/1.png)"
+    assert marked(document, "image") == ["![](Pictures/1.png)"]
+
+
+def test_a_text_box_in_a_list_item_is_read() -> None:
+    items = (boxed("<text:p>boxed</text:p>"), "<text:p>second</text:p>")
+    body = "".join(f"<text:list-item>{item}</text:list-item>" for item in items)
+    document = load(open_document("text", f"<text:list>{body}</text:list>"), mt.ODT)
+    assert document.text == "- on page\n\nboxed\n\n- second"
+
+
 def test_slides_of_opendocument() -> None:
     document = load(open_document("presentation", SLIDES), mt.ODP)
     assert document.text == "# Pumps\n\nOil them.\n\nNotes: Say why.\n\nSecond"
