@@ -6,6 +6,7 @@ question finds them all; percentages, thousands, decimals and currency signs fol
 
 from __future__ import annotations
 
+import math
 import re
 from datetime import date, datetime, time, timedelta
 from functools import lru_cache
@@ -30,14 +31,19 @@ _LAST_DAY = 2_958_465  # 9999-12-31, the last day that Excel knows
 
 
 def render_number(value: float, code: str, *, from_1904: bool = False) -> str:
-    """`value` in the number format `code`: 45123 in `yyyy-mm-dd` is 2023-07-16."""
+    """`value` in the number format `code`: 45123 in `yyyy-mm-dd` is 2023-07-16.
+
+    A number that the format cannot show, a date after 9999 for one, is written plainly.
+    """
     shape = _shape(code)
     if shape.kind == "general":
         return plain_number(value)
-    if shape.kind != "number":
-        rendered = _render_serial(value, shape.kind, from_1904)
-        return rendered or plain_number(value)
-    return _render_shaped(value, code)
+    try:
+        if shape.kind == "number":
+            return _render_shaped(value, code)
+        return _render_serial(value, shape.kind, from_1904) or plain_number(value)
+    except OverflowError:  # a day after 9999-12-31, 100 times the number for each of 400 %
+        return plain_number(value)
 
 
 def render_moment(value: date | datetime | time | timedelta) -> str:
@@ -108,7 +114,10 @@ def _render_serial(value: float, kind: str, from_1904: bool) -> str:
 
 
 def _render_shaped(value: float, code: str) -> str:
-    """Digits, thousands, percent, currency and other words around the number."""
+    """Digits, thousands, percent, currency and other words around the number.
+
+    Raises OverflowError where percent makes it more than a float can be.
+    """
     sections = _sections(code)
     section = sections[0]
     if value < 0 and len(sections) > 1:
@@ -123,6 +132,8 @@ def _render_shaped(value: float, code: str) -> str:
     if "/" in suffix and "?" in suffix:
         return plain_number(value)
     value *= 100 ** (prefix.count("%") + suffix.count("%"))
+    if math.isinf(value):
+        raise OverflowError(code)
     whole, _, decimals = places.partition(".")
     while whole.endswith(","):
         whole, value = whole[:-1], value / 1000

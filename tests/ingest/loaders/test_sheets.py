@@ -5,9 +5,11 @@ from __future__ import annotations
 import io
 import zipfile
 
+import openpyxl  # type: ignore[import-untyped]
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from openpyxl.utils.datetime import CALENDAR_MAC_1904  # type: ignore[import-untyped]
 
 from ingest.documents import Document
 from ingest.errors import LoadError
@@ -146,15 +148,33 @@ def test_protected_workbooks_say_so() -> None:
         (123456789012, "General", "123456789012"),
         (1e300, "yyyy-mm-dd", "1e+300"),
         (3, "@", "3"),
+        (0.5, "0" + "%" * 400, "0.5"),
+        (-1e300, "0;0" + "%" * 20, "-1e+300"),
     ],
 )  # fmt: skip
 def test_number_formats(value: float, code: str, shown: str) -> None:
     assert render_number(value, code) == shown
 
 
-@given(st.floats(), st.text(max_size=30))
-def test_any_number_in_any_format_is_some_text(value: float, code: str) -> None:
-    assert isinstance(render_number(value, code), str)
+FORMATS = st.text(max_size=30) | st.text('0#?.,%;E+-/"\\_*[]$hmsyd', max_size=30)
+
+
+@given(st.floats() | st.floats(0, 3_000_000), FORMATS, st.booleans())
+def test_any_number_in_any_format_is_some_text(value: float, code: str, from_1904: bool) -> None:
+    assert isinstance(render_number(value, code, from_1904=from_1904), str)
+
+
+def test_a_date_later_than_there_are_costs_no_addresses() -> None:
+    book = openpyxl.Workbook()
+    book.epoch = CALENDAR_MAC_1904
+    [sheet] = book.worksheets
+    for row, value in enumerate((2_950_000, 2_958_000), 1):
+        sheet.cell(row, 1, value).number_format = "yyyy-mm-dd"
+    buffer = io.BytesIO()
+    book.save(buffer)
+    document = load(buffer.getvalue())
+    assert spans(document) == {"Sheet!A1:A2": "9980-10-28\n2958000"}
+    assert document.quality == {}
 
 
 @given(st.integers(1, 16_384))
