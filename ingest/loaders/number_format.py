@@ -101,7 +101,7 @@ def _shape(code: str) -> _Shape:
 def _render_serial(value: float, kind: str, from_1904: bool) -> str:
     if kind == "elapsed":
         return render_moment(timedelta(days=value)) if abs(value) < _LAST_DAY else ""
-    if not 0 <= value < _LAST_DAY:
+    if not 0 <= value < _LAST_DAY + 1:
         return ""
     if kind == "time" or value < 1:
         seconds = round(value % 1 * 86_400) % 86_400
