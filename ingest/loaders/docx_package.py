@@ -77,6 +77,7 @@ def open_package(data: bytes, uri: str) -> Package:
         raise LoadError(uri, "is damaged: its document has no body")
     _name_images(document, relations)
     _clean(document)
+    _mark_page_breaks(document)
     data = _repack(document, parts)
     return Package(body, parts["styles"], parts["numbering"], data, notes, running, title, lost)
 
@@ -100,13 +101,13 @@ def text_of(element: Any) -> str:
 
 
 def _clean(document: Any) -> None:
+    """The root of a part: its text once, each paragraph beside the others."""
     _drop_contents(document)
     _unfold_alternatives(document)
     _lift_text_boxes(document)
     _spell_equations(document)
     etree.strip_elements(document, *(W + name for name in _DROPPED.split()), with_tail=False)
     etree.strip_tags(document, *(W + name for name in _WRAPPERS.split()))
-    _mark_page_breaks(document)
 
 
 def _drop_contents(document: Any) -> None:
@@ -157,10 +158,19 @@ def _mark_page_breaks(document: Any) -> None:
             line_break.getparent().remove(line_break)
 
 
+def _cleaned(archive: OfficeZip, part: str) -> Any:
+    """The root of a part beside the document; an empty element where there is none."""
+    root = archive.xml(part)
+    if root is None:
+        return etree.Element("none")
+    _clean(root)
+    return root
+
+
 def _notes(archive: OfficeZip, folder: str) -> Iterator[str]:
     for part, tag in _NOTES:
-        root = archive.xml(posixpath.join(folder, f"{part}.xml"))
-        for note in root.iter(W + tag) if root is not None else ():
+        root = _cleaned(archive, posixpath.join(folder, f"{part}.xml"))
+        for note in root.iter(W + tag):
             paragraphs = (text_of(paragraph).strip() for paragraph in note.iter(f"{W}p"))
             if text := " ".join(filter(None, paragraphs)):
                 yield f"Comment: {text}" if tag == "comment" else text
@@ -170,10 +180,7 @@ def _running(archive: OfficeZip, relations: dict[str, Relation]) -> Iterator[str
     """Headers and footers; page numbers alone are none."""
     for relation in relations.values():
         if relation.kind in ("header", "footer") and not relation.external:
-            root = archive.xml(relation.target)
-            for skipped in list(root.iter(f"{W}instrText")) if root is not None else ():
-                skipped.text = ""
-            paragraphs = root.iter(f"{W}p") if root is not None else ()
+            paragraphs = _cleaned(archive, relation.target).iter(f"{W}p")
             text = " ".join(" ".join(text_of(paragraph).split()) for paragraph in paragraphs)
             if any(map(str.isalpha, text)):
                 yield " ".join(text.split())

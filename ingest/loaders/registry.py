@@ -70,7 +70,7 @@ _BUILT_IN: dict[str, tuple[str, str]] = {
     ),
     mt.HTML: ("html/1", "ingest.loaders.html:load_html"),
     mt.PDF: ("pdf/2", "ingest.loaders.pdf:load_pdf"),
-    mt.DOCX: ("docx/2", _OFFICE),
+    mt.DOCX: ("docx/3", _OFFICE),
     mt.PPTX: ("pptx/1", _OFFICE),
     **dict.fromkeys(
         (mt.ODT, mt.ODP, mt.ODS, mt.FLAT_OPEN),

@@ -12,7 +12,7 @@ from ingest.documents import Document
 from ingest.errors import LoadError
 from ingest.loaders import load_bytes
 
-from .builders import CHINESE, ENGLISH, paragraph, raw_word_document, word_document
+from .builders import CHINESE, ENGLISH, WORD, paragraph, raw_word_document, word_document
 
 
 def word(body: str, **options: bool | str) -> Document:
@@ -57,6 +57,29 @@ def test_text_that_hides_in_the_markup() -> None:
     box = f"<w:p><w:r><w:pict>{boxed}</w:pict></w:r></w:p>"
     text = word(f"<w:sdt><w:sdtContent>{wrapped}</w:sdtContent></w:sdt>{changed}{box}").text
     assert text == "in a control\n\ninserted\n\nin a box"
+
+
+def test_headers_and_notes_are_read_once() -> None:
+    """A text box stands twice in the markup, each time within a paragraph of its own."""
+    box = f"<w:txbxContent>{paragraph('boxed')}</w:txbxContent>"
+    choice = f"<mc:Choice><w:drawing>{box}</w:drawing></mc:Choice>"
+    both = f"{choice}<mc:Fallback><w:pict>{box}</w:pict></mc:Fallback>"
+    forms = f"<w:r><mc:AlternateContent>{both}</mc:AlternateContent></w:r>"
+    moved = "<w:moveFrom><w:r><w:t>gone</w:t></w:r></w:moveFrom>"
+    text = f"<w:p><w:r><w:t>Ann's pumps</w:t></w:r>{moved}{forms}</w:p>"
+    kind = "http://schemas.openxmlformats.org/officeDocument/2006/relationships/header"
+    relation = f'<Relationship Id="h" Type="{kind}" Target="header1.xml"/>'
+    names = f'{WORD} xmlns:mc="http://schemas.openxmlformats.org/markup-compatibility/2006"'
+    buffer = io.BytesIO(raw_word_document(paragraph("body")))
+    with zipfile.ZipFile(buffer, "a") as archive:
+        archive.writestr("word/header1.xml", f"<w:hdr {names}>{text}</w:hdr>")
+        notes = f"<w:footnotes {names}><w:footnote>{text}</w:footnote></w:footnotes>"
+        archive.writestr("word/footnotes.xml", notes)
+        relations = "http://schemas.openxmlformats.org/package/2006/relationships"
+        links = f'<Relationships xmlns="{relations}">{relation}</Relationships>'
+        archive.writestr("word/_rels/document.xml.rels", links)
+    document = load_bytes(buffer.getvalue(), uri="a.docx")
+    assert document.text == "Ann's pumps boxed\n\nbody\n\nAnn's pumps boxed"
 
 
 def test_damaged_numbering_is_no_reason_to_fail() -> None:
