@@ -15,9 +15,10 @@ from ingest.loaders.sections import sections_of, title_of
 _FRONT_MATTER = re.compile(r"\A---[ \t]*\n(.{0,65536}?\n)?(?:---|\.\.\.)[ \t]*(?:\n|\Z)", re.S)
 # Top-level `key: value` lines only. A YAML parser would bring alias bombs and tags for nothing.
 _COMMENT = re.compile(r"<!--.*?(?:-->|\Z)", re.S)
-_FENCE = re.compile(r"^ {0,3}(`{3,}|~{3,})", re.M)
+_FENCE = r"^ {0,3}(`{3,}(?=[^`\n]*$)|~{3,})"  # words behind ``` hold no backtick, or it is inline
+_CLOSING = re.compile(r"^ {0,3}(`{3,}|~{3,})[ \t]*$", re.M)
 _TICKS = re.compile(r"`+")
-_CODE_START = re.compile(rf"{_FENCE.pattern}|{_TICKS.pattern}", re.M)
+_CODE_START = re.compile(rf"{_FENCE}|{_TICKS.pattern}", re.M)
 _INLINE = 2_000  # characters of code within a line or paragraph
 # two or more list items in a row that are nothing but a link into this page
 _CONTENTS = re.compile(
@@ -79,8 +80,9 @@ def _code_spans(text: str) -> Iterator[tuple[int, int]]:
 
 
 def _end_of_fence(text: str, mark: str, start: int) -> int:
-    closing = (fence.end() for fence in _FENCE.finditer(text, start) if fence[1].startswith(mark))
-    return next(closing, len(text))
+    """After the next fence of its character, at least as long, with nothing behind it."""
+    fences = _CLOSING.finditer(text, start)
+    return next((fence.end() for fence in fences if fence[1].startswith(mark)), len(text))
 
 
 def _end_of_inline(runs: dict[int, list[int]], start: re.Match[str]) -> int:
