@@ -42,7 +42,7 @@ def load_markdown(source: Source) -> Document:
         uri=source.uri,
         sha256=source.sha256,
         text=text,
-        title=str(front.get("title", "")) or title_of(sections) or source.stem,
+        title=_title(front) or title_of(sections) or source.stem,
         media_type=source.media_type,
         sections=sections,
         metadata=front | {"encoding": decoded.encoding},
@@ -50,6 +50,11 @@ def load_markdown(source: Source) -> Document:
         marks=tuple(_marks(text)),
         first_line=1 + whole.count("\n", 0, len(whole) - len(text)),
     )
+
+
+def _title(front: dict[str, Value]) -> str:
+    title = front.get("title")
+    return title.strip() if isinstance(title, str) else ""
 
 
 def _marks(text: str) -> Iterator[Mark]:

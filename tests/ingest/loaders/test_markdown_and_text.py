@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pytest
+
 from ingest.documents import Document
 from ingest.loaders import load_bytes
 from ingest.loaders.sections import sections_of
@@ -61,6 +63,15 @@ def test_titles_fall_back() -> None:
     assert markdown("## second\n\n# first\n").title == "first"
     assert markdown("## second\n\ntext\n").title == "second"
     assert markdown("text\n").title == "file"
+
+
+@pytest.mark.parametrize(
+    ("written", "title"),
+    [("2024", "2024"), ("2024-03-01", "2024-03-01"), ("' Guide '", "Guide"),
+     ("[Guide]", "head"), ("\n  - Guide", "head"), ("{en: Guide}", "head"), ("' '", "head")],
+)  # fmt: skip
+def test_a_title_in_front_matter_is_one_value(written: str, title: str) -> None:
+    assert markdown(f"---\ntitle: {written}\n---\n# head\n").title == title
 
 
 def test_pathological_markdown_is_fast() -> None:
