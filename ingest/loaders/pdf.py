@@ -15,7 +15,7 @@ from threading import RLock
 
 import pypdfium2
 
-from ingest.documents import Document, Mark, Scalar
+from ingest.documents import Document, Scalar
 from ingest.errors import LoadError
 from ingest.loaders.encoding import normalise
 from ingest.loaders.ocr import Reading
@@ -108,7 +108,7 @@ def _document(
         sections=sections,
         metadata={"pages": len(pages)},
         quality=quality,
-        marks=_without_nested(marks),
+        marks=marks,
     )
 
 
@@ -117,10 +117,6 @@ def _why_empty(pages: int, quality: dict[str, Scalar]) -> str:
     if left:
         return f"looks like a scan: no text on {pages} page(s), {left} not read for lack of time"
     return f"holds no text that can be read on {pages} page(s)"
-
-
-def _without_nested(marks: Sequence[Mark]) -> tuple[Mark, ...]:
-    return tuple(mark for mark in marks if mark.end > mark.start)
 
 
 def _pages(pdf: pypdfium2.PdfDocument, budget: OcrBudget) -> Iterator[PageText]:
