@@ -74,6 +74,11 @@ def read_at_most(file: _Readable, packed: int, limit: int = MAX_MEMBER) -> bytes
     return b"".join(blocks)
 
 
+def said(exc: BaseException) -> str:
+    """The message of a parser on one line, or the kind of error where it has none."""
+    return " ".join(str(exc).split())[:120] or type(exc).__name__
+
+
 def unpack_zip(source: Source) -> Iterator[Member]:
     """The files in a ZIP archive, in its order."""
     try:
@@ -121,7 +126,7 @@ def _read_member(path: str, opened: Callable[[], IO[bytes]], packed: int) -> Mem
     except (NotImplementedError, RuntimeError) as exc:
         return Member(path, reason=f"is compressed in a way that is not supported: {exc}")
     except _DAMAGE as exc:
-        return Member(path, reason=f"is damaged in its archive: {_said(exc)}")
+        return Member(path, reason=f"is damaged in its archive: {said(exc)}")
 
 
 def unpack_tar(source: Source) -> Iterator[Member]:
@@ -143,7 +148,7 @@ def unpack_compressed(source: Source) -> Iterator[Member]:
         except TooMuch as exc:
             raise LoadError(source.uri, str(exc)) from exc
         except _DAMAGE as exc:
-            raise LoadError(source.uri, f"is damaged: {_said(exc)}") from exc
+            raise LoadError(source.uri, f"is damaged: {said(exc)}") from exc
 
 
 def _decompressor(source: Source) -> IO[bytes]:
@@ -189,7 +194,7 @@ def _tar_members(source: Source, file: _Readable) -> Iterator[Member]:
                 total += _cost(member)
                 _check_total(source, total)
     except _DAMAGE as exc:
-        raise LoadError(source.uri, f"is damaged: {_said(exc)}") from exc
+        raise LoadError(source.uri, f"is damaged: {said(exc)}") from exc
 
 
 def _opened(archive: tarfile.TarFile, info: tarfile.TarInfo) -> IO[bytes]:
@@ -243,7 +248,3 @@ class _Joined:
     def read(self, size: int, /) -> bytes:
         head, self._start = self._start[:size], self._start[size:]
         return head + self._rest.read(size - len(head)) if len(head) < size else head
-
-
-def _said(exc: BaseException) -> str:
-    return " ".join(str(exc).split())[:120] or type(exc).__name__

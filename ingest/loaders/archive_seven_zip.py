@@ -15,7 +15,7 @@ from importlib import import_module
 from typing import Any
 
 from ingest.errors import LoadError
-from ingest.loaders.archive import MAX_MEMBER, MAX_RATIO, MAX_TOTAL, RATIO_FLOOR
+from ingest.loaders.archive import MAX_MEMBER, MAX_RATIO, MAX_TOTAL, RATIO_FLOOR, said
 from ingest.loaders.archive_names import Names, Place
 from ingest.loaders.registry import Member, Source
 
@@ -32,7 +32,7 @@ def unpack_seven_zip(source: Source) -> Iterator[Member]:
     except py7zr.PasswordRequired as exc:
         raise LoadError(source.uri, "is password protected") from exc
     except Exception as exc:  # py7zr raises what it meets in a damaged header
-        raise LoadError(source.uri, f"is damaged: {_said(exc)}") from exc
+        raise LoadError(source.uri, f"is damaged: {said(exc)}") from exc
     with archive:
         if archive.needs_password():
             raise LoadError(source.uri, "is password protected")
@@ -81,7 +81,7 @@ class _Extraction:
         try:
             while (item := self._ready.get()) is not None:
                 if isinstance(item, BaseException):
-                    raise LoadError(self._source.uri, f"is damaged: {_said(item)}") from item
+                    raise LoadError(self._source.uri, f"is damaged: {said(item)}") from item
                 yield item
         finally:
             self._stopped.set()
@@ -140,7 +140,3 @@ def _writer(finish: Any) -> Any:
             self._buffer = io.BytesIO()
 
     return Writer()
-
-
-def _said(exc: BaseException) -> str:
-    return " ".join(str(exc).split())[:120] or type(exc).__name__

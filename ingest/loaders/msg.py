@@ -209,6 +209,4 @@ def _code_page(ole: OleFile, prefix: str) -> str:
     fixed = _fixed(ole, prefix)
     numbers = (int.from_bytes(fixed.get(tag, b"")[:4], "little") for tag in _CODE_PAGES)
     number = next((n for n in numbers if n), 1252)
-    return {65001: "utf-8", 936: "gb18030", 950: "big5", 54936: "gb18030"}.get(
-        number, f"cp{number}"
-    )
+    return _PAGES.get(number, f"cp{number}")
