@@ -22,6 +22,9 @@ BUILT_IN = {
     **dict.fromkeys((*range(27, 32), 34, 35, 36, *range(50, 55), 57, 58), "yyyy-mm-dd"),
     32: "h:mm", 33: "h:mm:ss", 55: "h:mm", 56: "h:mm:ss",
 }  # fmt: skip
+# what the codes of errors in the cells of binary workbooks show (MS-XLS 2.5.10)
+ERRORS = {0: "#NULL!", 7: "#DIV/0!", 15: "#VALUE!", 23: "#REF!", 29: "#NAME?", 36: "#NUM!",
+          42: "#N/A"}  # fmt: skip
 _LITERAL = re.compile(r'"[^"]*"|\\.|_.|\*.')
 _BRACKETS = re.compile(r"\[[^\]]*\]")
 _CURRENCY = re.compile(r"\[\$([^\]\-]*)[^\]]*\]")

@@ -11,6 +11,7 @@ from ingest.documents import Document, Mark
 from ingest.loaders.markdown import decode_source, quality_of
 from ingest.loaders.media_types import TSV
 from ingest.loaders.registry import Source
+from ingest.loaders.sheets import column_letters
 
 _DELIMITERS = ",\t;|"
 _SAMPLE_LINES = 50
@@ -61,15 +62,6 @@ def delimiter_of(text: str, *, tab_first: bool = False) -> str:
     return best
 
 
-def column_name(number: int) -> str:
-    """`A` for 1, `AA` for 27."""
-    name = ""
-    while number > 0:
-        number, rest = divmod(number - 1, 26)
-        name = chr(65 + rest) + name
-    return name
-
-
 def _marks(text: str, delimiter: str) -> tuple[tuple[Mark, ...], int, int]:
     """The table, its rows below the header, and how many rows and columns there are."""
     records = list(_records(text, delimiter))
@@ -79,7 +71,7 @@ def _marks(text: str, delimiter: str) -> tuple[tuple[Mark, ...], int, int]:
     columns = _QUOTED.sub("", header).count(delimiter) + 1
     if len(records) < 2:
         return (), len(records), columns
-    right = column_name(columns)
+    right = column_letters(columns)
     marks = [Mark("table", records[0].start, records[-1].end)]
     run: list[_Record] = []
     for record in records[1:]:

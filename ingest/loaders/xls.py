@@ -14,13 +14,10 @@ from typing import Any
 from ingest.documents import Document
 from ingest.errors import LoadError
 from ingest.loaders.extractors import no_panic
-from ingest.loaders.number_format import plain_number, render_moment, render_number
+from ingest.loaders.number_format import ERRORS, plain_number, render_moment, render_number
 from ingest.loaders.office_zip import OLE
 from ingest.loaders.registry import Source
 from ingest.loaders.sheets import CellBudget, Row, Sheet, column_letters, flat, sheets_document
-
-_ERRORS = {0: "#NULL!", 7: "#DIV/0!", 15: "#VALUE!", 23: "#REF!", 29: "#NAME?", 36: "#NUM!",
-           42: "#N/A"}  # fmt: skip
 
 
 def load_xls(source: Source) -> Document:
@@ -83,7 +80,7 @@ def _old_value(book: Any, cell: Any) -> str:
         return flat(render_number(value, _format(book, cell), from_1904=bool(book.datemode)))
     if kind == 4:
         return "TRUE" if value else "FALSE"
-    return _ERRORS.get(value, "#ERROR")
+    return ERRORS.get(value, "#ERROR")
 
 
 def _format(book: Any, cell: Any) -> str:

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 
 from ingest.documents import Document
 from ingest.errors import LoadError
-from ingest.loaders.number_format import BUILT_IN, render_number
+from ingest.loaders.number_format import BUILT_IN, ERRORS, render_number
 from ingest.loaders.office_zip import OfficeZip
 from ingest.loaders.registry import Source
 from ingest.loaders.sheets import CellBudget, Row, Sheet, column_letters, flat, sheets_document
@@ -20,8 +20,6 @@ _ROW, _RK, _ERROR, _BOOL, _REAL, _STRING, _SHARED = 0, 2, 3, 4, 5, 6, 7
 _FORMULA = {8: _STRING, 9: _REAL, 10: _BOOL, 11: _ERROR}  # cached values of formulas
 _SST_ITEM, _FORMAT, _STYLE, _PROPERTIES, _SHEET = 19, 44, 47, 153, 156
 _BEGIN_STYLES, _END_STYLES, _COMMENT, _COMMENT_TEXT = 617, 618, 635, 637
-_ERRORS = {0: "#NULL!", 7: "#DIV/0!", 15: "#VALUE!", 23: "#REF!", 29: "#NAME?", 36: "#NUM!",
-           42: "#N/A"}  # fmt: skip
 
 
 def load_xlsb(source: Source) -> Document:
@@ -102,7 +100,7 @@ class _Reader:
         if kind == _BOOL:
             return "TRUE" if body[8] else "FALSE"
         if kind == _ERROR:
-            return _ERRORS.get(body[8], "#ERROR")
+            return ERRORS.get(body[8], "#ERROR")
         number = _rk(body[8:12]) if kind == _RK else _double(body[8:16])
         style = int.from_bytes(body[4:7], "little")
         code = self._formats[style] if style < len(self._formats) else "General"

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import io
+import struct
 import zipfile
+from collections.abc import Sequence
 
 import openpyxl  # type: ignore[import-untyped]
 import pytest
@@ -79,6 +81,44 @@ def test_pages_are_sheets_and_hidden_ones_are_marked() -> None:
     assert [(page.number, page.label) for page in document.pages] == [(1, "Prices"), (3, "Secret")]
     [hidden] = [mark for mark in document.marks if mark.kind == "hidden"]
     assert document.text[hidden.start : hidden.end] == "## Secret\n\n| hidden | text |"
+
+
+def binary_workbook(cells: Sequence[tuple[int, bytes]]) -> bytes:
+    """A .xlsb that counts from 1904, of one column of cells: their kinds and values, all dates."""
+    named = "r1".encode("utf-16-le"), "S".encode("utf-16-le")
+    texts = b"".join((len(text) // 2).to_bytes(4, "little") + text for text in named)
+    book = record(153, b"\1") + record(156, bytes(8) + texts)
+    styles = record(617, b"") + record(47, bytes(2) + b"\x0e\0") + record(618, b"")
+    sheet = b"".join(
+        record(0, row.to_bytes(4, "little")) + record(kind, bytes(8) + value)
+        for row, (kind, value) in enumerate(cells)
+    )
+    links = "".join(
+        f'<Relationship Id="r{n}" Type="{LINKS}/{name}" Target="{name}.bin"/>'
+        for n, name in enumerate(("styles", "worksheet"))
+    )
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w") as archive:
+        relations = f'<Relationships xmlns="{PACKAGE}">{links}</Relationships>'
+        archive.writestr("xl/_rels/workbook.bin.rels", relations)
+        for name, part in (("workbook", book), ("styles", styles), ("worksheet", sheet)):
+            archive.writestr(f"xl/{name}.bin", part)
+    return buffer.getvalue()
+
+
+def record(kind: int, body: bytes) -> bytes:
+    number = bytes([kind & 0x7F | 0x80, kind >> 7]) if kind > 0x7F else bytes([kind])
+    return number + bytes([len(body)]) + body
+
+
+def test_errors_and_late_dates_in_a_binary_workbook() -> None:
+    errors = [(3, bytes([code])) for code in (0, 7, 15, 23, 29, 36, 42, 99)]
+    dates = [(5, struct.pack("<d", day)) for day in (2_950_000, 2_958_000)]
+    document = load_bytes(binary_workbook([*errors, *dates]), uri="book.xlsb")
+    assert spans(document) == {
+        "S!A1:A10": "#NULL!\n#DIV/0!\n#VALUE!\n#REF!\n#NAME?\n#NUM!\n#N/A\n#ERROR\n"
+        "9980-10-28\n2958000"
+    }
 
 
 def cell(address: str, text: str) -> str:
@@ -176,6 +216,10 @@ def test_a_date_later_than_there_are_costs_no_addresses() -> None:
     document = load(buffer.getvalue())
     assert spans(document) == {"Sheet!A1:A2": "9980-10-28\n2958000"}
     assert document.quality == {}
+
+
+def test_names_of_columns() -> None:
+    assert [column_letters(n) for n in (1, 26, 27, 702, 703)] == ["A", "Z", "AA", "ZZ", "AAA"]
 
 
 @given(st.integers(1, 16_384))

@@ -28,7 +28,7 @@ from ingest.loaders.media_types import (
     YAML,
 )
 from ingest.loaders.records import unescaped
-from ingest.loaders.tabular import column_name, delimiter_of
+from ingest.loaders.tabular import delimiter_of
 from tests.contracts.loader_contract import LoaderContract
 
 from .builders import CHINESE, ENGLISH
@@ -244,10 +244,6 @@ def test_rows_of_csv_with_quoted_line_breaks_and_ragged_rows() -> None:
         "A4:B7": '4\n5,6,7\n8,"open\n9,9',
     }
     assert document.metadata["rows"] == 7
-
-
-def test_column_names() -> None:
-    assert [column_name(n) for n in (1, 26, 27, 702, 703)] == ["A", "Z", "AA", "ZZ", "AAA"]
 
 
 def test_escapes_in_json_are_resolved_where_they_are_characters() -> None:
