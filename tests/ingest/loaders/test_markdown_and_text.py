@@ -8,6 +8,8 @@ from ingest.documents import Document
 from ingest.loaders import load_bytes
 from ingest.loaders.sections import sections_of
 
+from .child import Child
+
 
 def markdown(text: str, uri: str = "docs/file.md") -> Document:
     return load_bytes(text.encode(), uri=uri)
@@ -74,10 +76,12 @@ def test_a_title_in_front_matter_is_one_value(written: str, title: str) -> None:
     assert markdown(f"---\ntitle: {written}\n---\n# head\n").title == title
 
 
-def test_pathological_markdown_is_fast() -> None:
+@pytest.mark.integration
+def test_pathological_markdown_is_read_in_one_pass(child: Child) -> None:
+    """To end is the test."""
     text = ">" * 20_000 + " q\n\n" + "*" * 50_000 + "\n\n# " + "[" * 50_000 + "\n\n" + "- " * 5_000
-    assert markdown(text).text == text
-    assert len(markdown("# h\n" * 20_000).sections) == 20_000
+    assert child.run(markdown, text).text == text
+    assert len(child.run(markdown, "# h\n" * 20_000).sections) == 20_000
 
 
 def test_plain_text_titles() -> None:

@@ -32,6 +32,7 @@ from ingest.loaders.tabular import delimiter_of
 from tests.contracts.loader_contract import LoaderContract
 
 from .builders import CHINESE, ENGLISH
+from .child import Child
 
 
 def loaded(text: str | bytes, media_type: str, uri: str = "a.x") -> Document:
@@ -352,6 +353,7 @@ def test_code_sections_hold_what_leads_to_them() -> None:
     assert code[g.start : g.end] == "def g():\n    pass\n"
 
 
+@pytest.mark.integration
 @pytest.mark.parametrize(
     ("text", "media_type"),
     [
@@ -373,7 +375,11 @@ def test_code_sections_hold_what_leads_to_them() -> None:
     ],
     ids=lambda value: value[:8] if len(value) > 100 else None,
 )
-def test_traps_are_read_in_one_pass(text: str, media_type: str) -> None:
+def test_traps_are_read_in_one_pass(child: Child, text: str, media_type: str) -> None:
     """To end is the test: looking at all of it from each place would take minutes or hours."""
+    child.run(read, text, media_type)
+
+
+def read(text: str, media_type: str) -> None:
     with contextlib.suppress(LoadError):
         loaded(text, media_type)
