@@ -4,6 +4,7 @@ from __future__ import annotations
 
 # a word of the reason -> the cure; the first that fits
 _CURES = (
+    (("no such file", "broken link"), "`kbqa ingest FOLDER` takes note of what is gone"),
     (("password", "encrypted"), "save it without its password"),
     (("garbled",), ""),  # its reason ends with the cure
     (("timed out", "took longer", "seconds"), "raise `parse_timeout`, then `kbqa retry`"),
@@ -15,7 +16,6 @@ _CURES = (
     (("no loader", "not supported", "looks like"), "save it as PDF, DOCX, HTML or text"),
     (("damaged", "broken", "cannot be read as", "truncated"), "open it in its program and save it "
      "again, or take it from a backup"),
-    (("no such file", "broken link"), "`kbqa ingest FOLDER` takes note of what is gone"),
 )  # fmt: skip
 
 

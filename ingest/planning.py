@@ -282,11 +282,13 @@ class _Planner:
                 self._unchanged += 1
 
     def _rename(self, row: Record, entry: FileEntry) -> None:
-        self._matched.add(row.uri)
-        self._renamed.append((row.uri, entry))
-        for member in self._members.get(row.uri, ()):
-            self._matched.add(member.uri)
-            self._renamed.append((member.uri, member_entry(member, row.uri, entry)))
+        members = self._members.get(row.uri, ())
+        moves = [(row, entry), *((one, member_entry(one, row.uri, entry)) for one in members)]
+        for known, new in moves:
+            self._matched.add(known.uri)
+            self._renamed.append((known.uri, new))
+            if known.state == "failed":
+                self._failed_before.append(Failure(new.uri, known.error, new.path))
 
     def _free_uri(self, entry: FileEntry) -> str:
         """The path relative to the root, after the root's name where another document has that."""
@@ -348,8 +350,15 @@ class _Planner:
 
 
 def _is_outdated(row: Record) -> bool:
-    """Whether another parser, or a newer one, would read this today."""
-    return row.state != "container" and row.parser != reader_of(row.media_type)
+    """Whether another parser, or a newer one, would read this today. Of a file that failed before
+    anyone saw what it is, no one knows."""
+    unread = row.state == "container" or (row.state == "failed" and not row.parser)
+    return not unread and row.parser != reader_of(row.media_type)
+
+
+def read_anew(row: Record) -> FileEntry:
+    """A known file such that the next run takes it for changed."""
+    return FileEntry(row.uri, row.source, row.root, size=0, mtime_ns=0, ctime_ns=0)
 
 
 def _same_stat(row: Record, entry: FileEntry) -> bool:

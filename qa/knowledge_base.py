@@ -18,7 +18,7 @@ from ingest.documents import Chunk, Document, FileEntry, Record
 from ingest.errors import BadRequest
 from ingest.foreign import adopted
 from ingest.pipeline import prepare
-from ingest.planning import Plan, plan_retry
+from ingest.planning import Plan, plan_retry, read_anew
 from ingest.planning import plan as plan_against
 from ingest.sync import Item, Progress, SyncReport
 from ingest.taking import take
@@ -203,15 +203,19 @@ class KnowledgeBase:
             )
 
     def remove(self, *uris: str) -> None:
-        """Drop documents, and what they contain. Raises BadRequest if there is none of a uri."""
+        """Drop documents, and what they contain. The next ingest of their files brings them back.
+
+        Raises BadRequest if there is none of a uri.
+        """
         ledger = self._ledger()
         for uri in uris:
             if uri not in ledger:
                 raise BadRequest(f"there is no document '{uri}' in {self._opened.location}")
         wanted = set(uris)
-        self._index.remove(
-            [u for u, row in ledger.items() if u in wanted or row.container in wanted]
-        )
+        gone = {u: row for u, row in ledger.items() if u in wanted or row.container in wanted}
+        opened = {row.container for row in gone.values()} & ledger.keys() - gone.keys()
+        self._index.touch([read_anew(ledger[uri]) for uri in opened])
+        self._index.remove(list(gone))
 
     # --- ask ---
 

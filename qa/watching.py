@@ -121,6 +121,7 @@ class _Follower:
         self._settling, self._quiet = settling, quiet
         self._embedder: Embedder | None = None
         self._retry_at: float | None = None
+        self._withheld = 0  # documents that the guard kept at the last look
 
     def is_due(self) -> bool:
         """Whether a look that could not be taken is to be tried now."""
@@ -140,12 +141,12 @@ class _Follower:
             self._retry_at = time.monotonic() + self._settings.watch_rescan
             self._say(f"kbqa: {exc}")
             return
-        if first or any(
-            (report.added, report.changed, report.renamed, report.removed, report.failed)
-        ):
+        found = (report.added, report.changed, report.renamed, report.removed, report.failed)
+        if first or any(found) or report.withheld != self._withheld:
             self._say(f"{time.strftime('%H:%M:%S')} {summary(report)}")
             if not self._quiet:
                 explain(report)
+        self._withheld = report.withheld
         self._options["retry"] = False  # once is enough
 
     def _ingest(self) -> SyncReport:

@@ -166,7 +166,13 @@ def packed(row: Payload) -> Payload:
     four times faster than as many fields."""
     record = {name: row[name] for name in _RECORD if name in row}
     rest = {name: value for name, value in row.items() if name not in record or name in _APART}
-    return {**rest, "record": json.dumps(record, ensure_ascii=False)}
+    said = json.dumps(record, ensure_ascii=False)
+    if not said.isascii():
+        try:
+            said.encode()
+        except UnicodeEncodeError:  # the bytes of a path that are no UTF-8, as Python has them
+            said = json.dumps(record)
+    return {**rest, "record": said}
 
 
 def unpacked(payload: Payload) -> dict[str, Any]:

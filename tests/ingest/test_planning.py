@@ -54,7 +54,7 @@ def test_a_failed_file_that_goes_or_moves_takes_its_row_along(docs: Path) -> Non
     ledger = Ledger()
     take(docs, ledger)
     (docs / "b.md").rename(docs / "c.md")
-    assert counts(take(docs, ledger)) == {"unchanged": 1, "renamed": 1}
+    assert counts(take(docs, ledger)) == {"unchanged": 1, "renamed": 1, "failed_before": 1}
     assert ledger.rows["c.md"].error == "is empty"
     (docs / "c.md").unlink()
     assert counts(take(docs, ledger)) == {"unchanged": 1, "removed": 1}
@@ -153,6 +153,14 @@ def test_a_damaged_container_keeps_what_it_held(docs: Path) -> None:
     pack(docs / "x.box.json", {"n.md": "Two."})
     assert counts(take(docs, ledger)) == {"added": 1, "removed": 1}
     assert list(ledger.texts) == ["x.box.json!/n.md"]
+
+
+def test_a_file_that_failed_before_it_was_known_is_not_outdated(docs: Path) -> None:
+    write(docs, a="Text.", b="")
+    ledger = Ledger()
+    take(docs, ledger)
+    ledger.rows["b.md"] = replace(ledger.rows["b.md"], media_type="application/zip", parser="")
+    assert counts(take(docs, ledger)) == {"unchanged": 1, "failed_before": 1}
 
 
 def test_a_mail_is_a_document_with_members(docs: Path) -> None:

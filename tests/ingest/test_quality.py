@@ -84,6 +84,7 @@ def test_poor_pages_are_counted() -> None:
         ("permission denied", "right to read"),
         ("files of type .xyz are not supported", "PDF"),
         ("is damaged: no cross-reference table", "backup"),
+        ("is a broken link", "takes note"),
         ("who knows", "kbqa retry"),
     ],
 )

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import os
+import sys
 import threading
+import zipfile
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import fields
@@ -145,6 +148,33 @@ def test_remove(kb: KnowledgeBase) -> None:
 
 
 # --- search ---
+
+
+def test_what_is_removed_of_an_archive_comes_back(kb: KnowledgeBase, tmp_path: Path) -> None:
+    (tmp_path / "packed").mkdir()
+    with zipfile.ZipFile(tmp_path / "packed" / "a.zip", "w") as archive:
+        archive.writestr("gate.txt", "The gate is green.")
+        archive.writestr("door.txt", "The door is blue.")
+    assert kb.ingest(tmp_path / "packed").added == 2
+    kb.remove("a.zip!/gate.txt")
+    again = kb.ingest(tmp_path / "packed")
+    assert (again.added, again.changed, again.unchanged) == (1, 0, 1)
+    assert kb.document("a.zip!/gate.txt") is not None
+    assert kb.ingest(tmp_path / "packed").unchanged == 2
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="other systems have no such names")
+def test_a_name_that_is_no_utf8_is_a_document_like_any(kb: KnowledgeBase, tmp_path: Path) -> None:
+    folder = tmp_path / os.fsdecode(b"lat\xe9")
+    folder.mkdir()
+    file = folder / os.fsdecode(b"r\xe9sum\xe9.txt")
+    file.write_text("The gate is green.")
+    assert kb.ingest(folder).added == 1
+    (row,) = [row for row in kb.documents() if row.source == str(file)]
+    assert row.uri == "r\\xe9sum\\xe9.txt"
+    assert kb.ingest(folder).unchanged == 1
+    file.rename(folder / "resume.txt")
+    assert kb.ingest(folder).renamed == 1
 
 
 def test_hits_are_spans_of_their_documents(kb: KnowledgeBase) -> None:
