@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import os
+import re
 import stat
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
-
-from pathspec import GitIgnoreSpec
+from typing import TYPE_CHECKING, TypeAlias
 
 from ingest.documents import Failure, FileEntry
 from ingest.errors import BadRequest
 from ingest.loaders import supported_suffixes
 from ingest.loaders.plugins import media_type_of
+
+if TYPE_CHECKING:
+    from pathspec import GitIgnoreSpec
 
 IGNORE_FILE = ".kbqaignore"  # patterns as in .gitignore, in any folder, counting from there down
 SKIPPED_FOLDERS = frozenset({"CVS", "__pycache__", "node_modules", "__MACOSX"})
@@ -41,9 +44,8 @@ class Selection:
     def of(cls, include: Sequence[str] = (), exclude: Sequence[str] = ()) -> Selection:
         """From patterns; without `include` everything is in. Raises BadRequest for a bad one."""
         try:
-            specs = [GitIgnoreSpec.from_lines(lines) if lines else None
-                     for lines in (include, exclude)]  # fmt: skip
-        except ValueError as exc:
+            specs = [_spec(lines) if lines else None for lines in (include, exclude)]
+        except (ValueError, re.error) as exc:
             raise BadRequest(f"--include, --exclude: {exc}; write them as in .gitignore") from exc
         return cls(*specs)
 
@@ -56,7 +58,7 @@ class Selection:
 
 EVERYTHING = Selection()
 # where an ignore file lies (its folder's path below the root, with a slash), and what it says
-_Rules = tuple[tuple[str, GitIgnoreSpec], ...]
+_Rules: TypeAlias = "tuple[tuple[str, GitIgnoreSpec], ...]"
 
 
 def walk(target: str, root: str, selection: Selection = EVERYTHING) -> Walk:
@@ -144,11 +146,21 @@ def _with_rules(rules: _Rules, folder: str, prefix: str) -> _Rules:
     path = os.path.join(folder, IGNORE_FILE)
     try:
         with open(path, encoding="utf-8") as file:
-            return (*rules, (prefix, GitIgnoreSpec.from_lines(file)))
+            return (*rules, (prefix, _spec(file)))
     except FileNotFoundError:
         return rules
-    except (OSError, ValueError) as exc:
+    except (OSError, ValueError, re.error) as exc:
         raise BadRequest(f"{path}: {exc}") from exc
+
+
+def _spec(lines: Iterable[str]) -> GitIgnoreSpec:
+    """Patterns as in .gitignore, matched in time linear in the path, however many stars they have.
+
+    Raises ValueError or `re.error` for what is none.
+    """
+    from pathspec import GitIgnoreSpec
+
+    return GitIgnoreSpec.from_lines(lines, backend="re2")
 
 
 def _is_ignored(uri: str, rules: _Rules) -> bool:

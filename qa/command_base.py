@@ -70,14 +70,19 @@ def opened_to_ask(
 
 
 def local(settings: Settings, what: str = "this") -> KnowledgeBase:
-    """The base, for `what` a server does not offer. Raises BadRequest where it is behind one."""
-    base = opened(settings)
-    if isinstance(base, KnowledgeBase):
-        return base
-    base.close()
-    raise BadRequest(
-        f"{what} works only where the knowledge base lies, with no server that holds it"
-    )
+    """The base, for `what` a server does not offer. Raises as `require_local`."""
+    require_local(settings, what)
+    return KnowledgeBase.open(settings=settings, create=False)
+
+
+def require_local(settings: Settings, what: str = "this") -> None:
+    """Raise BadRequest for a base behind a server, which does not offer `what`."""
+    behind = behind_server(settings)
+    if behind is not None:
+        behind.close()
+        raise BadRequest(
+            f"{what} works only where the knowledge base lies, with no server that holds it"
+        )
 
 
 def address_file(settings: Settings) -> Path:

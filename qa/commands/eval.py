@@ -216,12 +216,13 @@ class _Job:
     @contextmanager
     def _base(self, settings: Settings) -> Iterator[KnowledgeBase]:
         """The base to ask: a temporary one where documents are given and no base is named."""
+        from qa.command_base import local
         from qa.knowledge_base import KnowledgeBase
         from qa.progress import progress_bar
 
         with ExitStack() as stack:
             if not self._brings_documents:
-                yield stack.enter_context(KnowledgeBase.open(settings=settings, create=False))
+                yield stack.enter_context(local(settings, "eval"))
                 return
             folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="kbqa-eval-"))
             base = KnowledgeBase.open(Path(folder) / "kb", settings=settings)
@@ -268,21 +269,23 @@ def _settings_of(path: Path, flags: dict[str, Any]) -> Settings:
 
 
 def _generate(count: int, settings: Settings, output: Path | None, seed: int) -> None:
+    from qa.command_base import local
     from qa.configured import model_of
     from qa.evaluation.generating import generate
     from qa.evaluation.questions import question_json
-    from qa.knowledge_base import KnowledgeBase
 
     if output and output.exists():
         raise BadRequest(f"{output} exists already, perhaps edited: name another file")
     model = model_of(settings.model, settings)
-    with KnowledgeBase.open(settings=settings, create=False) as base:
-        found = generate(base, count, model=model, seed=seed)
-    lines = [json.dumps(question_json(question), ensure_ascii=False) for question in found]
+    with local(settings, "eval --generate") as base:
+        found = [
+            question_json(question) for question in generate(base, count, model=model, seed=seed)
+        ]
     if output is None:
-        for line in lines:
-            print(line)
+        for question in found:
+            print_json(question)
         return
+    lines = [json.dumps(question, ensure_ascii=False) for question in found]
     output.write_text("".join(f"{line}\n" for line in lines), "utf-8")
     print(f"{len(lines)} questions in {output}: edit them, then `kbqa eval {output}`")
 

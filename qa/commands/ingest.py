@@ -96,6 +96,10 @@ def ingest(
         "include": [utf8(glob) for glob in include or ()],
         "exclude": [utf8(glob) for glob in exclude or ()],
     }
+    if dry_run or watch or reader:
+        from qa.command_base import require_local
+
+        require_local(settings, "--dry-run" if dry_run else "--watch" if watch else "--reader")
     if dry_run:
         _show_plans(paths, settings, options, json_)
     elif watch:

@@ -21,12 +21,12 @@ def mcp(kb: Kb = None) -> None:
     """
     import anyio
 
-    from qa.knowledge_base import KnowledgeBase
+    from qa.command_base import local
     from qa.server.observing import log_to_stderr
 
     settings = load_settings(kb=kb)
     log_to_stderr(settings.serve_log)
-    with KnowledgeBase.open(settings=settings, create=False) as base:
+    with local(settings, "mcp") as base:
         anyio.run(_serve, settings.kb.rstrip("/").rpartition("/")[2], base)
     raise typer.Exit
 

@@ -38,9 +38,12 @@ def import_(
     json_: Json = False,
 ) -> None:
     """Make a knowledge base out of a file of `kbqa export`; nothing is embedded anew."""
+    from qa.command_base import require_local
     from qa.transfer import import_base
 
-    _tell(import_base(file, load_settings(kb=kb), replace=replace), "imported from", file, json_)
+    settings = load_settings(kb=kb)
+    require_local(settings, "import")
+    _tell(import_base(file, settings, replace=replace), "imported from", file, json_)
 
 
 def _tell(done: Transferred, how: str, file: Path, json_: bool) -> None:

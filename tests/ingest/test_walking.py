@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -9,6 +11,9 @@ from ingest.errors import BadRequest
 from ingest.loaders import load
 from ingest.walking import EVERYTHING, Selection, Walk, is_under, uri_of, walk
 from tests.ingest.ledger import write
+from tests.qa.command_line import environment
+
+pytestmark = pytest.mark.integration
 
 
 def look(folder: Path) -> Walk:
@@ -70,6 +75,22 @@ def test_a_selection_takes_what_is_included_and_not_excluded(tmp_path: Path) -> 
     seen = walk(str(tmp_path), str(tmp_path), selection)
     assert uris(seen) == ["a.md", "sub/c.md"]
     assert Selection.of() == EVERYTHING
+
+
+@pytest.mark.parametrize("stars", ["*" * 50, "*a" * 50, "**/a" * 50])
+def test_patterns_of_stars_do_not_hang(tmp_path: Path, stars: str) -> None:
+    (tmp_path / ("a" * 190)).write_text("x")
+    code = (
+        "import sys; from ingest.walking import Selection, walk; "
+        "walk(sys.argv[1], sys.argv[1], Selection.of([sys.argv[2]]))"
+    )
+    command = [sys.executable, "-c", code, str(tmp_path), f"{stars}z"]
+    subprocess.run(command, env=environment(), timeout=20, check=True)
+
+
+def test_a_pattern_that_is_none_is_told() -> None:
+    with pytest.raises(BadRequest, match="bad character range z-a"):
+        Selection.of(["[z-a]"])
 
 
 def test_the_roots_ignore_file_counts_in_a_sub_folder(tmp_path: Path) -> None:

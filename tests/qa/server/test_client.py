@@ -237,6 +237,11 @@ def test_the_commands_use_it(
     is_one_clear_line(run("ask", QUESTION, "--show-prompt"), 2, "--show-prompt")
     is_one_clear_line(run("reembed", "--discard"), 2, "reembed")
     is_one_clear_line(run("ingest", tmp_path, "--prune"), 2, "--prune")
+    for option in ("--watch", "--dry-run"):
+        is_one_clear_line(run("ingest", tmp_path, option), 2, option)
+    is_one_clear_line(run("ingest", "--reader", "a:B"), 2, "--reader")
+    is_one_clear_line(run("import", tmp_path / "a.kbqa"), 2, "import works only where")
+    is_one_clear_line(run("mcp"), 2, "mcp works only where")
     elsewhere = kbqa("--url", "http://127.0.0.1:9", "status")
     is_one_clear_line(elsewhere, 5, "kbqa serve")
     monkeypatch.setattr(sys, "stdin", io.StringIO(""))
