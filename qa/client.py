@@ -147,10 +147,10 @@ class RemoteKnowledgeBase(_Methods):
             if not response.is_success or call.on_event is None:
                 response.read()
                 return _outcome(response)
-            events = _Events(call.on_event)
-            for line in response.iter_lines():
-                events.take(line)
-            return events.last
+            events = _Events(response.url, call.on_event)
+            for piece in response.iter_bytes():
+                events.take(piece)
+            return events.last()
 
 
 class AsyncRemoteKnowledgeBase(_Methods):
@@ -194,32 +194,45 @@ class AsyncRemoteKnowledgeBase(_Methods):
             if not response.is_success or call.on_event is None:
                 await response.aread()
                 return _outcome(response)
-            events = _Events(call.on_event)
-            async for line in response.aiter_lines():
-                events.take(line)
-            return events.last
+            events = _Events(response.url, call.on_event)
+            async for piece in response.aiter_bytes():
+                events.take(piece)
+            return events.last()
 
 
 # --- what both say and understand ---
 
 
 class _Events:
-    """Lines of a stream into events. Raises what the event `error` tells."""
+    """The bytes of a stream into events. Raises what the event `error` tells, and Unreachable for
+    what is no stream of ours."""
 
-    def __init__(self, on_event: OnEvent) -> None:
-        self._on_event = on_event
+    def __init__(self, url: httpx2.URL, on_event: OnEvent) -> None:
+        self._url, self._on_event = url, on_event
         self._name = ""
-        self.last: Any = None
+        self._rest = b""  # of the last piece: a line that is not at its end
+        self._last: Any = None
 
-    def take(self, line: str) -> None:
-        field, _, value = line.partition(": ")
-        if field == "event":
-            self._name = value
-        elif field == "data":
-            self.last = json.loads(value)
+    def take(self, piece: bytes) -> None:
+        *lines, self._rest = (self._rest + piece).split(b"\n")
+        for line in lines:
+            self._take_line(line.rstrip(b"\r"))
+
+    def last(self) -> Any:
+        """What the last event told."""
+        if self._last is None:
+            raise Unreachable(f"{self._url} is no kbqa server: its reply has no events")
+        return self._last
+
+    def _take_line(self, line: bytes) -> None:
+        field, _, value = line.partition(b": ")
+        if field == b"event":
+            self._name = value.decode("utf-8", "replace")
+        elif field == b"data":
+            self._last = _parsed(value, self._url)
             if self._name == "error":
-                raise _error(self.last, None)
-            self._on_event(self._name, self.last)
+                raise _error(self._last, None)
+            self._on_event(self._name, self._last)
 
 
 def _options(url: str, key: str, timeout: float) -> dict[str, Any]:
@@ -253,13 +266,17 @@ async def _apieces(file: Path) -> AsyncIterator[bytes]:
 
 
 def _outcome(response: httpx2.Response) -> Any:
-    try:
-        said = response.json() if response.content else None
-    except ValueError as exc:
-        raise Unreachable(f"{response.url} is no kbqa server: its reply is no JSON") from exc
+    said = _parsed(response.content, response.url) if response.content else None
     if not response.is_success:
         raise _error(said, response.headers.get("retry-after"))
     return said
+
+
+def _parsed(reply: bytes, url: httpx2.URL) -> Any:
+    try:
+        return json.loads(reply)
+    except ValueError as exc:
+        raise Unreachable(f"{url} is no kbqa server: its reply is no JSON") from exc
 
 
 def _error(problem: Any, retry_after: str | None) -> KbqaError:

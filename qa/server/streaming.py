@@ -115,8 +115,11 @@ async def _note_leaving(request: Request, left: threading.Event) -> None:
 
 
 def sse(event: str, value: Mapping[str, Any]) -> bytes:
-    """A server-sent event."""
-    return format_sse_event(event=event, data_str=json.dumps(value, ensure_ascii=False))
+    """A server-sent event; of no name if `event` is "".
+
+    In ASCII: many clients end a line where Python's `splitlines` does, at U+2028 or U+0085 too.
+    """
+    return format_sse_event(event=event or None, data_str=json.dumps(value))
 
 
 def sign_of_life() -> bytes:

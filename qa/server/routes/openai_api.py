@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import json
 import secrets
 from collections.abc import AsyncIterator, Sequence
 from functools import partial
@@ -33,7 +32,7 @@ from qa.server.openai_forms import (
 from qa.server.problems import NotFound, openai_error, problem_of
 from qa.server.routes.replies import EVENT_STREAM, problems
 from qa.server.service import Service, service_of
-from qa.server.streaming import EVENTS, STREAM_HEADERS, Done, Emit, sign_of_life
+from qa.server.streaming import EVENTS, STREAM_HEADERS, Done, Emit, sign_of_life, sse
 from qa.tokens import estimate_tokens
 from qa.turn import Answer
 
@@ -101,18 +100,18 @@ def _answered(service: Service, base: KnowledgeBase, form: ChatForm, emit: Emit)
 async def _chunks(
     request: Request, form: ChatForm, id_: str, work: partial[Answer]
 ) -> AsyncIterator[bytes]:
-    yield _event(chunk(id_, form, {"role": "assistant", "content": ""}))
+    yield sse("", chunk(id_, form, {"role": "assistant", "content": ""}))
     try:
         async for piece in service_of(request).threads.pieces_of(work):
             if isinstance(piece, Done):
                 for event in _ending(id_, form, piece.value):
-                    yield _event(event)
+                    yield sse("", event)
             else:
                 text = {"content": str(piece.value)}
-                yield _event(chunk(id_, form, text)) if piece.event else sign_of_life()
+                yield sse("", chunk(id_, form, text)) if piece.event else sign_of_life()
     except KbqaError as exc:
         problem = problem_of(exc, request.state.request_id)
-        yield _event({"error": openai_error(problem)})
+        yield sse("", {"error": openai_error(problem)})
         return
     yield format_sse_event(data_str="[DONE]")
 
@@ -145,7 +144,3 @@ def _embedded(
         model=form.model,
         usage={"prompt_tokens": tokens, "total_tokens": tokens},
     )
-
-
-def _event(value: dict[str, object]) -> bytes:
-    return format_sse_event(data_str=json.dumps(value, ensure_ascii=False))

@@ -5,12 +5,16 @@ from __future__ import annotations
 import asyncio
 import inspect
 import io
+import json
+import socket
 import sys
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import asdict, replace
 from pathlib import Path
 
 import pytest
+from fastapi import FastAPI, Response
 
 from ingest.errors import BadRequest, NotAuthorised, Unreachable
 from qa import client, client_calls
@@ -22,7 +26,7 @@ from qa.turn import Message
 from retrieval.explaining import Dropped
 from tests.qa.command_line import Done, Kbqa, is_one_clear_line
 from tests.qa.conftest import write_documents
-from tests.qa.server.serving import Served, serving, settings_for
+from tests.qa.server.serving import Served, running, serving, settings_for
 
 pytestmark = pytest.mark.integration
 
@@ -154,6 +158,57 @@ def test_the_same_with_await(served: Served) -> None:
                 await remote.document("nothing")
 
     asyncio.run(run())
+
+
+@contextmanager
+def saying(stream: bytes) -> Iterator[str]:
+    """A server that answers every question with these bytes; its address."""
+    app = FastAPI()
+
+    @app.post("/v1/knowledge-bases/library/ask")
+    def ask() -> Response:
+        return Response(stream, media_type="text/event-stream")
+
+    with socket.create_server(("127.0.0.1", 0)) as listener, running(app, listener) as url:
+        yield url
+
+
+def asked_of(url: str, kind: type[RemoteKnowledgeBase | AsyncRemoteKnowledgeBase]) -> list[str]:
+    """The tokens that a client of this kind is told of."""
+    tokens: list[str] = []
+
+    async def ask_and_wait() -> None:
+        async with AsyncRemoteKnowledgeBase(url, "library") as remote:
+            await remote.ask(QUESTION, tokens.append)
+
+    if kind is AsyncRemoteKnowledgeBase:
+        asyncio.run(ask_and_wait())
+    else:
+        with RemoteKnowledgeBase(url, "library") as remote:
+            remote.ask(QUESTION, tokens.append)
+    return tokens
+
+
+@pytest.mark.parametrize("kind", [RemoteKnowledgeBase, AsyncRemoteKnowledgeBase])
+def test_lines_end_where_server_sent_events_say(
+    served: Served, kind: type[RemoteKnowledgeBase]
+) -> None:
+    text = "one\u2028two\u2029three\u0085four 年假"
+    done = served.http.post("/v1/knowledge-bases/library/ask", json={"question": QUESTION}).text
+    token = json.dumps({"text": text}, ensure_ascii=False)
+    stream = f": a comment\r\n\r\nevent: token\r\ndata: {token}\n\nevent: done\ndata: {done}\n\n"
+    with saying(stream.encode()) as url:
+        assert asked_of(url, kind) == [text]
+
+
+@pytest.mark.parametrize("kind", [RemoteKnowledgeBase, AsyncRemoteKnowledgeBase])
+@pytest.mark.parametrize(
+    "stream",
+    [b"event: token\ndata: {\n\n", b'event: token\ndata: "\xff"\n\n', b"<html></html>\n", b""],
+)
+def test_a_broken_stream_is_told(stream: bytes, kind: type[RemoteKnowledgeBase]) -> None:
+    with saying(stream) as url, pytest.raises(Unreachable, match="no kbqa server"):
+        asked_of(url, kind)
 
 
 def test_errors_are_ours(served: Served, remote: RemoteKnowledgeBase) -> None:
