@@ -249,6 +249,21 @@ def test_health_and_metrics(served: Served) -> None:
     assert 'kbqa_chunks{kb="library"}' in text
 
 
+def test_requests_that_nothing_answers_do_not_make_metrics_grow(served: Served) -> None:
+    def sizes() -> int:
+        return len(served.http.get("/metrics").text.splitlines())
+
+    for method, path in (("M0", "/nothing"), ("M0", LIBRARY), ("GET", "/metrics")):
+        served.http.request(method, path)
+    before = sizes()
+    for number in range(1, 5):
+        served.http.request(f"M{number}", f"/nothing/{number}")
+        served.http.request(f"M{number}", LIBRARY)
+        served.http.request("M0", f"/v1/knowledge-bases/nothing-{number}")
+    assert sizes() == before
+    assert 'method="other"' in served.http.get("/metrics").text
+
+
 def test_every_reply_has_an_id_and_is_not_kept_by_caches(served: Served) -> None:
     reply = served.http.get("/nothing", headers={"X-Request-ID": "from-the-proxy-1"})
     assert reply.headers["x-request-id"] == "from-the-proxy-1"
