@@ -20,6 +20,7 @@ _UNSEEN = re.compile(
     "\u3164\ufe00-\ufe0f\ufeff\uffa0\ufff0-\ufffb\U0001bca0-\U0001bca3\U0001d173-\U0001d17a]"
 )
 _COMMANDS = re.compile(f"[{_CONTROL}{_BIDI}{_TAGS}]")
+_NOT_IN_A_LINE = re.compile(f"[{_CONTROL}{_BIDI}{_TAGS}\x85\u2028\u2029]")
 
 _NAMES = (
     "s|bos|eos|pad|unk|sop|eop|start_of_turn|end_of_turn|start_of_image|im_start|im_end|think"
@@ -90,6 +91,11 @@ def for_terminal(text: str) -> str:
     return _COMMANDS.sub(lambda match: _picture(match[0]), _BREAK.sub("\n", text))
 
 
+def in_one_line(text: str) -> str:
+    """As `for_terminal`, with line breaks shown as `␊`."""
+    return for_terminal(text).replace("\n", "␊")
+
+
 def _picture(character: str) -> str:
     """The sign for an ASCII control character; nothing for any other command."""
     code = ord(character)
@@ -97,5 +103,5 @@ def _picture(character: str) -> str:
 
 
 def for_json(text: str) -> str:
-    """JSON that holds the same, with what commands a terminal written as `\\uXXXX`."""
-    return _COMMANDS.sub(lambda match: json.dumps(match[0])[1:-1], text)
+    """JSON that holds the same, with what commands a terminal or ends a line as `\\uXXXX`."""
+    return _NOT_IN_A_LINE.sub(lambda match: json.dumps(match[0])[1:-1], text)

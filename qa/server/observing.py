@@ -1,7 +1,8 @@
 """Every request: an id, a line in the log, metrics, and, if it changes something, in the audit log.
 
 Neither log holds a stack trace, a path of this machine or a key: a key is told by its id, an
-exception by its name, its message and the line of ours that it came through.
+exception by its name, its message and the line of ours that it came through. Nothing that a client
+sends ends a line or commands a terminal.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ from starlette.datastructures import Headers, MutableHeaders
 from starlette.requests import ClientDisconnect, Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from qa.neutral import for_json, in_one_line
 from qa.server.guards import HEADERS
 from qa.server.metrics import Metrics
 from qa.server.problems import reply_to, scrubbed
@@ -144,7 +146,7 @@ class AuditLog:
 
     def write(self, **fields: Any) -> None:
         """Add a line; where that fails, the server's log has it."""
-        line = json.dumps({"time": _now(), **fields}, ensure_ascii=False)
+        line = for_json(json.dumps({"time": _now(), **fields}, ensure_ascii=False))
         try:
             with self._file.open("a", encoding="utf-8") as file:
                 file.write(f"{line}\n")
@@ -178,7 +180,7 @@ class JsonFormatter(_Formatter):
 
     def format(self, record: logging.LogRecord) -> str:
         """The line."""
-        return json.dumps(self.fields(record), ensure_ascii=False, default=str)
+        return for_json(json.dumps(self.fields(record), ensure_ascii=False, default=str))
 
 
 class ConsoleFormatter(_Formatter):
@@ -189,7 +191,7 @@ class ConsoleFormatter(_Formatter):
         fields = self.fields(record)
         first = [fields.pop(name) for name in ("time", "level", "request", "message")]
         rest = [f"{name}={value}" for name, value in fields.items() if value != ""]
-        return " ".join([*(part for part in first if part), *rest])
+        return in_one_line(" ".join([*(part for part in first if part), *rest]))
 
 
 def log_to_stderr(form: str) -> None:

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from qa.neutral import for_json, for_terminal, neutral, printable, visible
+from qa.neutral import for_json, for_terminal, in_one_line, neutral, printable, visible
 from tests.qa.command_line import environment
 
 PIECES = st.lists(
@@ -80,11 +80,17 @@ def test_a_terminal_gets_no_command(text: str) -> None:
     assert for_terminal(text).count("␛") == text.count("\x1b") + text.count("␛")
 
 
+@given(PIECES | st.text())
+def test_one_line_stays_one(text: str) -> None:
+    assert len(in_one_line(text).splitlines()) <= 1
+
+
 @given(st.text(st.characters(codec="utf-8")))
 def test_json_says_the_same_without_commands(text: str) -> None:
     written = for_json(json.dumps({"text": text}, ensure_ascii=False))
     assert json.loads(written) == {"text": text}
     assert not any(character in written for character in "\x1b\x9b\u202e\U000e0041")
+    assert len(written.splitlines()) == 1
 
 
 def test_emoji_and_persian_keep_their_joiners_for_a_reader() -> None:

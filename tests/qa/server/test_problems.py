@@ -9,7 +9,7 @@ import pytest
 from ingest import errors
 from ingest.errors import KbqaError, Locked, RateLimited, StorageError, Unreachable
 from qa.server import problems
-from qa.server.observing import ConsoleFormatter, JsonFormatter
+from qa.server.observing import AuditLog, ConsoleFormatter, JsonFormatter
 from qa.server.problems import FORMS, NotFound, form_of, headers_of, problem_of, scrubbed
 
 ERRORS = [kind for module in (errors, problems) for kind in vars(module).values()
@@ -79,3 +79,36 @@ def test_the_log_holds_no_trace_path_or_key(formatter: logging.Formatter, tmp_pa
     assert "test_problems.py:" in line or "pathlib.py:" in line
     if isinstance(formatter, JsonFormatter):
         assert json.loads(line)["level"] == "error"
+
+
+NAMES = [
+    "x\n2026-11-30T10:00:00Z info a forged line",
+    "\x1b[2J",
+    "\x9b2J",
+    "a\u2028b\x85c\rd\u202eexe",
+]
+
+
+@pytest.mark.parametrize("name", NAMES, ids=ascii)
+@pytest.mark.parametrize("formatter", [JsonFormatter(), ConsoleFormatter()])
+def test_no_name_forges_a_line_or_commands_a_terminal(
+    formatter: logging.Formatter, name: str
+) -> None:
+    record = logging.LogRecord("qa", logging.INFO, "/x.py", 1, f"request {name}", None, None)
+    record.fields = {"kb": name, "route": f"/{name}"}
+    line = formatter.format(record)
+    assert len(line.splitlines()) == 1
+    assert not set(line) & set("\x1b\x9b\u202e\r")
+    if isinstance(formatter, JsonFormatter):
+        assert json.loads(line)["kb"] == name
+    else:
+        assert "kb=" in line
+
+
+@pytest.mark.parametrize("name", NAMES, ids=ascii)
+def test_no_name_forges_a_line_of_the_audit_log(name: str, tmp_path: Path) -> None:
+    AuditLog(tmp_path / "audit.jsonl").write(kb=name, target=name)
+    line = (tmp_path / "audit.jsonl").read_bytes().decode()
+    assert len(line.splitlines()) == 1
+    assert not set(line) & set("\x1b\x9b\u202e\r")
+    assert json.loads(line)["target"] == name
