@@ -227,15 +227,16 @@ def _passage(number: int, hit: Hit) -> str:
 
 async def _resources(source: Source, after: str) -> types.ListResourcesResult:
     """A page of the documents of all bases; the cursor is the last one's id, base and all."""
-    last = ids.uri_of(after) if after else ""
+    base_of_last, _, uri_of_last = ids.uri_of(after).partition("/") if after else ("", "", "")
+    last = base_of_last, uri_of_last
     found: list[types.Resource] = []
     for name in source.names():
-        if f"{name}/\U0010ffff" < last:
+        if name < base_of_last:
             continue
         base = await source.open(name)
         rows = await run_sync(base.documents)
         for row in rows:
-            if answers(row) and f"{name}/{row.uri}" > last:
+            if answers(row) and (name, row.uri) > last:
                 found.append(
                     types.Resource(
                         uri=f"{SCHEME}{name}/{ids.id_of(row.uri)}",

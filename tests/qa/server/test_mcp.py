@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 from pathlib import Path
+from types import SimpleNamespace
+from typing import cast
 
 import anyio
 import httpx2
@@ -14,6 +16,9 @@ from mcp.client.streamable_http import streamable_http_client
 from mcp.shared.exceptions import MCPError
 from mcp_types import CallToolResult, TextContent, TextResourceContents
 
+from ingest.documents import Record
+from qa.knowledge_base import KnowledgeBase
+from qa.server import mcp_tools
 from qa.server.keys import Role
 from tests.qa.command_line import command, environment
 from tests.qa.server.serving import Served
@@ -99,6 +104,47 @@ def test_over_stdio(library: Path, tmp_path: Path) -> None:
             await talk_to_library(client)
 
     anyio.run(run)
+
+
+class Shelf:
+    """Bases that hold documents of these uris."""
+
+    def __init__(self, uris: dict[str, list[str]]) -> None:
+        self._uris = uris
+
+    def names(self) -> list[str]:
+        return sorted(self._uris)
+
+    async def open(self, name: str) -> KnowledgeBase:
+        rows = [Record(uri, "") for uri in self._uris[name]]
+        return cast("KnowledgeBase", SimpleNamespace(documents=lambda: rows))
+
+
+@pytest.mark.parametrize("size", [1, 2, 3, 100])
+def test_every_document_of_every_base_is_listed_once(
+    size: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(mcp_tools, "PAGE", size)
+    shelf = Shelf(
+        {
+            "hr": ["a.md", "b/c.md", "中.md"],
+            "hr-old": ["a.md", "\U0010ffff.md"],
+            "hr.2": [],
+            "z": ["a"],
+        }
+    )
+    seen: list[str] = []
+    cursor: str | None = ""
+    while cursor is not None:
+        page = anyio.run(mcp_tools._resources, shelf, cursor)
+        seen += [f"{one.description} {one.name}" for one in page.resources]
+        cursor = page.next_cursor
+    assert seen == [
+        f"of the knowledge base {said}"
+        for said in (
+            "hr a.md", "hr b/c.md", "hr 中.md", "hr-old a.md", "hr-old \U0010ffff.md", "z a",
+        )
+    ]  # fmt: skip
 
 
 def test_a_key_shows_its_bases_only(served: Served) -> None:
