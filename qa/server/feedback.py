@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from ingest.errors import BadRequest
 from qa.server.database import Database
 
 
@@ -77,15 +78,30 @@ def now() -> float:
 
 
 def questions(verdicts: Sequence[Verdict]) -> Iterator[dict[str, Any]]:
-    """Lines for `kbqa eval`: questions whose answers helped, with the passage first cited."""
+    """Lines for `kbqa eval`: questions whose answers helped, with the passage first cited.
+
+    What `kbqa eval` would refuse, as older servers kept it, is passed over.
+    """
     for verdict in verdicts:
         if verdict.helpful and verdict.citations:
             cited = verdict.citations[0]
             page = {} if cited.page is None else {"page": cited.page}
-            yield {
+            line = {
                 "question": verdict.question,
                 "document": cited.uri,
                 **page,
                 "span": cited.quote,
                 "metadata": {"from": "feedback"},
             }
+            if _is_question(line):
+                yield line
+
+
+def _is_question(line: Mapping[str, Any]) -> bool:
+    from qa.evaluation.questions import question_of  # the client needs none of that package
+
+    try:
+        question_of(line, "feedback")
+    except BadRequest:
+        return False
+    return True

@@ -6,7 +6,7 @@ import json
 from typing import Annotated
 
 from fastapi import APIRouter, Query, Request, Response, status
-from pydantic import BaseModel, Field, StrictBool
+from pydantic import BaseModel, Field, StrictBool, field_validator
 from starlette.concurrency import run_in_threadpool
 
 from ingest.errors import BadRequest
@@ -21,6 +21,7 @@ from qa.server.service import service_of
 router = APIRouter(prefix="/v1/knowledge-bases/{kb}/feedback", tags=["feedback"])
 
 MAX_ANSWER, MAX_CITED = 100_000, 100
+LONGEST_QUOTE = 3000  # characters; a passage has 2,900 at most
 LINES = "application/x-ndjson"
 
 
@@ -28,9 +29,13 @@ class CitedForm(Form):
     """A span of a document's text that the answer cites."""
 
     uri: str = Field(min_length=1, max_length=4000, examples=["handbook/leave.md"])
-    page: int | None = None
+    page: int | None = Field(
+        None, description="as citations have it; kept is the page on which the span begins"
+    )
     start: int = Field(ge=0)
-    end: int = Field(ge=0)
+    end: int = Field(
+        ge=0, description=f"of a longer span the first {LONGEST_QUOTE:,} characters are kept"
+    )
 
 
 class VerdictForm(Form):
@@ -42,6 +47,14 @@ class VerdictForm(Form):
     answer: str = Field(max_length=MAX_ANSWER, examples=["25 days a year. [1]"])
     helpful: StrictBool = Field(examples=[True])
     citations: list[CitedForm] = Field([], max_length=MAX_CITED)
+
+    @field_validator("question")
+    @classmethod
+    def _says_something(cls, question: str) -> str:
+        question = question.strip()
+        if not question:
+            raise ValueError("the question is empty")
+        return question
 
 
 class CitedItem(BaseModel):
@@ -115,12 +128,14 @@ def _keep(request: Request, kb: str, caller: str, base: KnowledgeBase, form: Ver
 
 
 def _cited(base: KnowledgeBase, form: CitedForm) -> Cited | None:
-    """None if the document is gone, or has no such span any more."""
+    """None if the document is gone, or has no such span any more, or nothing there."""
     try:
         document = base.document(form.uri)
     except BadRequest:
         return None
-    quote = document.text[form.start : form.end]
-    if not quote:
+    start = form.start
+    quote = document.text[start : min(form.end, start + LONGEST_QUOTE)]
+    if not quote.strip():
         return None
-    return Cited(form.uri, form.page, form.start, form.end, quote, document.sha256)
+    page = document.page_at(start)
+    return Cited(form.uri, page, start, start + len(quote), quote, document.sha256)

@@ -12,10 +12,12 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
+from ingest.documents import Document, Page
 from ingest.page_image import CannotDraw, page_image
 from qa.evaluation import load_questions
 from qa.server.ids import id_of
 from qa.server.keys import Role
+from qa.server.routes.feedback import LONGEST_QUOTE
 from tests.qa.conftest import write_documents
 from tests.qa.server.serving import Served, serving, settings_for
 
@@ -136,6 +138,29 @@ def test_feedback_is_kept_with_what_was_cited(served: Served, tmp_path: Path) ->
     assert question.text == QUESTION
 
 
+def test_feedback_keeps_passages_of_the_document_and_no_more(served: Served) -> None:
+    base = "/v1/knowledge-bases/pages"
+    long = Document(
+        "long.txt",
+        "0" * 64,
+        "The gate is green.\n\n" * 500,
+        pages=(Page(1, 0, 2000), Page(2, 2000, 10**4)),
+    )
+    served.service.bases.create("pages").ingest_documents([long])
+    spans = [(0, 18, -7), (0, 10**9, 99), (2000, 2018, None), (9999, 10**9, 1), (18, 20, 1)]
+    cited = [{"uri": "long.txt", "start": start, "end": end, "page": page}
+             for start, end, page in spans]  # fmt: skip
+    form = {"question": " Which colour? ", "answer": "Green.", "helpful": True, "citations": cited}
+    assert served.http.post(f"{base}/feedback", json=form).status_code == 204
+    (kept,) = served.http.get(f"{base}/feedback").json()["feedback"]
+    assert kept["question"] == "Which colour?"
+    assert [(one["start"], one["end"], one["page"]) for one in kept["citations"]] == [
+        (0, 18, 1), (0, LONGEST_QUOTE, 1), (2000, 2018, 2),
+    ]  # fmt: skip
+    text = long.text
+    assert all(one["quote"] == text[one["start"] : one["end"]] for one in kept["citations"])
+
+
 def test_feedback_of_another_base_is_not_shown(served: Served) -> None:
     served.service.bases.create("third")
     assert served.http.get("/v1/knowledge-bases/third/feedback").json() == {"feedback": []}
@@ -145,6 +170,7 @@ def test_feedback_of_another_base_is_not_shown(served: Served) -> None:
     "form",
     [
         {"question": "", "answer": "", "helpful": True},
+        {"question": " \u3000\x1c\n", "answer": "", "helpful": True},
         {"question": "Who?", "answer": "", "helpful": "yes"},
         {"question": "Who?", "answer": "", "helpful": True, "citations": [{"uri": "a"}]},
         {"question": "Who?", "answer": "", "helpful": True, "more": 1},

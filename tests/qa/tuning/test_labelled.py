@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -8,7 +9,7 @@ import pytest
 from ingest.documents import Chunk
 from qa.evaluation.questions import Question
 from qa.server.database import Database
-from qa.server.feedback import Cited, Feedback, Verdict
+from qa.server.feedback import Cited, Feedback, Verdict, questions
 from qa.settings import load_settings
 from qa.tuning.labelled import MOST_OF_A_DOCUMENT, feedback_questions, pairs_of_questions
 
@@ -73,3 +74,20 @@ def test_what_helped_at_the_server_is_asked(tmp_path: Path) -> None:
     )  # fmt: skip
     elsewhere = settings.model_copy(update={"kb": "http://127.0.0.1:6333/handbook"})
     assert feedback_questions(elsewhere) == []
+
+
+def test_feedback_that_is_no_question_is_passed_over(tmp_path: Path) -> None:
+    good = Cited("a.pdf", 1, 30, 40, "seal lasts", "f" * 64)
+    with closing(Database(tmp_path / ".server")) as database:
+        kept = Feedback(database)
+        for question, cited in (
+            (" ", good),
+            ("How wide?", replace(good, page=0)),
+            ("How high?", replace(good, quote="\n\n")),
+            ("How deep?", replace(good, uri=" ")),
+            ("How long?", good),
+        ):
+            kept.add("handbook", "me", Verdict(question, "So [1].", True, (cited,), 1.0))
+        assert [row["question"] for row in questions(kept.list("handbook", 10))] == ["How long?"]
+    settings = load_settings(data_dir=tmp_path, kb="handbook")
+    assert [asked.text for asked in feedback_questions(settings)] == ["How long?"]
