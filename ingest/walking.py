@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import re
 import stat
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, TypeAlias
 
@@ -75,16 +75,25 @@ def walk(target: str, root: str, selection: Selection = EVERYTHING) -> Walk:
     suffixes = supported_suffixes()
     everything = selection == EVERYTHING
     for child, uri in _files(target, root, seen):
-        _, dot, suffix = child.name.rpartition(".")
-        suffix = dot + suffix.lower() if dot else ""
         if not everything and not selection.takes(uri):
             continue
-        if suffix and suffix not in suffixes and not media_type_of(child.name):
-            reason = f"files of type {suffix} are not supported"
+        if reason := unsupported(child.name, suffixes):
             seen.skips.append(Failure(uri, reason, child.path, True))
         else:
             _look(child, uri, root, seen)
     return seen
+
+
+def unsupported(name: str, suffixes: Collection[str]) -> str:
+    """Why a walk leaves out a file of this name, by its suffix; "" if it does not.
+
+    `suffixes`: those of `supported_suffixes`.
+    """
+    _, dot, suffix = name.rpartition(".")
+    suffix = dot + suffix.lower() if dot else ""
+    if suffix and suffix not in suffixes and not media_type_of(name):
+        return f"files of type {suffix} are not supported"
+    return ""
 
 
 def is_under(path: str, folder: str) -> bool:

@@ -15,13 +15,14 @@ import sqlite3
 import sys
 import threading
 import time
-from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass, field
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any, Literal, get_args
 
-from ingest.documents import FileEntry
+from ingest.documents import Failure, FileEntry
 from ingest.errors import KbqaError, StorageError
 from ingest.sync import Progress, SyncReport
+from ingest.walking import is_under
 from qa.commands.ingest import report_json
 from qa.knowledge_base import KnowledgeBase
 from qa.server.database import Database
@@ -248,7 +249,7 @@ class Jobs:
             self._tell(job.id)
             stop_if_told()
 
-        return self._open_base(job.kb).ingest(
+        report = self._open_base(job.kb).ingest(
             spec.root,
             prune=spec.prune,
             retry=spec.retry,
@@ -257,6 +258,7 @@ class Jobs:
             leave=leave,
             on_progress=note,
         )
+        return _about(only, report) if only else report
 
     def _move(
         self,
@@ -307,6 +309,25 @@ class Jobs:
             error=row["error"],
             progress=dict(self._progress.get(row["id"], ())),
         )
+
+
+def _about(paths: Collection[str], report: SyncReport) -> SyncReport:
+    """Of a report what is of these files: a look through their folder tells of others too."""
+
+    def of_these(found: Sequence[Failure]) -> tuple[Failure, ...]:
+        return tuple(one for one in found if any(is_under(path, one.path) for path in paths))
+
+    failures, skips = of_these(report.failures), of_these(report.skips)
+    not_tried = of_these(report.not_tried)
+    return replace(
+        report,
+        failures=failures,
+        failed=len(failures),
+        skips=skips,
+        skipped=len(skips),
+        not_tried=not_tried,
+        failed_before=len(not_tried),
+    )
 
 
 def _give_way() -> None:

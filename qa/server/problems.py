@@ -56,6 +56,10 @@ class Conflict(KbqaError):
     """What is there does not allow this now."""
 
 
+class UnsupportedKind(KbqaError):
+    """The file is of a kind that is not read."""
+
+
 class TooLarge(HTTPException):
     """The body is longer than it may be. (FastAPI lets no other error out of reading a body.)"""
 
@@ -100,6 +104,7 @@ FORMS: Mapping[type[Exception], Form] = {
     Forbidden: Form(403, "forbidden", "Not allowed"),
     NotFound: Form(404, "not-found", "There is no such thing"),
     Conflict: Form(409, "conflict", "Not possible as things are"),
+    UnsupportedKind: Form(415, "media-type", "Files of this kind are not read"),
     WrongHost: Form(421, "wrong-host", "The server is not called by this name"),
     LoadError: Form(422, "unreadable", "The file cannot be read"),
     TooManyRequests: Form(429, "too-many-requests", "Too many requests"),
@@ -141,7 +146,7 @@ STATUSES: Mapping[int, Form] = {  # of errors that the frameworks raise
     405: Form(405, "method-not-allowed", "This resource has no such method"),
     408: Form(408, "too-slow", "The request came too slowly"),
     413: Form(413, "too-large", "The request is too large"),
-    415: Form(415, "media-type", "The body is of another media type"),
+    415: FORMS[UnsupportedKind],
     422: Form(422, "invalid", "The request is not as documented"),
 }
 BY_STATUS: Mapping[int, Form] = {**{form.status: form for form in FORMS.values()}, **STATUSES}

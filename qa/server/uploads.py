@@ -18,8 +18,9 @@ from pathlib import Path
 from starlette.concurrency import run_in_threadpool
 
 from ingest.errors import BadRequest, StorageError
-from ingest.walking import SKIPPED_FOLDERS
-from qa.server.problems import Conflict, TooLarge
+from ingest.loaders import supported_suffixes
+from ingest.walking import SKIPPED_FOLDERS, unsupported
+from qa.server.problems import Conflict, TooLarge, UnsupportedKind
 
 LONGEST_PART, LONGEST_NAME, DEEPEST = 200, 1000, 16  # bytes, bytes, folders
 _FORBIDDEN = set('\\:*?"<>|')  # of Windows; a backslash also parts folders there
@@ -41,10 +42,13 @@ class Uploads:
     async def keep(self, kb: str, name: str, body: AsyncIterator[bytes]) -> str:
         """Write a file, whole or not at all; returns its name as it is kept.
 
-        On disk when this returns. Raises BadRequest for a name that is none, TooLarge, Conflict
-        for a folder where the file is to be, StorageError.
+        On disk when this returns. Raises BadRequest for a name that is none, UnsupportedKind for
+        what no ingest would look at, TooLarge, Conflict for a folder where the file is to be,
+        StorageError.
         """
         name = checked_name(name)
+        if reason := unsupported(name.rpartition("/")[2], supported_suffixes()):
+            raise UnsupportedKind(reason)
         with _clear_errors():
             incoming = await run_in_threadpool(self._begin)
             try:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -186,10 +187,14 @@ def test_upload_ask_and_delete(visit: Page, tmp_path: Path) -> None:
     broken = tmp_path / "broken.pdf"
     broken.write_bytes(b"%PDF-1.7 and no more")
     visit.get_by_role("link", name="Documents").click()
-    visit.get_by_label("Choose files").set_input_files([file, broken])
+    unknown = tmp_path / "first.xyz"
+    unknown.write_bytes(b"\x00\x01")
+    visit.get_by_label("Choose files").set_input_files([unknown, file, broken])
     uploads = visit.locator("#uploads")
     expect(uploads).to_contain_text("telescope.md: read, 1 passages")
-    expect(uploads.locator(".fault")).to_contain_text("broken.pdf")
+    expect(uploads.locator(".fault")).to_have_text(
+        [re.compile(r"^first\.xyz: files of type \.xyz"), re.compile(r"^broken\.pdf: (?!files)")]
+    )
     row = visit.locator(".document", has_text="broken.pdf")
     expect(row).to_contain_text("failed")
     expect(row.locator(".fault")).not_to_be_empty()

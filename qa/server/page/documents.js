@@ -115,7 +115,7 @@ async function follow(name, job, line) {
     if (now.state === "failed" || now.state === "cancelled") fault(line, name, now.error || now.state);
     if (now.state === "done") {
       const failure = now.report.failures[0] ?? now.report.skips?.[0];
-      if (failure) fault(line, name, failure.reason);
+      if (failure) fault(line, failure.uri, failure.reason);
       else line.textContent = word(now.report.chunks ? "read" : "unchanged", { name, chunks: now.report.chunks });
     }
   }

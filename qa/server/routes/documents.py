@@ -75,7 +75,7 @@ def list_documents(
 @router.post(
     "",
     status_code=status.HTTP_202_ACCEPTED,
-    responses=problems(404, 409),
+    responses=problems(404, 409, 415),
     openapi_extra=RAW_FILE,
 )
 async def upload_document(
@@ -95,8 +95,8 @@ async def upload_document(
     """Send a file; it replaces one of the same name that was uploaded before.
 
     It is on disk when this replies, and read by an ingest job, which is kept too: both outlive the
-    server.
-    """  # fmt: skip
+    server. A file whose name ends as no kind that is read does is refused.
+    """
     service = service_of(request)
     note_target(request, uri)
     name = await service.uploads.keep(kb, uri, request.stream())

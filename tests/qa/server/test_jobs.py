@@ -12,6 +12,7 @@ from typing import Any, cast
 
 import pytest
 
+from ingest.documents import Failure
 from ingest.errors import BadRequest, StorageError
 from ingest.sync import Progress, SyncReport
 from qa.knowledge_base import KnowledgeBase
@@ -77,6 +78,31 @@ def test_a_job_runs_and_reports(database: Database) -> None:
             jobs.get(kb, id_)
     with pytest.raises(Conflict):
         jobs.cancel("kb", job.id)
+
+
+def test_a_job_for_a_file_tells_of_no_other(database: Database) -> None:
+    def walk(note: Callable[[Progress], None]) -> SyncReport:
+        failures = [
+            Failure("a.zip!/x.bin", "is damaged", "/docs/a.zip", container="a.zip"),
+            Failure("b.md", "permission denied", "/docs/b.md"),
+            Failure("sub", "cannot be listed", "/docs/sub"),
+        ]
+        skips = [Failure("x.xyz", "files of type .xyz are not supported", "/docs/x.xyz", True)]
+        return SyncReport(
+            added=1, failed=3, failures=tuple(failures), skipped=1, skips=tuple(skips),
+            failed_before=1, not_tried=tuple(failures[1:2]),
+        )  # fmt: skip
+
+    def told(*only: str) -> tuple[list[str], list[int]]:
+        report = at_end(jobs, jobs.start("kb", Spec("docs", "/docs", only=only))).report
+        assert report
+        uris = [one["uri"] for one in (*report["failures"], *report["skips"])]
+        return uris, [report[name] for name in ("added", "failed", "skipped", "failed_before")]
+
+    jobs = jobs_of(database, ScriptedBase(walk, walk, walk))
+    assert told("/docs/a.zip") == (["a.zip!/x.bin"], [1, 1, 0, 0])
+    assert told("/docs/sub/c.md", "/docs/x.xyz") == (["sub", "x.xyz"], [1, 1, 1, 0])
+    assert told() == (["a.zip!/x.bin", "b.md", "sub", "b.md", "x.xyz"], [1, 3, 1, 1])
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="threads have no priority of their own")

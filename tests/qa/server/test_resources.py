@@ -224,6 +224,25 @@ def test_what_cannot_be_read_is_told_and_kept(served: Served) -> None:
     assert text.status_code == 409
 
 
+def test_an_upload_is_not_blamed_for_another_file(served: Served) -> None:
+    base = "/v1/knowledge-bases/other"
+    uploads = served.service.uploads.root("other")
+    refused = served.http.post(
+        f"{base}/documents", params={"uri": "new/x.XYZ"}, content=b"\x00\x01\x02"
+    )
+    assert refused.status_code == 415
+    assert refused.json()["detail"] == "files of type .xyz are not supported"
+    assert not (uploads / "new").exists()
+    uploads.mkdir(parents=True, exist_ok=True)
+    (uploads / "x.xyz").write_bytes(b"\x00")  # as an older server kept it
+    sent = served.http.post(
+        f"{base}/documents", params={"uri": "good.md"}, content=b"# Good\n\nYes."
+    )
+    report = ended(served, sent.json()["job"])["report"]
+    assert (report["added"], report["failures"], report["skips"]) == (1, [], [])
+    assert (report["failed"], report["skipped"]) == (0, 0)
+
+
 def test_a_document_from_elsewhere_is_not_read_again(served: Served) -> None:
     url = f"{LIBRARY}/documents/{id_of('handbook.md')}/reingest"
     assert served.http.post(url).status_code == 409

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from ingest.errors import BadRequest
 from qa.server.folders import Folders
-from qa.server.problems import Conflict, Forbidden, NotFound, TooLarge
+from qa.server.problems import Conflict, Forbidden, NotFound, TooLarge, UnsupportedKind
 from qa.server.uploads import Uploads, checked_name
 
 pytestmark = pytest.mark.integration
@@ -70,6 +70,14 @@ def test_a_file_is_whole_or_not_there(uploads: Uploads) -> None:
         keep(uploads, "a/b.txt", b"hello", b"123456")
     assert (uploads.root("kb") / "a/b.txt").read_bytes() == b"hello12345"
     assert not list(uploads.root(".incoming").iterdir())
+
+
+def test_what_no_ingest_looks_at_is_not_kept(uploads: Uploads) -> None:
+    with pytest.raises(UnsupportedKind, match=r"type \.xyz"):
+        keep(uploads, "a.b/x.XYZ", b"hello")
+    assert not uploads.root("kb").exists()
+    for name in ("a.b/README", "a.xyz/B.TXT"):
+        assert keep(uploads, name, b"hello") == name
 
 
 def test_a_link_is_not_followed(uploads: Uploads, tmp_path: Path) -> None:
