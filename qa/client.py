@@ -10,17 +10,20 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Generic, ParamSpec, Self, TypeVar, overload
 
+import anyio
 import httpx2
 
 from ingest.errors import (
     BadRequest,
     KbqaError,
+    LoadError,
     Locked,
     NotAuthorised,
     NotConfigured,
@@ -30,7 +33,7 @@ from ingest.errors import (
     Unreachable,
 )
 from qa import client_calls
-from qa.client_calls import Call, Flow, OnEvent
+from qa.client_calls import Call, Flow, OnEvent, Wait
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -131,15 +134,24 @@ class RemoteKnowledgeBase(_Methods):
         self.close()
 
     def _run(self, flow: Flow[T]) -> T:
-        reply: Any = None
+        said: Any = None
         try:
             while True:
-                call = flow.send(reply)
-                with _clear_errors_of(self._url):
-                    reply = self._sent(call)
+                said = self._done(_next(flow, said))
         except StopIteration as done:
             outcome: T = done.value
             return outcome
+
+    def _done(self, call: Call | Wait) -> Any:
+        """The reply; of a request that failed its error."""
+        if isinstance(call, Wait):
+            time.sleep(call.seconds)
+            return None
+        try:
+            with _clear_errors_of(self._url):
+                return self._sent(call)
+        except KbqaError as exc:
+            return exc
 
     def _sent(self, call: Call) -> Any:
         content = _pieces(call.file) if call.file else None
@@ -178,15 +190,24 @@ class AsyncRemoteKnowledgeBase(_Methods):
         await self.close()
 
     async def _run(self, flow: Flow[T]) -> T:
-        reply: Any = None
+        said: Any = None
         try:
             while True:
-                call = flow.send(reply)
-                with _clear_errors_of(self._url):
-                    reply = await self._sent(call)
+                said = await self._done(_next(flow, said))
         except StopIteration as done:
             outcome: T = done.value
             return outcome
+
+    async def _done(self, call: Call | Wait) -> Any:
+        """The reply; of a request that failed its error."""
+        if isinstance(call, Wait):
+            await anyio.sleep(call.seconds)
+            return None
+        try:
+            with _clear_errors_of(self._url):
+                return await self._sent(call)
+        except KbqaError as exc:
+            return exc
 
     async def _sent(self, call: Call) -> Any:
         content = _apieces(call.file) if call.file else None
@@ -201,6 +222,11 @@ class AsyncRemoteKnowledgeBase(_Methods):
 
 
 # --- what both say and understand ---
+
+
+def _next(flow: Flow[Any], said: Any) -> Call | Wait:
+    """What a flow does upon a reply, or upon the error of its request."""
+    return flow.throw(said) if isinstance(said, KbqaError) else flow.send(said)
 
 
 class _Events:
@@ -255,9 +281,12 @@ def _request(path: str, call: Call) -> dict[str, Any]:
 
 
 def _pieces(file: Path) -> Iterator[bytes]:
-    with file.open("rb") as opened:
-        while piece := opened.read(PIECE):
-            yield piece
+    try:
+        with file.open("rb") as opened:
+            while piece := opened.read(PIECE):
+                yield piece
+    except OSError as exc:
+        raise LoadError(str(file), f"cannot be read: {exc.strerror or exc}") from exc
 
 
 async def _apieces(file: Path) -> AsyncIterator[bytes]:

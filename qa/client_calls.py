@@ -1,23 +1,24 @@
 """What is said to a server for each method of a knowledge base, whoever carries it.
 
-A flow is a generator that yields requests, is sent their replies, and returns the outcome: the
-clients of `qa.client` drive it, one with and one without `await`.
+A flow is a generator that yields requests, is sent their replies (or thrown their errors), and
+returns the outcome: the clients of `qa.client` drive it, one with and one without `await`.
 """
 
 from __future__ import annotations
 
 import base64
 import os
+from collections import deque
 from collections.abc import Callable, Generator, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any, TypeVar
 from urllib.parse import quote
 
-from ingest.documents import Chunk, Document, Failure, Mark, Page, Record, Section
-from ingest.errors import BadRequest
+from ingest.documents import Chunk, Document, Failure, FileEntry, Mark, Page, Record, Section
+from ingest.errors import BadRequest, KbqaError, LoadError, RateLimited, TimedOut, Unreachable
 from ingest.sync import Progress, SyncReport
-from ingest.walking import Selection, walk
+from ingest.walking import Selection, Walk, walk
 from qa.conversation import Summary
 from qa.images import Pictured
 from qa.kept import Exchange, answer_of, exchange_of
@@ -33,6 +34,8 @@ from retrieval.hits import Hit, Leg
 T = TypeVar("T")
 ROWS = 1000  # of a list, in one reply
 FEEDBACK = 10_000  # verdicts, in one reply
+AHEAD = 100  # files sent and not yet seen read: a server remembers the last 1,000 jobs only
+PATIENCE = 300.0  # seconds that a request waits in all, where the server asks to come back later
 
 OnEvent = Callable[[str, Mapping[str, Any]], None]
 
@@ -52,7 +55,14 @@ class Call:
     on_event: OnEvent | None = None
 
 
-Flow = Generator[Call, Any, T]
+@dataclass(frozen=True, slots=True)
+class Wait:
+    """To let so many seconds pass; there is no reply."""
+
+    seconds: float
+
+
+Flow = Generator[Call | Wait, Any, T]
 
 
 def search(query: str, k: int = 10, filters: Filters | None = None) -> Flow[list[Hit]]:
@@ -236,32 +246,104 @@ def ingest(
 ) -> Flow[SyncReport]:
     """Send a file, or the files of a folder, and wait until the server has read them.
 
-    A document that the server has already and whose file is no longer in the folder stays. Raises
-    BadRequest for a wrong path.
+    A file that the server does not take or cannot read is in the report and stops nothing, and
+    where the server asks to come back later, that is done. A document that the server has already
+    and whose file is no longer in the folder stays. Raises BadRequest for a wrong path, and what
+    the server says before the first file is sent: there is no such base, the key is not for it.
     """
     if not os.path.exists(path):
         raise BadRequest(f"no such file or folder: {path}")
+    yield from _patiently(Call("GET", "/ingest-jobs", params={"limit": 1}))
     target = os.path.realpath(path)
     root = target if os.path.isdir(target) else os.path.dirname(target)
     seen = walk(target, root, Selection.of(include, exclude))
-    progress = Progress(total=len(seen.entries))
-    jobs = []
+    sending = _Sending(seen, on_progress)
     for entry in seen.entries:
-        file = Path(entry.path)
-        sent = yield Call("POST", "/documents", params={"uri": entry.uri}, file=file)
-        jobs.append(sent["job"]["id"])
-        progress.uri = entry.uri
-    report = SyncReport(failures=tuple(seen.failures), skips=tuple(seen.skips))
-    for job in jobs:
-        said = yield Call("GET", f"/ingest-jobs/{job}/events", on_event=lambda event, value: None)
-        if said["report"] is None:
-            raise BadRequest(f"the ingest of {said['source']} {said['state']}: {said['error']}")
-        report += _report(said["report"])
-        progress.done += 1
-        progress.chunks = report.chunks
-        if on_progress:
-            on_progress(progress)
-    return report
+        yield from sending.send(entry)
+    yield from sending.end()
+    return sending.report
+
+
+class _Sending:
+    """Files on their way into a base, and what is known of them so far."""
+
+    def __init__(self, seen: Walk, on_progress: Callable[[Progress], None] | None) -> None:
+        self.report = SyncReport(
+            failed=len(seen.failures),
+            failures=tuple(seen.failures),
+            skipped=len(seen.skips),
+            skips=tuple(seen.skips),
+        )
+        self._progress, self._on_progress = Progress(total=len(seen.entries)), on_progress
+        self._queued = deque[tuple[FileEntry, str]]()  # with the id of the job that reads it
+        self._sends_no_more = ""  # why
+        self._asks_no_more = ""
+
+    def send(self, entry: FileEntry) -> Flow[None]:
+        """Send a file. Where many wait to be read, the first of them is waited for."""
+        if len(self._queued) == AHEAD:
+            yield from self._see_read()
+        reason = self._sends_no_more
+        if not reason:
+            file = Path(entry.path)
+            try:
+                sent = yield from _patiently(
+                    Call("POST", "/documents", params={"uri": entry.uri}, file=file)
+                )
+            except LoadError as exc:
+                reason = exc.reason
+            except (BadRequest, TimedOut) as exc:  # of its name, its kind, its size
+                reason = str(exc)
+            except KbqaError as exc:
+                reason = self._sends_no_more = f"was not sent: {exc}"
+            else:
+                self._queued.append((entry, sent["job"]["id"]))
+                return
+        self._note(entry, _failed(entry, reason))
+
+    def end(self) -> Flow[None]:
+        """Wait for all that was sent."""
+        while self._queued:
+            yield from self._see_read()
+
+    def _see_read(self) -> Flow[None]:
+        """Wait until the file that was sent first has been read."""
+        entry, job = self._queued.popleft()
+        reason, said = self._asks_no_more, None
+        if not reason:
+            url = f"/ingest-jobs/{job}/events"
+            try:
+                said = yield from _patiently(Call("GET", url, on_event=lambda event, value: None))
+            except KbqaError as exc:
+                reason = f"was sent, and how it was read is not known: {exc}"
+                if not isinstance(exc, BadRequest):
+                    self._asks_no_more = reason
+        self._note(entry, _read(entry, said) if said else _failed(entry, reason))
+
+    def _note(self, entry: FileEntry, report: SyncReport) -> None:
+        self.report += report
+        self._progress.done += 1
+        self._progress.chunks = self.report.chunks
+        self._progress.uri = entry.uri
+        if self._on_progress:
+            self._on_progress(self._progress)
+
+
+def _patiently(call: Call) -> Flow[Any]:
+    """The reply to a request, which is made again when the server has said to come back later.
+
+    Raises what the server said last, where that would take more than PATIENCE.
+    """
+    waited = 0.0
+    while True:
+        try:
+            return (yield call)
+        except (RateLimited, Unreachable) as exc:
+            if exc.retry_after is None or waited + exc.retry_after > PATIENCE:
+                raise
+            pause = max(1.0, exc.retry_after)
+        yield Wait(pause)
+        waited += pause
 
 
 # --- replies into ours ---
@@ -342,6 +424,19 @@ def _dropped(said: Mapping[str, Any]) -> Dropped:
 def _record(said: Mapping[str, Any]) -> Record:
     names = [field.name for field in fields(Record)]
     return Record(**{name: said[name] for name in names if name in said})
+
+
+def _read(entry: FileEntry, job: Mapping[str, Any]) -> SyncReport:
+    """What became of a file that was sent."""
+    if job["report"] is not None:
+        return _report(job["report"])
+    if job["state"] in ("queued", "running"):
+        return _failed(entry, "was sent; the server ended, and reads it when it starts again")
+    return _failed(entry, job["error"] or job["state"])
+
+
+def _failed(entry: FileEntry, reason: str) -> SyncReport:
+    return SyncReport(failed=1, failures=(Failure(entry.uri, reason, entry.path),))
 
 
 def _report(said: Mapping[str, Any]) -> SyncReport:

@@ -8,8 +8,8 @@ import io
 import json
 import socket
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, replace
 from pathlib import Path
 
@@ -17,11 +17,14 @@ import pytest
 from fastapi import FastAPI, Response
 
 from ingest.errors import BadRequest, NotAuthorised, Unreachable
+from ingest.sync import Progress, SyncReport
 from qa import client, client_calls
 from qa.client import AsyncRemoteKnowledgeBase, RemoteKnowledgeBase
 from qa.knowledge_base import KnowledgeBase
+from qa.server.access import LOCAL
 from qa.server.keys import Role
-from qa.server.problems import FORMS, STATUSES
+from qa.server.limits import Limits
+from qa.server.problems import FORMS, STATUSES, TooManyRequests
 from qa.turn import Message
 from retrieval.explaining import Dropped
 from tests.qa.command_line import Done, Kbqa, is_one_clear_line
@@ -31,6 +34,15 @@ from tests.qa.server.serving import Served, running, serving, settings_for
 pytestmark = pytest.mark.integration
 
 QUESTION = "How many days of annual leave do I have?"
+
+
+@pytest.fixture(scope="module")
+def served(data_dir: Path, cache_dir: Path) -> Iterator[Served]:
+    """A server that takes no large files."""
+    settings = settings_for(data_dir, cache_dir, serve_rate=100_000, serve_upload_mb=2)
+    with serving(settings) as running:
+        running.service.bases.create("other")
+        yield running
 
 
 @pytest.fixture
@@ -143,6 +155,69 @@ def test_it_sends_a_folder_and_removes(served: Served, tmp_path: Path) -> None:
             remote.remove("notes.txt")
         with pytest.raises(BadRequest, match="no such file"):
             remote.ingest(folder / "nothing")
+
+
+def sent_folder(
+    served: Served, folder: Path, kind: type[RemoteKnowledgeBase | AsyncRemoteKnowledgeBase],
+    on_progress: Callable[[Progress], None],
+) -> SyncReport:  # fmt: skip
+    async def send_and_wait() -> SyncReport:
+        async with AsyncRemoteKnowledgeBase(served.url, "other") as remote:
+            return await remote.ingest(folder, on_progress=on_progress)
+
+    if kind is AsyncRemoteKnowledgeBase:
+        return asyncio.run(send_and_wait())
+    with RemoteKnowledgeBase(served.url, "other") as remote:
+        return remote.ingest(folder, on_progress=on_progress)
+
+
+@pytest.mark.parametrize("kind", [RemoteKnowledgeBase, AsyncRemoteKnowledgeBase])
+def test_a_bad_file_stops_nothing(
+    served: Served, tmp_path: Path, kind: type[RemoteKnowledgeBase]
+) -> None:
+    name = kind.__name__.lower()
+    folder = tmp_path / "docs"
+    folder.mkdir()
+    for file, text in (
+        ("a-empty.md", ""),
+        ("b-gone.md", "This file is deleted before it is sent."),
+        ("c-large.txt", "x" * 3 * 2**20),
+        ("what: now?.md", "The lift is serviced in May."),
+        (f"{name}.md", f"The {name} is serviced in June."),
+    ):
+        (folder / file).write_text(text, "utf-8")
+    (folder / "broken.md").symlink_to("nowhere.md")
+    done: list[int] = []
+
+    def note(progress: Progress) -> None:
+        done.append(progress.done)
+        (folder / "b-gone.md").unlink(missing_ok=True)
+
+    report = sent_folder(served, folder, kind, note)
+    assert {one.uri: one.reason.partition(":")[0] for one in report.failures} == {
+        "broken.md": "broken link",
+        "a-empty.md": "the file is empty",
+        "b-gone.md": "cannot be read",
+        "c-large.txt": "the body has more than 2,097,152 bytes",
+        "what: now?.md": "'what",
+    }
+    assert (report.added, report.failed) == (1, 5)
+    assert done == [1, 2, 3, 4, 5]
+
+
+@pytest.mark.parametrize("kind", [RemoteKnowledgeBase, AsyncRemoteKnowledgeBase])
+def test_it_comes_back_when_the_server_says(
+    served: Served, tmp_path: Path, kind: type[RemoteKnowledgeBase], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    limits = Limits(240, 10)
+    with suppress(TooManyRequests):
+        while True:
+            with limits.admitted(LOCAL):
+                pass
+    monkeypatch.setattr(served.service.limits, "admitted", limits.admitted)
+    (tmp_path / "gate.md").write_text("The gate closes at nine.", "utf-8")
+    report = sent_folder(served, tmp_path, kind, lambda progress: None)
+    assert (report.added + report.unchanged, report.failed) == (1, 0)
 
 
 def test_the_same_with_await(served: Served) -> None:
