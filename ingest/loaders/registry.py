@@ -85,7 +85,7 @@ _BUILT_IN: dict[str, tuple[str, str]] = {
     mt.DOC: ("doc/1", _OFFICE),
     mt.PPT: ("ppt/1", _OFFICE),
     mt.MSG: ("msg/1", _OFFICE),
-    mt.XLSX: ("xlsx/3", _OFFICE),
+    mt.XLSX: ("xlsx/4", _OFFICE),
     mt.XLS: ("xls/2", _OFFICE),
     mt.EML: ("eml/1", _OFFICE),
     mt.MHTML: ("mhtml/1", _OFFICE),

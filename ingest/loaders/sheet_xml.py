@@ -49,9 +49,14 @@ def cell_value(markup: str) -> str:
     return _unescaped(found[1]) if found else ""
 
 
-def uncalculated(markup: str) -> str:
-    """The formula of a cell whose value no program has worked out yet, as people type it."""
-    found = None if _VALUE.search(markup) else _FORMULA.search(markup)
+def uncalculated(markup: str, *, is_text: bool = False) -> str:
+    """The formula of a cell whose value no program has worked out yet, as people type it.
+
+    Such a cell has no <v>, or an empty one, which is the value where that is a text.
+    """
+    value = _VALUE.search(markup)
+    known = value is not None and (is_text or value[1].strip())
+    found = None if known else _FORMULA.search(markup)
     return f"={_unescaped(found[1])}" if found else ""
 
 

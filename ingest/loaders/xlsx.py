@@ -116,8 +116,8 @@ class _Reader:
         if kind == "inlineStr":
             return flat(inline_text(markup))
         value = cell_value(markup)
-        if not value:
-            return flat(uncalculated(markup))
+        if not value.strip():
+            return flat(uncalculated(markup, is_text=kind == "str"))
         if kind == "s":
             index = _number(value)
             return self._strings[index] if index < len(self._strings) else ""

@@ -238,3 +238,17 @@ def test_a_formula_that_no_program_has_worked_out_is_shown_as_typed() -> None:
     assert "6" in text
     assert "A1*3" not in text
     assert "T(A9)" not in text
+
+
+def test_formulas_that_openpyxl_has_written_are_shown() -> None:
+    book = openpyxl.Workbook()
+    [sheet] = book.worksheets
+    sheet.append(["Bolts", 3, "=1/0"])
+    sheet.append(["Total", "=SUM(B1:B1)"])
+    buffer = io.BytesIO()
+    book.save(buffer)
+    document = load(buffer.getvalue())
+    assert spans(document) == {
+        "Sheet!A1:C1": "| Bolts | 3 | =1/0 |",
+        "Sheet!A2:C2": "| Total | =SUM(B1:B1) |  |",
+    }
