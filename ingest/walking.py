@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from pathspec import GitIgnoreSpec
 
 IGNORE_FILE = ".kbqaignore"  # patterns as in .gitignore, in any folder, counting from there down
-SKIPPED_FOLDERS = frozenset({"CVS", "__pycache__", "node_modules", "__MACOSX"})
+_SKIPPED_FOLDERS = frozenset({"CVS", "__pycache__", "node_modules", "__MACOSX"})
 
 
 @dataclass(slots=True)
@@ -65,8 +65,9 @@ def walk(target: str, root: str, selection: Selection = EVERYTHING) -> Walk:
     """Look at the file `target`, or at every file below the folder `target`, in order of path.
 
     Left out: what a `.kbqaignore` names (one further down has the last word, as with git), hidden
-    files and folders, VCS and cache folders, linked folders, links that lead out of `root`,
-    anything that is not a regular file. A file named directly is taken whatever its suffix.
+    files and folders, VCS and cache folders, owner files of Word, linked folders, links that lead
+    out of `root`, anything that is not a regular file. A file named directly is taken whatever its
+    suffix.
     """
     seen = Walk()
     if not os.path.isdir(target):
@@ -94,6 +95,14 @@ def unsupported(name: str, suffixes: Collection[str]) -> str:
     if suffix and suffix not in suffixes and not media_type_of(name):
         return f"files of type {suffix} are not supported"
     return ""
+
+
+def is_passed_over(name: str) -> bool:
+    """Whether a file or folder of this name is nobody's document.
+
+    Hidden ones, folders of tools, and `~$report.docx`: the name of who has the report open.
+    """
+    return name.startswith((".", "~$")) or name in _SKIPPED_FOLDERS
 
 
 def is_under(path: str, folder: str) -> bool:
@@ -136,7 +145,7 @@ def _below(
     if any(child.name == IGNORE_FILE for child in children):
         rules = _with_rules(rules, folder, prefix)
     for child in children:
-        if child.name.startswith(".") or child.name in SKIPPED_FOLDERS:
+        if is_passed_over(child.name):
             continue
         uri = prefix + _readable(child.name)
         is_link = child.is_symlink()

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from ingest.loaders.frequent import plausibility
-from ingest.walking import SKIPPED_FOLDERS
+from ingest.walking import is_passed_over
 
 _UTF8_FLAG = 0x800
 _UNICODE_PATH = 0x7075  # extra field of Info-ZIP: the name in UTF-8
@@ -44,7 +44,7 @@ class Names:
         plain = _UNPRINTABLE.sub("_", _DRIVE.sub("", name.replace("\\", "/"), count=1))
         parts = [part for part in plain.split("/") if part not in ("", ".")]
         inside = [part for part in parts if part != ".."]
-        if any(part.startswith(".") or part in SKIPPED_FOLDERS for part in inside):
+        if any(map(is_passed_over, inside)):
             return None
         reason = ""
         if len(inside) < len(parts) or not inside:

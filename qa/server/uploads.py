@@ -19,7 +19,7 @@ from starlette.concurrency import run_in_threadpool
 
 from ingest.errors import BadRequest, StorageError
 from ingest.loaders import supported_suffixes
-from ingest.walking import SKIPPED_FOLDERS, unsupported
+from ingest.walking import is_passed_over, unsupported
 from qa.server.problems import Conflict, TooLarge, UnsupportedKind
 
 LONGEST_PART, LONGEST_NAME, DEEPEST = 200, 1000, 16  # bytes, bytes, folders
@@ -130,7 +130,7 @@ def checked_name(name: str) -> str:
 def _fault(part: str) -> str:
     if not part or part in (".", ".."):
         return "a part of its path is empty or leads upwards"
-    if part.startswith(".") or part in SKIPPED_FOLDERS:
+    if is_passed_over(part):
         return f"files in {part!r} are not read"
     if part[-1] in ". ":
         return "a part of its path ends with a dot or a space"

@@ -47,8 +47,9 @@ def test_hidden_files_and_tool_folders_are_left_out(tmp_path: Path) -> None:
         (tmp_path / folder).mkdir(parents=True, exist_ok=True)
         (tmp_path / folder / "x.md").write_text("x")
     (tmp_path / ".hidden.md").write_text("x")
+    (tmp_path / "~$report.docx").write_bytes(b"\x03Ann" + b" " * 158)  # Word has report.docx open
     seen = look(tmp_path)
-    assert [uri for uri in uris(seen) if uri.count("/") or uri.startswith(".")] == []
+    assert [uri for uri in uris(seen) if uri.count("/") or uri.startswith((".", "~"))] == []
     assert "a.md" in uris(seen)
     assert (seen.failures, seen.skips) == ([], [])
 
