@@ -61,7 +61,7 @@ def unpack_eml(source: Source) -> Iterator[Member]:
             continue
         data = part.data()
         if data.strip():
-            yield Member(name, data)
+            yield Member(name, data, inline=_is_inline(part))
 
 
 def unpack_mbox(source: Source) -> Iterator[Member]:
@@ -168,6 +168,12 @@ def _is_body(part: Part) -> bool:
     if part.disposition == "attachment" or part.file_name:
         return False
     return part.kind in ("text/plain", "text/html", "text/enriched", *_REPORTS)
+
+
+def _is_inline(part: Part) -> bool:
+    """Whether the mail shows it within its text: programs that write HTML name it by its id."""
+    named = bool(part.header("content-id")) and part.disposition != "attachment"
+    return named or part.disposition == "inline"
 
 
 def _alternative(parts: list[Part]) -> int:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Collection, Generator, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 
 from ingest.documents import Document
@@ -182,7 +182,17 @@ class _Unpacking:
             yield LeftOut(uri, "is empty")
         else:
             yield Begun(uri)
-            yield from self.pieces(member.data, uri, depth + 1)
+            for piece in self.pieces(member.data, uri, depth + 1):
+                yield _without_logo(piece) if member.inline else piece
+
+
+def _without_logo(piece: Piece) -> Piece:
+    """An image within a mail is not expected to have text: a logo or a smiley is no failure."""
+    from ingest.loaders.image import NO_TEXT
+
+    if isinstance(piece, LeftOut) and piece.reason == NO_TEXT:
+        return replace(piece, skipped=True)
+    return piece
 
 
 def _own(data: bytes, uri: str, media_type: str) -> Document | LeftOut:

@@ -22,6 +22,7 @@ _TEXT = "__substg1.0_"
 _SUBJECT, _HEADERS, _SENDER, _SENDER_MAIL, _SENDER_SMTP = "0037", "007D", "0C1A", "0C1F", "5D01"
 _TO, _CC, _BODY, _HTML, _RTF, _CLASS = "0E04", "0E03", "1000", "1013", "1009", "001A"
 _LONG_NAME, _SHORT_NAME, _SHOWN_NAME, _DATA = "3707", "3704", "3001", "3701"
+_CONTENT_ID = "3712"  # by which the HTML of the mail shows it
 _SENT = (0x0039, 0x0E06)  # client submit time, delivery time
 _CODE_PAGES = (0x3FDE, 0x3FFD)  # of the internet, of the message
 _PAGES = {65001: "utf-8", 936: "gb18030", 950: "big5", 54936: "gb18030"}
@@ -62,7 +63,9 @@ def _member(ole: OleFile, prefix: str, number: int, names: set[str], source: Sou
         return Member(mail, _as_mail(document))
     name = unique_name(name or f"attachment-{number}", names)
     data = ole.read(f"{prefix}{_TEXT}{_DATA}0102")
-    return Member(name, data) if data else Member(name, reason="is not in the file, only linked")
+    if not data:
+        return Member(name, reason="is not in the file, only linked")
+    return Member(name, data, inline=bool(_string(ole, prefix, _CONTENT_ID, page)))
 
 
 def _as_mail(document: Document) -> bytes:

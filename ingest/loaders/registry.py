@@ -38,11 +38,15 @@ class Source:
 
 @dataclass(frozen=True, slots=True)
 class Member:
-    """A file inside another: `path` in it, and its bytes, or the `reason` why it was left out."""
+    """A file inside another: `path` in it, and its bytes, or the `reason` why it was left out.
+
+    `inline`: shown within the text of a mail; an image there may well be a logo without words.
+    """
 
     path: str
     data: bytes | None = None
     reason: str = ""
+    inline: bool = False
 
 
 Loader = Callable[[Source], Document]
@@ -84,10 +88,10 @@ _BUILT_IN: dict[str, tuple[str, str]] = {
     mt.RTF: ("rtf/1", _OFFICE),
     mt.DOC: ("doc/1", _OFFICE),
     mt.PPT: ("ppt/1", _OFFICE),
-    mt.MSG: ("msg/1", _OFFICE),
+    mt.MSG: ("msg/2", _OFFICE),
     mt.XLSX: ("xlsx/4", _OFFICE),
     mt.XLS: ("xls/2", _OFFICE),
-    mt.EML: ("eml/1", _OFFICE),
+    mt.EML: ("eml/2", _OFFICE),
     mt.MHTML: ("mhtml/1", _OFFICE),
     mt.XLSB: ("xlsb/2", _OFFICE),
     **dict.fromkeys(mt.IMAGES, ("image/1", "ingest.loaders.image:load_image")),

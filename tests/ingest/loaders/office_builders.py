@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import struct
 import zipfile
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 
 SECTOR = 512
 OFFICE = "urn:oasis:names:tc:opendocument:xmlns:"
@@ -137,14 +137,18 @@ def entry(
     )  # fmt: skip
 
 
-def outlook(texts: Mapping[str, str], attachments: Mapping[str, bytes]) -> bytes:
-    """An Outlook message with these properties by tag."""
+def outlook(
+    texts: Mapping[str, str], attachments: Mapping[str, bytes], *, shown: Collection[str] = ()
+) -> bytes:
+    """An Outlook message with these properties by tag; its HTML shows the attachments `shown`."""
     streams = {"__properties_version1.0": b"\0" * 32}
     streams |= {f"__substg1.0_{tag}001F": text.encode("utf-16-le") for tag, text in texts.items()}
     for number, (name, content) in enumerate(attachments.items()):
         folder = f"__attach_version1.0_#{number:08X}"
         streams[f"{folder}/__substg1.0_3707001F"] = name.encode("utf-16-le")
         streams[f"{folder}/__substg1.0_37010102"] = content
+        if name in shown:
+            streams[f"{folder}/__substg1.0_3712001F"] = name.encode("utf-16-le")
     return compound(streams)
 
 

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import base64
 import io
 import json
 import struct
 import zipfile
+from pathlib import Path
 
 import pytest
 from hypothesis import given
@@ -13,8 +15,10 @@ from hypothesis import strategies as st
 
 from ingest.documents import Document
 from ingest.errors import LoadError
-from ingest.loaders import load_bytes
+from ingest.loaders import load_bytes, registry
 from ingest.loaders import media_types as mt
+from ingest.loaders.image import NO_TEXT
+from ingest.loaders.members import LeftOut, load_all
 from ingest.loaders.mime import decoded_words, safe_name
 from ingest.loaders.msg import unpack_rtf
 from ingest.loaders.registry import Member, Source, unpacker_of
@@ -195,6 +199,43 @@ def test_attachments_that_cannot_be_read_are_named() -> None:
     [member] = members(data, mt.EML)
     assert member.data is None
     assert "TNEF" in member.reason
+
+
+LOGO = (
+    "Content-Type: multipart/mixed; boundary=b\n\n--b\nContent-Type: image/png; name=logo.png\n"
+    "Content-Transfer-Encoding: base64\nPLACE\n\nDATA\n--b--\n"
+)
+
+
+@pytest.mark.parametrize(
+    ("place", "skipped"),
+    [
+        ("Content-Disposition: inline", True),
+        ("Content-ID: <logo>", True),
+        ("Content-ID: <logo>\nContent-Disposition: attachment", False),
+        ("Content-Disposition: attachment", False),
+    ],
+)
+def test_a_picture_without_words_in_a_mail_is_no_failure(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, place: str, skipped: bool
+) -> None:
+    def load_logo(source: Source) -> Document:
+        raise LoadError(source.uri, NO_TEXT)
+
+    monkeypatch.setitem(registry._registered, "image/png", load_logo)
+    picture = base64.b64encode(b"\x89PNG\r\n\x1a\n").decode()
+    data = LOGO.replace("PLACE", place).replace("DATA", picture)
+    (tmp_path / "a.eml").write_text(f"Subject: pumps\n{data}")
+    left = [p for p in load_all(tmp_path / "a.eml", uri="a.eml") if isinstance(p, LeftOut)]
+    assert left == [LeftOut("a.eml!/logo.png", NO_TEXT, skipped)]
+
+
+def test_pictures_shown_within_outlook_messages() -> None:
+    streams = outlook({"1000": "text"}, {"a.png": b"a", "b.png": b"b"}, shown=("a.png",))
+    assert [(m.path, m.inline) for m in members(streams, mt.MSG)] == [
+        ("a.png", True),
+        ("b.png", False),
+    ]
 
 
 def test_mailboxes() -> None:
