@@ -224,8 +224,9 @@ def _loader_of(media_type: str, uri: str) -> tuple[str, Loader]:
 
 
 def _built_in(media_type: str) -> tuple[str, str] | None:
-    """A kind of text that has no loader of its own is loaded as plain text."""
-    text = media_type in mt.BY_SUFFIX.values() and media_type not in BINARY
+    """A kind of text that has neither a loader nor an unpacker is loaded as plain text."""
+    own = BINARY | _UNPACKERS.keys()
+    text = media_type in mt.BY_SUFFIX.values() and media_type not in own
     return _BUILT_IN.get(media_type) or (_BUILT_IN[mt.PLAIN] if text else None)
 
 

@@ -238,6 +238,18 @@ def test_pictures_shown_within_outlook_messages() -> None:
     ]
 
 
+def test_a_mailbox_is_only_its_mails(tmp_path: Path) -> None:
+    text = "From a@a.org Mon Jan  3 10:00:00 2026\nSubject: x\nFrom: a@a.org\n\nThe pump leaks.\n"
+    for name in ("a.mbox", "mails"):
+        (tmp_path / name).write_text(text)
+        documents = [
+            piece
+            for piece in load_all(tmp_path / name, uri=name)
+            if isinstance(piece, Document | LeftOut)
+        ]
+        assert [document.uri for document in documents] == [f"{name}!/00001 x.eml"]
+
+
 def test_mailboxes() -> None:
     data = (
         b"From a Mon\nSubject: one/two\n\nfirst\n>From here\n\nFrom b Tue\nSubject: x\n\nsecond\n"
