@@ -57,6 +57,11 @@ _DECLARABLE = {
 _SAME_NAME = re.compile(r"(cp(125[0-8]|866|874)|koi8-[ru]|iso8859-\d+)\Z")
 # C0 and C1 controls but \t \n \f, lone surrogates, inner byte order marks, noncharacters
 _CONTROLS = re.compile("[\0-\x08\x0b\x0e-\x1f\x7f-\x9f\ud800-\udfff\ufeff\ufffe\uffff]")
+# What terminals take for colours and moves of the cursor, for titles and links, for their alphabet
+# and keys (ECMA-48, xterm)
+_TERMINAL = re.compile(
+    r"\x1b(?:\[[0-?]*[ -/]*[@-~]|[\]P^_][^\x07\x1b\n]*(?:\x07|\x1b\\)|[()#%][0-9A-Z@]|[78=>])"
+)
 _RAW_CONTROLS = bytes({*range(1, 9), 11, *range(14, 27), *range(28, 32), 127})
 _NEWLINES = re.compile("\r\n?|\x85|\u2028|\u2029")
 
@@ -84,6 +89,8 @@ class NotText(ValueError):
 def decode(data: bytes, *, declared: str | None = None) -> Decoded:
     """Text of `data`: newlines are \\n, control characters but \\t, \\n and \\f are gone.
 
+    The colours of terminals go without a trace, and do not count as control characters.
+
     `declared` is the encoding that the document names itself, which counts after a byte order mark.
     Raises NotText for binary content.
     """
@@ -94,7 +101,8 @@ def decode(data: bytes, *, declared: str | None = None) -> Decoded:
     share = max(lost, 0) / max(len(text), 1)
     if share > MAX_REPLACED:
         raise NotText(f"is not text: {share:.0%} of it cannot be decoded as {encoding}")
-    cleaned, removed = _CONTROLS.subn("", _NEWLINES.sub("\n", text))
+    plain = _without_colours(_NEWLINES.sub("\n", text))
+    cleaned, removed = _CONTROLS.subn("", plain)
     if removed - text.count("\0") > max(MAX_CONTROLS * len(text), 2):
         raise NotText("is binary, not text: too many control characters")
     return Decoded(cleaned, encoding, round(share, 4))
@@ -127,7 +135,12 @@ def _decoded(data: bytes, declared: str | None) -> tuple[str, str]:
 
 def normalise(text: str) -> str:
     """`text` from a parser: newlines are \\n; controls, soft hyphens and surrogates are gone."""
-    return _CONTROLS.sub("", _NEWLINES.sub("\n", text)).replace("\xad", "").replace("\xa0", " ")
+    plain = _without_colours(_NEWLINES.sub("\n", text))
+    return _CONTROLS.sub("", plain).replace("\xad", "").replace("\xa0", " ")
+
+
+def _without_colours(text: str) -> str:
+    return _TERMINAL.sub("", text) if "\x1b" in text else text
 
 
 def encoding_of(data: bytes, *, declared: str | None = None) -> str:

@@ -16,7 +16,6 @@ from ingest.loaders.sections import sections_of, title_of
 
 _MAX_OUTPUT = 20_000  # characters; a training log says nothing new after that
 _EMBEDDED = re.compile(r"\(data:[^)\s]{100,}\)")
-_COLOURS = re.compile(r"\x1b\[[0-9;?]*[a-zA-Z]")
 _PICTURES = ("image/png", "image/jpeg", "image/svg+xml")
 
 
@@ -84,9 +83,9 @@ def _output(output: Mapping[str, Any]) -> Iterator[str]:
         if text := _joined(shown.get(key)):
             yield text[:_MAX_OUTPUT]
             return
-    text = _COLOURS.sub("", _joined(shown.get("text/plain", shown.get("text"))))
+    text = normalise(_joined(shown.get("text/plain", shown.get("text"))))
     if not any(key in shown for key in _PICTURES) or len(text) > 100:
-        yield fenced(normalise(text[:_MAX_OUTPUT]))
+        yield fenced(text[:_MAX_OUTPUT])
 
 
 def _html(markup: str) -> str:

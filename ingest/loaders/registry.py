@@ -57,7 +57,7 @@ _OFFICE = "ingest.loaders.extractors:load_office"  # which has a table of its ow
 # media type -> (parser and its version, where it is); imported on first use: parsers are heavy, and
 # most runs need one of them. A higher version has documents read anew.
 _BUILT_IN: dict[str, tuple[str, str]] = {
-    mt.PLAIN: ("text/2", "ingest.loaders.text:load_text"),
+    mt.PLAIN: ("text/3", "ingest.loaders.text:load_text"),
     mt.MARKDOWN: ("markdown/4", "ingest.loaders.markdown:load_markdown"),
     **dict.fromkeys(
         (mt.RST, mt.ORG, mt.ASCIIDOC, mt.TEX), ("markup/1", "ingest.loaders.markup:load_markup")
@@ -81,7 +81,7 @@ _BUILT_IN: dict[str, tuple[str, str]] = {
         ("opendocument/2", _OFFICE),
     ),
     mt.EPUB: ("epub/1", _OFFICE),
-    mt.IPYNB: ("ipynb/1", _OFFICE),
+    mt.IPYNB: ("ipynb/2", _OFFICE),
     mt.ICS: ("ics/1", _OFFICE),
     mt.FB2: ("fb2/1", _OFFICE),
     mt.VSDX: ("vsdx/1", _OFFICE),

@@ -61,6 +61,18 @@ def test_newlines_and_controls_are_normalised() -> None:
     assert decode(b"a\r\nb\rc\0d\x08e\x1bf\n\tg" + b"." * 200).text == "a\nb\ncdef\n\tg" + "." * 200
 
 
+@pytest.mark.parametrize("encoding", ["utf-8", "gb18030", "utf-16"])
+def test_colours_of_a_log_are_gone_and_its_lines_stay(encoding: str) -> None:
+    line = (
+        "\x1b[32m12:00\x1b[0m \x1b[1;31mERROR\x1b(B\x1b[m 泵的密封件损坏, "
+        "\x1b]8;;http://a.example/p\x1b\\the pump\x1b]8;;\x1b\\ stops\x1b[K\r\n"
+    )
+    data = ("\x1b]0;title\x07" + line * 50).encode(encoding)
+    document = load_bytes(data, uri="pump.log")
+    assert document.text == "12:00 ERROR 泵的密封件损坏, the pump stops\n" * 50
+    assert document.first_line == 1
+
+
 def test_utf8_with_a_broken_byte_stays_utf8_and_counts_it() -> None:
     decoded = decode(SIMPLIFIED.encode()[:-1] + b"\xff" + "结束。".encode())
     assert decoded.encoding == "utf-8"

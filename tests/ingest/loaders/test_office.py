@@ -323,6 +323,13 @@ def test_notebooks() -> None:
     )
 
 
+def test_errors_in_notebooks_have_no_colours() -> None:
+    error = {"output_type": "error", "ename": "ValueError", "evalue": "\x1b[31mno oil\x1b[0m"}
+    cell = {"cell_type": "code", "source": "run()", "outputs": [error]}
+    text = load(json.dumps({"nbformat": 4, "cells": [cell]}).encode(), mt.IPYNB).text
+    assert text == "```\nrun()\n```\n\n```\nValueError: no oil\n```"
+
+
 def test_calendars() -> None:
     assert load(CALENDAR, mt.ICS).text == (
         "# Team\n\n## Pump review\n\nStart: 2024-03-01 14:30 Europe/Berlin\n"

@@ -372,6 +372,7 @@ def test_code_sections_hold_what_leads_to_them() -> None:
         ("<v " * 50_000 + "00:01.000 --> " * 100_000, VTT),
         ("<!--" * 100_000 + "`" * 1_000_000 + "[](#" * 100_000, MARKDOWN),
         ("\\u4e00" * 100_000, JSON),
+        ("\x1b]" * 100_000 + "\x1b[" + "0" * 1_000_000 + "\x1b]" + "x" * 1_000_000, PLAIN),
     ],
     ids=lambda value: value[:8] if len(value) > 100 else None,
 )
