@@ -1,5 +1,8 @@
 """Cell values as a person sees them: Excel's number formats, as far as search needs them.
 
+No library that we use renders them (openpyxl, xlrd, calamine and pandas give the bare number), so
+number_sections.py does.
+
 Dates are written 2024-03-01 and 2024-03-01 14:30 whatever order the format asks for, so that one
 question finds them all; percentages, thousands, decimals and currency signs follow the format.
 """
@@ -7,9 +10,9 @@ question finds them all; percentages, thousands, decimals and currency signs fol
 from __future__ import annotations
 
 import math
-import re
 from datetime import date, datetime, time, timedelta
-from functools import lru_cache
+
+from ingest.loaders.number_sections import fill, section_for
 
 # what the numbers of the built-in formats stand for (ECMA-376 part 1, 18.8.30; 27..58 are the
 # dates of Chinese, Japanese and Korean Excel)
@@ -25,11 +28,6 @@ BUILT_IN = {
 # what the codes of errors in the cells of binary workbooks show (MS-XLS 2.5.10)
 ERRORS = {0: "#NULL!", 7: "#DIV/0!", 15: "#VALUE!", 23: "#REF!", 29: "#NAME?", 36: "#NUM!",
           42: "#N/A"}  # fmt: skip
-_LITERAL = re.compile(r'"[^"]*"|\\.|_.|\*.')
-_BRACKETS = re.compile(r"\[[^\]]*\]")
-_CURRENCY = re.compile(r"\[\$([^\]\-]*)[^\]]*\]")
-_PLACES = re.compile(r"[0#?][0#?,]*(?:\.[0#?]*)?|\.[0#?]+")
-_ELAPSED = re.compile(r"\[(h+|m+|s+)\]", re.I)
 _LAST_DAY = 2_958_465  # 9999-12-31, the last day that Excel knows
 
 
@@ -38,13 +36,18 @@ def render_number(value: float, code: str, *, from_1904: bool = False) -> str:
 
     A number that the format cannot show, a date after 9999 for one, is written plainly.
     """
-    shape = _shape(code)
-    if shape.kind == "general":
+    if not math.isfinite(value):
         return plain_number(value)
+    section, says_minus = section_for(value, code)
     try:
-        if shape.kind == "number":
-            return _render_shaped(value, code)
-        return _render_serial(value, shape.kind, from_1904) or plain_number(value)
+        if section.kind == "number":
+            return fill(section, value, signed=not says_minus).strip()
+        if section.kind == "general":
+            shown = section.around(plain_number(abs(value))).strip()
+            return shown if says_minus or value >= 0 else f"-{shown}"
+        if section.kind == "words":
+            return section.around("").strip() or plain_number(value)
+        return _render_serial(value, section.kind, from_1904) or plain_number(value)
     except OverflowError:  # a day after 9999-12-31, 100 times the number for each of 400 %
         return plain_number(value)
 
@@ -73,35 +76,9 @@ def plain_number(value: float) -> str:
     return f"{value:.11g}"
 
 
-class _Shape:
-    """What a format code asks for."""
-
-    __slots__ = ("kind",)
-
-    def __init__(self, kind: str) -> None:
-        self.kind = kind  # general, number, date, time, datetime, elapsed
-
-
-@lru_cache(maxsize=4096)
-def _shape(code: str) -> _Shape:
-    first = code.split(";", 1)[0]
-    if first.strip().lower() in ("", "general", "@", "standard"):
-        return _Shape("general")
-    if _ELAPSED.search(first):
-        return _Shape("elapsed")
-    bare = _BRACKETS.sub("", _LITERAL.sub("", first)).lower()
-    if "general" in bare:
-        return _Shape("general")
-    bare = bare.replace("am/pm", "h").replace("上午/下午", "h")
-    if "e+" in bare or "e-" in bare:
-        return _Shape("number")
-    days, clock = bool(re.search(r"[yd]|mmm|[年月日]", bare)), bool(re.search(r"[hs]", bare))
-    if days or clock or bare.strip("/.- ") in ("m", "mm"):
-        return _Shape("datetime" if days and clock else "time" if clock else "date")
-    return _Shape("number" if _PLACES.search(bare) else "general")
-
-
 def _render_serial(value: float, kind: str, from_1904: bool) -> str:
+    if kind == "plain":
+        return ""
     if kind == "elapsed":
         return render_moment(timedelta(days=value)) if abs(value) < _LAST_DAY else ""
     if not 0 <= value < _LAST_DAY + 1:
@@ -114,69 +91,3 @@ def _render_serial(value: float, kind: str, from_1904: bool) -> str:
         epoch = datetime(1899, 12, 31)
     moment = epoch + timedelta(seconds=round(value * 86_400))
     return render_moment(moment.date() if kind == "date" else moment)
-
-
-def _render_shaped(value: float, code: str) -> str:
-    """Digits, thousands, percent, currency and other words around the number.
-
-    Raises OverflowError where percent makes it more than a float can be.
-    """
-    sections = _sections(code)
-    section = sections[0]
-    if value < 0 and len(sections) > 1:
-        section, value = sections[1], -value
-    elif value == 0 and len(sections) > 2:
-        section = sections[2]
-    prefix, places, suffix = section
-    if places is None:
-        return prefix.strip() or plain_number(value)
-    if "E" in suffix[:1].upper() and suffix[1:2] in ("+", "-"):
-        return f"{value:.{len(places.partition('.')[2])}E}"
-    if "/" in suffix and "?" in suffix:
-        return plain_number(value)
-    value *= 100 ** (prefix.count("%") + suffix.count("%"))
-    if math.isinf(value):
-        raise OverflowError(code)
-    whole, _, decimals = places.partition(".")
-    while whole.endswith(","):
-        whole, value = whole[:-1], value / 1000
-    digits = f"{abs(value):,.{min(len(decimals), 15)}f}"
-    if "," not in whole:
-        digits = digits.replace(",", "")
-    optional = len(decimals) - len(decimals.rstrip("#?"))
-    if optional and "." in digits:
-        kept = len(digits) - optional
-        digits = (digits[:kept] + digits[kept:].rstrip("0")).rstrip(".")
-    width = whole.replace(",", "").lstrip("#?").count("0")
-    if width > 1:
-        digits = digits.zfill(width + len(digits) - len(digits.partition(".")[0]))
-    negative = value < 0 and digits.strip("0.,")
-    return f"{'-' if negative else ''}{prefix}{digits}{suffix}".strip()
-
-
-@lru_cache(maxsize=4096)
-def _sections(code: str) -> list[tuple[str, str | None, str]]:
-    """(words before, places of the digits, words after) of each section of a format code."""
-    return [_section(part) for part in re.split(r';(?=(?:[^"]*"[^"]*")*[^"]*\Z)', code[:500])]
-
-
-def _section(part: str) -> tuple[str, str | None, str]:
-    part = _BRACKETS.sub("", _CURRENCY.sub(lambda match: f'"{match[1]}"', part))
-    words: list[str] = []
-
-    def hide(match: re.Match[str]) -> str:
-        token = match[0]
-        words.append(token[1:-1] if token[0] == '"' else token[1] if token[0] == "\\" else " ")
-        return chr(0xE000 + len(words) - 1)
-
-    hidden = _LITERAL.sub(hide, part)
-
-    def shown(text: str) -> str:
-        return "".join(
-            words[ord(c) - 0xE000] if 0 <= ord(c) - 0xE000 < len(words) else c for c in text
-        )
-
-    found = _PLACES.search(hidden)
-    if found is None:
-        return shown(hidden), None, ""
-    return shown(hidden[: found.start()]), found[0], shown(hidden[found.end() :])

@@ -90,10 +90,10 @@ _BUILT_IN: dict[str, tuple[str, str]] = {
     mt.PPT: ("ppt/1", _OFFICE),
     mt.MSG: ("msg/2", _OFFICE),
     mt.XLSX: ("xlsx/4", _OFFICE),
-    mt.XLS: ("xls/2", _OFFICE),
+    mt.XLS: ("xls/3", _OFFICE),
     mt.EML: ("eml/2", _OFFICE),
     mt.MHTML: ("mhtml/1", _OFFICE),
-    mt.XLSB: ("xlsb/2", _OFFICE),
+    mt.XLSB: ("xlsb/3", _OFFICE),
     **dict.fromkeys(mt.IMAGES, ("image/1", "ingest.loaders.image:load_image")),
 }
 # what holds other files: archives (no loader beside it), mails (a loader for the mail itself)

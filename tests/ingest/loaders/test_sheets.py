@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import io
+import re
 import struct
 import zipfile
 from collections.abc import Sequence
+from decimal import ROUND_HALF_UP, Decimal
 
 import openpyxl  # type: ignore[import-untyped]
 import pytest
@@ -191,13 +193,70 @@ def test_protected_workbooks_say_so() -> None:
         (3, "@", "3"),
         (0.5, "0" + "%" * 400, "0.5"),
         (-1e300, "0;0" + "%" * 20, "-1e+300"),
+        (1_500_000, '0.0,,"M"', "1.5M"),
+        (1500, '#,##0.0,"K"', "1.5K"),
+        (12_345_678, '0!.0,"万"', "1234.6万"),
+        (123_456_789, "000-00-0000", "123-45-6789"),
+        (5_551_234, "[<=9999999]###-####;(###) ###-####", "555-1234"),
+        (5_551_234_567, "[<=9999999]###-####;(###) ###-####", "(555) 123-4567"),
+        (20_240_315, '0000"年"00"月"00"日"', "2024年03月15日"),
+        (3, 'General" pcs"', "3 pcs"),
+        (-3, 'General" pcs"', "-3 pcs"),
+        (1, '"Yes";"Yes";"No"', "Yes"),
+        (0, '"Yes";"Yes";"No"', "No"),
+        (5, '[>1]"high";"low"', "high"),
+        (0.5, '[>1]"high";"low"', "low"),
+        (3, '[<1]"few";[>5]"many"', "3"),
+        (-5, "[>100]0;[<0]0.0;0.00", "5.0"),
+        (-5, "[<100]0;0", "-5"),
+        (5, '0" ;" 0', "0 ; 5"),
+        (0, '_("$"* #,##0_);_("$"* \\(#,##0\\);_("$"* "-"??_);_(@_)', "$ -"),
+        (-99, '_("$"* #,##0_);_("$"* \\(#,##0\\);_("$"* "-"??_);_(@_)', "$ (99)"),
+        (12_345, "##0.0E+0", "12.3E+3"),
+        (999_999, "##0.0E+0", "1.0E+6"),
+        (0.000012345, "0.00E+00", "1.23E-05"),
+        (2.675, "0.00", "2.68"),
+        (0.285, "0%", "29%"),
+        (1.5, "$#,##0.0#", "$1.5"),
+        (12, "###-####", "-12"),
+        (0.5, "# ?/?", "0.5"),
+        (45123, "[>1]yyyy-mm-dd;0", "2023-07-16"),
+        (-0.001, "0.00", "0.00"),
     ],
 )  # fmt: skip
 def test_number_formats(value: float, code: str, shown: str) -> None:
     assert render_number(value, code) == shown
 
 
-FORMATS = st.text(max_size=30) | st.text('0#?.,%;E+-/"\\_*[]$hmsyd', max_size=30)
+PLACES = st.tuples(st.text("#0", max_size=9), st.text("0#", max_size=4), st.integers(0, 2))
+
+
+@given(
+    st.decimals(-(10**9), 10**9, places=5), PLACES, st.booleans(), st.sampled_from(["", "-", "年"])
+)
+def test_digits_stand_in_their_places(
+    value: Decimal, places: tuple[str, str, int], grouped: bool, between: str
+) -> None:
+    """Against the number that Python writes: its digits, its zeros and its commas."""
+    before, behind, thousands = places
+    before = "#" * before.count("#") + "0" * before.count("0") or "0"
+    behind = "0" * behind.count("0") + "#" * behind.count("#")
+    parts = [before[:-3], before[-3:]] if len(before) > 3 else [before]
+    joint = "," if grouped and len(parts) > 1 else f'"{between}"'
+    code = f"{joint.join(parts)}.{behind}{',' * thousands}"
+    scaled = (abs(value) / 1000**thousands).quantize(Decimal(1).scaleb(-len(behind)), ROUND_HALF_UP)
+    whole, _, rest = f"{scaled:f}".partition(".")
+    whole = whole.lstrip("0").rjust(before.count("0"), "0")
+    if joint == ",":
+        whole = ",".join(re.findall(r"\d{1,3}", whole[::-1]))[::-1]
+    elif len(parts) > 1:
+        whole = f"{whole[:-3]}{between}{whole[-3:]}"
+    kept = rest[: behind.count("0")] + rest[behind.count("0") :].rstrip("0")
+    minus = "-" if value < 0 and scaled else ""
+    assert render_number(float(value), code) == f"{minus}{whole}{'.' if kept else ''}{kept}"
+
+
+FORMATS = st.text(max_size=30) | st.text('0#?.,%;E+-/!<=>@"\\_*[]$hmsyd', max_size=30)
 
 
 @given(st.floats() | st.floats(0, 3_000_000), FORMATS, st.booleans())
