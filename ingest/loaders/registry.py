@@ -62,7 +62,7 @@ _BUILT_IN: dict[str, tuple[str, str]] = {
     **dict.fromkeys(
         (mt.RST, mt.ORG, mt.ASCIIDOC, mt.TEX), ("markup/1", "ingest.loaders.markup:load_markup")
     ),
-    **dict.fromkeys((mt.CSV, mt.TSV), ("tabular/1", "ingest.loaders.tabular:load_csv")),
+    **dict.fromkeys((mt.CSV, mt.TSV), ("tabular/2", "ingest.loaders.tabular:load_csv")),
     **dict.fromkeys(
         (mt.JSON, mt.JSONL, mt.YAML), ("records/1", "ingest.loaders.records:load_records")
     ),

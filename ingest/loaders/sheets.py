@@ -17,6 +17,7 @@ from ingest.loaders.sections import sensible_title
 
 MAX_CELLS = 5_000_000  # with text in them; about 1 GB as Python objects
 MAX_COLUMN = 16_384  # XFD
+MAX_TITLES = 3
 MAX_CHARACTERS = 100_000_000  # one shared string of 10 MB may stand in a million cells
 _NUMBER = re.compile(r"[(\-+]?\W{0,3}\d[\d,.\s]*\W{0,3}\Z|\d{4}-\d\d-\d\d.*|\d+:\d\d.*")
 
@@ -194,14 +195,20 @@ def _tables(rows: Sequence[Row]) -> Iterator[Sequence[Row]]:
 
 def _without_titles(rows: Sequence[Row]) -> Iterator[Sequence[Row]]:
     """The rows, but single cells above them (a title, a unit) apart: they are no header."""
-    titles = 0
-    while titles < min(len(rows) - 1, 3) and len(rows[titles][1]) == 1:
-        titles += 1
-    if titles and len(rows[titles][1]) > 1:
+    titles = titles_above([len(cells) for _, cells in rows[: MAX_TITLES + 1]])
+    if titles:
         yield rows[:titles]
-        rows = rows[titles:]
     if rows:
-        yield rows
+        yield rows[titles:]
+
+
+def titles_above(filled: Sequence[int]) -> int:
+    """How many rows at the top stand above the header, by how many cells of each are filled.
+
+    Up to `MAX_TITLES` of one cell (a title, a unit), if a row of more follows.
+    """
+    titles = next((n for n, cells in enumerate(filled[: MAX_TITLES + 1]) if cells != 1), 0)
+    return titles if filled and filled[titles] > 1 else 0
 
 
 def _runs(rows: Iterable[Row]) -> Iterator[list[Row]]:

@@ -11,12 +11,13 @@ from ingest.documents import Document, Mark
 from ingest.loaders.markdown import decode_source, quality_of
 from ingest.loaders.media_types import TSV
 from ingest.loaders.registry import Source
-from ingest.loaders.sheets import column_letters
+from ingest.loaders.sheets import MAX_TITLES, column_letters, titles_above
 
 _DELIMITERS = ",\t;|"
 _SAMPLE_LINES = 50
 MAX_RECORD_LINES = 200  # a quote that stays open longer was none
 _QUOTED = re.compile(r'"[^"]*"')
+_SEPARATOR = re.compile(r"sep=([^\n])[ \t]*(?:\n|\Z)", re.I)  # how Excel is told the delimiter
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +48,8 @@ def load_csv(source: Source) -> Document:
 
 def delimiter_of(text: str, *, tab_first: bool = False) -> str:
     """The character that parts the cells: the one that occurs equally often in most lines."""
+    if told := _SEPARATOR.match(text):
+        return told[1]
     lines = [line for line in text[:200_000].split("\n", _SAMPLE_LINES)[:_SAMPLE_LINES] if line]
     best, best_score = "\t" if tab_first else ",", 0.0
     for delimiter in _DELIMITERS:
@@ -65,6 +68,7 @@ def delimiter_of(text: str, *, tab_first: bool = False) -> str:
 def _marks(text: str, delimiter: str) -> tuple[tuple[Mark, ...], int, int]:
     """The table, its rows below the header, and how many rows and columns there are."""
     records = list(_records(text, delimiter))
+    records = records[_titles(text, records[:_SAMPLE_LINES], delimiter) :]
     if not records:
         return (), 0, 0
     header = text[records[0].start : records[0].end]
@@ -88,6 +92,19 @@ def _marks(text: str, delimiter: str) -> tuple[tuple[Mark, ...], int, int]:
     return tuple(marks), len(records), columns
 
 
+def _titles(text: str, records: list[_Record], delimiter: str) -> int:
+    """How many records stand above the header, which is as wide as most of the table."""
+    lines = [_QUOTED.sub("x", text[record.start : record.end]) for record in records]
+    titles = titles_above([_filled(line, delimiter) for line in lines[: MAX_TITLES + 1]])
+    width = lines[titles].count(delimiter) if titles else 0
+    alike = sum(line.count(delimiter) == width for line in lines[titles:])
+    return titles if 2 * alike > len(lines) - titles else 0
+
+
+def _filled(line: str, delimiter: str) -> int:
+    return sum(bool(cell.strip()) for cell in line.split(delimiter))
+
+
 def _rows(run: list[_Record], right: str) -> Mark:
     label = f"A{run[0].row}:{right}{run[-1].row}"
     return Mark("rows", run[0].start, run[-1].end, label)
@@ -97,6 +114,8 @@ def _records(text: str, delimiter: str) -> Iterator[_Record]:
     """Lines of the table; a quoted cell may hold line breaks, an unclosed quote may not."""
     lines = text.split("\n")
     index, offset, row = 0, 0, 0
+    if _SEPARATOR.match(text):  # to Excel no row of the table
+        index, offset = 1, len(lines[0]) + 1
     while index < len(lines):
         start, first = offset, index
         line = lines[index]

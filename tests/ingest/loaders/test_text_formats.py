@@ -247,6 +247,24 @@ def test_rows_of_csv_with_quoted_line_breaks_and_ragged_rows() -> None:
     assert document.metadata["rows"] == 7
 
 
+@pytest.mark.parametrize(
+    ("text", "header", "rows"),
+    [
+        ("Made on 1 May\n\nRegion,Sales,Margin\nNorth,100,0.1\nSouth,200,0.2\n", "Region", "A4:C5"),
+        ('Sales,,\n"in EUR, net",,\nRegion,Sales,Margin\nNorth,100,0.1\n', "Region", "A4:C4"),
+        ("sep=;\nname;qty, all\nbolt;5\nnut;6\n", "name", "A2:B3"),
+        ("comment\nGood, cheap\nBad\nSlow, but nice, too\n", "comment", "A2:A4"),
+    ],
+    ids=["title", "title of a sheet", "sep", "prose"],
+)
+def test_what_stands_above_the_header_of_a_csv(text: str, header: str, rows: str) -> None:
+    document = loaded(text, CSV)
+    [table] = [mark for mark in document.marks if mark.kind == "table"]
+    assert document.text == text
+    assert text[table.start :].startswith(header)
+    assert [mark.label for mark in document.marks if mark.kind == "rows"] == [rows]
+
+
 def test_escapes_in_json_are_resolved_where_they_are_characters() -> None:
     assert unescaped(r'"\u4fdd\u517b \u0041 \ud83d\ude00"') == '"保养 \\u0041 😀"'
     assert unescaped(r'"\\u4fdd \\\u4fdd"') == r'"\\u4fdd \\保"'
