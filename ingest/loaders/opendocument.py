@@ -20,15 +20,18 @@ from ingest.loaders.sections import sections_of, sensible_title, title_of
 from ingest.loaders.sheets import (
     MAX_COLUMN,
     CellBudget,
+    Merge,
     Row,
     Sheet,
     column_letters,
+    fill_merged,
     sheets_document,
 )
 from ingest.loaders.slides import Piece, Slide, slides_document
 
 _MAX_HEADING = 200
 _MAX_ROW = 1_048_576
+_MAX_REPEATED = 200  # cells of a table in a text; Word has 63 columns
 _MAX_BLANKS = 100  # <text:s text:c="1000000000"/>
 # what has no words of its own, or words that stand elsewhere
 _SKIPPED = frozenset(
@@ -202,20 +205,29 @@ def _frame(frame: Any, notes: _Notes) -> Iterator[Block]:
 
 
 def _table(element: Any, notes: _Notes) -> str:
-    """A table as lines; tables inside its cells become text."""
+    """A table as lines; tables inside its cells become text, what is merged stands in each row."""
     rows = element.iter("{*}table-row")
     own = (row for row in rows if next(row.iterancestors("{*}table"), None) is element)
-    return table([list(_cells(row, notes)) for row in own])
+    running: dict[int, tuple[int, str]] = {}  # column -> (rows to go, text)
+    return table([_cells(row, notes, running) for row in own])
 
 
-def _cells(row: Any, notes: _Notes) -> Iterator[str]:
+def _cells(row: Any, notes: _Notes, running: dict[int, tuple[int, str]]) -> list[str]:
+    cells: list[str] = []
     for cell in row:
-        if local_name(cell) in ("table-cell", "covered-table-cell"):
-            times = _count(cell, "number-columns-repeated")
-            paragraphs = (_flat(_inline(p, notes)) for p in cell.iter("{*}p", "{*}h"))
-            text = " ".join(" ".join(filter(None, paragraphs)).split())
-            for _ in range(min(times, 200) if text else 1):
-                yield text
+        if local_name(cell) not in ("table-cell", "covered-table-cell"):
+            continue
+        times = _count(cell, "number-columns-repeated")
+        paragraphs = (_flat(_inline(p, notes)) for p in cell.iter("{*}p", "{*}h"))
+        text = " ".join(" ".join(filter(None, paragraphs)).split())
+        if text and (down := _count(cell, "number-rows-spanned")) > 1:
+            running[len(cells)] = (down, text)
+        for _ in range(min(times, max(_MAX_REPEATED - len(cells), 1))):
+            left, above = running.pop(len(cells), (0, ""))
+            if left > 1:
+                running[len(cells)] = (left - 1, above)
+            cells.append(text or above)
+    return cells
 
 
 def _inline(element: Any, notes: _Notes) -> str:
@@ -296,7 +308,9 @@ def _workbook(source: Source, file: _File) -> Document:
     for element in file.body.iterfind("{*}table"):
         names = {k.rpartition("}")[2]: v for k, v in element.attrib.items()}
         notes: list[tuple[str, str]] = []
-        rows = list(_rows(element, budget, notes))
+        merges: list[Merge] = []
+        rows = list(_rows(element, budget, notes, merges))
+        fill_merged(rows, merges, budget)
         hidden = names.get("style-name", "") in styles
         shapes = (p for s in element.iterfind("{*}shapes") for p in s.iter("{*}p"))
         texts = [text for p in shapes if (text := _flat(_inline(p, _Notes())))]
@@ -315,11 +329,13 @@ def _hidden_styles(body: Any) -> set[str]:
     }
 
 
-def _rows(element: Any, budget: CellBudget, notes: list[tuple[str, str]]) -> Iterator[Row]:
+def _rows(
+    element: Any, budget: CellBudget, notes: list[tuple[str, str]], merges: list[Merge]
+) -> Iterator[Row]:
     number = 1
     for row in element.iter("{*}table-row"):
         times = _count(row, "number-rows-repeated")
-        cells = _row_cells(row, number, notes)
+        cells = _row_cells(row, number, notes, merges)
         if cells:
             for repeated in range(min(times, _MAX_ROW)):
                 budget.take(cells)
@@ -329,7 +345,9 @@ def _rows(element: Any, budget: CellBudget, notes: list[tuple[str, str]]) -> Ite
             return
 
 
-def _row_cells(row: Any, number: int, notes: list[tuple[str, str]]) -> dict[int, str]:
+def _row_cells(
+    row: Any, number: int, notes: list[tuple[str, str]], merges: list[Merge]
+) -> dict[int, str]:
     cells: dict[int, str] = {}
     column = 1
     for cell in row:
@@ -341,6 +359,8 @@ def _row_cells(row: Any, number: int, notes: list[tuple[str, str]]) -> dict[int,
         for comment in cell.iterfind("{*}annotation"):
             said = " ".join(_flat(_inline(p, _Notes())) for p in comment.iter("{*}p"))
             notes.append((f"{column_letters(column)}{number}", said))
+        if text and (down := _count(cell, "number-rows-spanned")) > 1:
+            merges.append((column, number, number + down - 1))
         if text:
             for place in range(column, min(column + times, MAX_COLUMN + 1)):
                 cells[place] = text

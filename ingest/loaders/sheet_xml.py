@@ -19,12 +19,14 @@ _FORMULA = re.compile(r"<(?:\w+:)?f(?:\s[^<>]*)?>([^<]+)")
 _TEXT = re.compile(r"<(?:\w+:)?t(?:\s[^<>]*)?>([^<]*)")
 _READING_AID = re.compile(r"<(?:\w+:)?rPh\b")
 _ESCAPE = re.compile(r"_x([0-9A-Fa-f]{4})_")
+_MERGED = re.compile(
+    r"""<(?:\w+:)?mergeCell\s[^<>]*?ref\s*=\s*["']([A-Z]{1,3})(\d{1,7}):([A-Z]{1,3})(\d{1,7})["']"""
+)
 _KNOWN = re.compile(r"&(?:amp|lt|gt|quot|apos|#\d{1,7}|#x[0-9A-Fa-f]{1,6});")
 
 
-def sheet_rows(markup: bytes) -> Iterator[tuple[dict[str, str], list[Cell]]]:
+def sheet_rows(text: str) -> Iterator[tuple[dict[str, str], list[Cell]]]:
     """(attributes, cells) of each row; a cell is its attributes and the markup inside."""
-    text = _decoded(markup)
     start = _SHEET_DATA.search(text)
     if start is None:
         return
@@ -41,6 +43,12 @@ def sheet_rows(markup: bytes) -> Iterator[tuple[dict[str, str], list[Cell]]]:
         head, *cells = cell.split(piece)
         yield _attributes(head.partition(">")[0]), [_cell(markup) for markup in cells]
         found = following
+
+
+def merged_cells(text: str) -> Iterator[tuple[str, int, str, int]]:
+    """Column and row of the first and of the last of cells that are merged."""
+    for found in _MERGED.finditer(text, max(text.rfind("sheetData"), 0)):
+        yield found[1], int(found[2]), found[3], int(found[4])
 
 
 def cell_value(markup: str) -> str:
@@ -84,7 +92,8 @@ def _unescaped(text: str) -> str:
     return text
 
 
-def _decoded(markup: bytes) -> str:
+def sheet_markup(markup: bytes) -> str:
+    """The XML of a sheet as text."""
     if markup[:2] in (b"\xff\xfe", b"\xfe\xff"):
         return markup.decode("utf-16", "replace")
     return markup.decode("utf-8-sig", "replace")

@@ -22,6 +22,7 @@ MAX_CHARACTERS = 100_000_000  # one shared string of 10 MB may stand in a millio
 _NUMBER = re.compile(r"[(\-+]?\W{0,3}\d[\d,.\s]*\W{0,3}\Z|\d{4}-\d\d-\d\d.*|\d+:\d\d.*")
 
 Row = tuple[int, dict[int, str]]
+Merge = tuple[int, int, int]  # column, first and last row of cells that are one, all from 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +80,23 @@ def flat(text: str) -> str:
     if text.isascii() and text.isalnum():
         return text
     return " ".join(normalise(text).split())
+
+
+def fill_merged(rows: list[Row], merges: Iterable[Merge], budget: CellBudget) -> None:
+    """Write what is merged downwards into each of its rows that holds anything."""
+    waiting = sorted((merge for merge in merges if merge[1] < merge[2]), key=lambda merge: merge[1])
+    waiting.reverse()
+    running: dict[int, tuple[int, str]] = {}  # column -> (last row, text)
+    for index, (number, cells) in enumerate(rows):
+        running = {column: one for column, one in running.items() if one[0] >= number}
+        added = {column: text for column, (_, text) in running.items() if column not in cells}
+        if added:
+            budget.take(added)
+            rows[index] = (number, cells | added)
+        while waiting and waiting[-1][1] <= number:
+            column, first, last = waiting.pop()
+            if first == number and column in cells:
+                running[column] = (last, cells[column])
 
 
 def sheets_document(

@@ -17,7 +17,15 @@ from ingest.loaders.extractors import no_panic
 from ingest.loaders.number_format import ERRORS, plain_number, render_moment, render_number
 from ingest.loaders.office_zip import OLE
 from ingest.loaders.registry import Source
-from ingest.loaders.sheets import CellBudget, Row, Sheet, column_letters, flat, sheets_document
+from ingest.loaders.sheets import (
+    CellBudget,
+    Row,
+    Sheet,
+    column_letters,
+    fill_merged,
+    flat,
+    sheets_document,
+)
 
 
 def load_xls(source: Source) -> Document:
@@ -56,6 +64,8 @@ def _old_sheet(book: Any, number: int, budget: CellBudget) -> Sheet:
         for (row, column), note in sorted(sheet.cell_note_map.items())
     ]
     rows = list(_old_rows(book, sheet, budget))
+    merges = ((left + 1, top + 1, bottom) for top, bottom, left, _ in sheet.merged_cells)
+    fill_merged(rows, merges, budget)
     book.unload_sheet(number)
     return Sheet(sheet.name, rows, hidden=bool(sheet.visibility), notes=notes)
 

@@ -14,11 +14,21 @@ from ingest.errors import LoadError
 from ingest.loaders.number_format import BUILT_IN, ERRORS, render_number
 from ingest.loaders.office_zip import OfficeZip
 from ingest.loaders.registry import Source
-from ingest.loaders.sheets import CellBudget, Row, Sheet, column_letters, flat, sheets_document
+from ingest.loaders.sheets import (
+    CellBudget,
+    Merge,
+    Row,
+    Sheet,
+    column_letters,
+    fill_merged,
+    flat,
+    sheets_document,
+)
 
 _ROW, _RK, _ERROR, _BOOL, _REAL, _STRING, _SHARED = 0, 2, 3, 4, 5, 6, 7
 _FORMULA = {8: _STRING, 9: _REAL, 10: _BOOL, 11: _ERROR}  # cached values of formulas
 _SST_ITEM, _FORMAT, _STYLE, _PROPERTIES, _SHEET = 19, 44, 47, 153, 156
+_MERGED = 176
 _BEGIN_STYLES, _END_STYLES, _COMMENT, _COMMENT_TEXT = 617, 618, 635, 637
 
 
@@ -57,7 +67,7 @@ class _Reader:
         relation = self._relations.get(identity)
         part = relation.target if relation and not relation.external else ""
         notes = list(self._notes(part))
-        return Sheet(name, list(self._rows(part)), hidden=state != 0, notes=notes)
+        return Sheet(name, self._rows(part), hidden=state != 0, notes=notes)
 
     def _part(self, kind: str) -> bytes:
         found = (relation for relation in self._relations.values() if relation.kind == kind)
@@ -75,10 +85,19 @@ class _Reader:
             elif kind == _STYLE and inside:
                 yield codes.get(int.from_bytes(body[2:4], "little"), "General")
 
-    def _rows(self, part: str) -> Iterator[Row]:
+    def _rows(self, part: str) -> list[Row]:
+        merges: list[Merge] = []
+        rows = list(self._filled_rows(part, merges))
+        fill_merged(rows, merges, self._budget)
+        return rows
+
+    def _filled_rows(self, part: str, merges: list[Merge]) -> Iterator[Row]:
         number, cells = 0, dict[int, str]()
         for kind, body in _records(self._archive.read(part)):
-            if kind == _ROW:
+            if kind == _MERGED and len(body) >= 16:
+                top, bottom, left, _ = struct.unpack_from("<IIII", body)
+                merges.append((left + 1, top + 1, bottom + 1))
+            elif kind == _ROW:
                 if cells:
                     self._budget.take(cells)
                     yield number, cells

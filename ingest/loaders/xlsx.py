@@ -17,12 +17,20 @@ from ingest.errors import LoadError
 from ingest.loaders.number_format import BUILT_IN, plain_number, render_moment, render_number
 from ingest.loaders.office_zip import OfficeZip, iterate_xml, local_name
 from ingest.loaders.registry import Source
-from ingest.loaders.sheet_xml import cell_value, inline_text, sheet_rows, uncalculated
+from ingest.loaders.sheet_xml import (
+    cell_value,
+    inline_text,
+    merged_cells,
+    sheet_markup,
+    sheet_rows,
+    uncalculated,
+)
 from ingest.loaders.sheets import (
     CellBudget,
     Row,
     Sheet,
     column_number,
+    fill_merged,
     flat,
     sheets_document,
 )
@@ -69,7 +77,7 @@ class _Reader:
             part = relation.target if relation and not relation.external else ""
             yield Sheet(
                 element.get("name", ""),
-                list(self._rows(part)),
+                self._rows(part),
                 hidden=element.get("state", "visible") != "visible",
                 notes=list(self._notes(part)),
                 texts=list(self._shapes(part)),
@@ -94,9 +102,17 @@ class _Reader:
         for item in iterate_xml(self._part("sharedStrings"), "si"):
             yield flat(_text(item))
 
-    def _rows(self, part: str) -> Iterator[Row]:
+    def _rows(self, part: str) -> list[Row]:
+        markup = sheet_markup(self._archive.read(part))
+        rows = list(self._filled_rows(markup))
+        merges = ((column_number(left), top, bottom)
+                  for left, top, _, bottom in merged_cells(markup))  # fmt: skip
+        fill_merged(rows, merges, self._budget)
+        return rows
+
+    def _filled_rows(self, markup: str) -> Iterator[Row]:
         number = 0
-        for head, cells in sheet_rows(self._archive.read(part)):
+        for head, cells in sheet_rows(markup):
             number = _number(head.get("r")) or number + 1
             texts = dict(self._cells(cells))
             if texts and number <= MAX_ROW:

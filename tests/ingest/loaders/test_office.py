@@ -25,7 +25,17 @@ from ingest.loaders.registry import Member, Source, unpacker_of
 
 from .builders import CHINESE, ENGLISH, word_document
 from .office_builders import book, old_slides, old_word, open_document, outlook
-from .test_office_contract import CALENDAR, NOTEBOOK, RTF, SHEETS, SLIDES, TEXT, mail, presentation
+from .test_office_contract import (
+    CALENDAR,
+    CELL,
+    NOTEBOOK,
+    RTF,
+    SHEETS,
+    SLIDES,
+    TEXT,
+    mail,
+    presentation,
+)
 
 
 def load(data: bytes, media_type: str, uri: str = "folder/file.x") -> Document:
@@ -117,6 +127,24 @@ def test_sheets_of_opendocument() -> None:
         "Secret!A1:A1",
     ]
     assert marked(document, "hidden") == ["## Secret\n\nhidden"]
+
+
+@pytest.mark.parametrize(("kind", "media_type"), [("text", mt.ODT), ("spreadsheet", mt.ODS)])
+def test_what_is_merged_downwards_in_opendocument(kind: str, media_type: str) -> None:
+    plain = "<table:table-cell"
+    north = CELL.format("North").replace(plain, f'{plain} table:number-rows-spanned="2"')
+    covered = '<table:covered-table-cell table:number-columns-repeated="2"/>'
+    rows = (
+        CELL.format("Area") + CELL.format("") + CELL.format("Part"),
+        north + CELL.format("") + CELL.format("Seal"),
+        covered + CELL.format("Oil"),
+        CELL.format("South") + CELL.format("") + CELL.format("Seal"),
+    )
+    lines = "".join(f"<table:table-row>{row}</table:table-row>" for row in rows)
+    body = f'<table:table table:name="S">{lines}</table:table>'
+    assert load(open_document(kind, body), media_type).text.removeprefix("## S\n\n") == (
+        "| Area | Part |\n| --- | --- |\n| North | Seal |\n| North | Oil |\n| South | Seal |"
+    )
 
 
 def test_repeated_cells_are_no_bomb() -> None:

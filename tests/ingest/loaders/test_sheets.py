@@ -22,6 +22,7 @@ from ingest.loaders.media_types import XLSX
 from ingest.loaders.number_format import render_number
 from ingest.loaders.sheets import column_letters, column_number
 
+from .office_builders import compound
 from .test_sheets_contract import workbook
 
 MAIN = "http://schemas.openxmlformats.org/spreadsheetml/2006/main"
@@ -85,8 +86,11 @@ def test_pages_are_sheets_and_hidden_ones_are_marked() -> None:
     assert document.text[hidden.start : hidden.end] == "## Secret\n\n| hidden | text |"
 
 
-def binary_workbook(cells: Sequence[tuple[int, bytes]]) -> bytes:
-    """A .xlsb that counts from 1904, of one column of cells: their kinds and values, all dates."""
+def binary_workbook(cells: Sequence[tuple[int, bytes]], more: bytes = b"") -> bytes:
+    """A .xlsb that counts from 1904, of one column of cells: their kinds and values, all dates.
+
+    `more` records stand below them.
+    """
     named = "r1".encode("utf-16-le"), "S".encode("utf-16-le")
     texts = b"".join((len(text) // 2).to_bytes(4, "little") + text for text in named)
     book = record(153, b"\1") + record(156, bytes(8) + texts)
@@ -95,6 +99,7 @@ def binary_workbook(cells: Sequence[tuple[int, bytes]]) -> bytes:
         record(0, row.to_bytes(4, "little")) + record(kind, bytes(8) + value)
         for row, (kind, value) in enumerate(cells)
     )
+    sheet += more
     links = "".join(
         f'<Relationship Id="r{n}" Type="{LINKS}/{name}" Target="{name}.bin"/>'
         for n, name in enumerate(("styles", "worksheet"))
@@ -121,6 +126,59 @@ def test_errors_and_late_dates_in_a_binary_workbook() -> None:
         "S!A1:A10": "#NULL!\n#DIV/0!\n#VALUE!\n#REF!\n#NAME?\n#NUM!\n#N/A\n#ERROR\n"
         "9980-10-28\n2958000"
     }
+
+
+MERGED = "| Area | Part |\n| --- | --- |\n| North | Seal |\n| North | Oil |\n| South | Seal |"
+
+
+def test_what_is_merged_downwards_stands_in_each_row() -> None:
+    book = openpyxl.Workbook()
+    [sheet] = book.worksheets
+    rows = (["Area", "Part"], ["North", "Seal"], [None, "Oil"], ["South", "Seal"])
+    for row in rows:
+        sheet.append(row)
+    sheet.merge_cells("A2:A3")
+    sheet.merge_cells("B4:B9")  # into rows that hold nothing
+    buffer = io.BytesIO()
+    book.save(buffer)
+    assert load(buffer.getvalue()).text == f"## Sheet\n\n{MERGED}"
+
+
+def test_what_is_merged_downwards_in_binary_workbooks() -> None:
+    columns = ("Area", "North", "", "South"), ("Part", "Seal", "Oil", "Seal")
+    new = b"".join(
+        record(0, row.to_bytes(4, "little"))
+        + b"".join(
+            record(6, struct.pack("<III", column, 0, len(text)) + text.encode("utf-16-le"))
+            for column, text in enumerate(texts)
+            if text
+        )
+        for row, texts in enumerate(zip(*columns, strict=True))
+    )
+    data = binary_workbook((), new + record(176, struct.pack("<IIII", 1, 2, 0, 0)))
+    assert load_bytes(data, uri="book.xlsb").text == f"## S\n\n{MERGED}"
+    old = b"".join(
+        old_record(0x204, struct.pack("<HHHHB", row, column, 0, len(text), 0) + text.encode())
+        for column, texts in enumerate(columns)
+        for row, text in enumerate(texts)
+        if text
+    )
+    data = old_workbook(old + old_record(0xE5, struct.pack("<5H", 1, 1, 2, 0, 0)))
+    assert load_bytes(data, uri="book.xls").text == f"## S\n\n{MERGED}"
+
+
+def old_workbook(sheet: bytes) -> bytes:
+    """A .xls of one sheet with these records (BIFF 8)."""
+    start, end = struct.pack("<HHHHII", 0x600, 5, 0, 1997, 0, 0), old_record(10, b"")
+    name = struct.pack("<IBBBB", 0, 0, 0, 1, 0) + b"S"
+    size = len(old_record(0x809, start) + old_record(0x85, name) + end)
+    book = old_record(0x809, start) + old_record(0x85, struct.pack("<I", size) + name[4:]) + end
+    start = struct.pack("<HHHHII", 0x600, 16, 0, 1997, 0, 0)
+    return compound({"Workbook": book + old_record(0x809, start) + sheet + end})
+
+
+def old_record(kind: int, body: bytes) -> bytes:
+    return struct.pack("<HH", kind, len(body)) + body
 
 
 def cell(address: str, text: str) -> str:
