@@ -9,6 +9,7 @@ from __future__ import annotations
 from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Sequence
 
+from ingest.chunking_cells import with_wide_rows
 from ingest.chunking_cuts import Layout, layout_of
 from ingest.chunking_facts import Cells, Lines, context_of, headings_of
 from ingest.chunking_packing import Costs, Cut, pack, with_long_tokens
@@ -37,7 +38,7 @@ def split(
     capacity = min(CHUNK_TOKENS, max(8, max_tokens - HEADER_TOKENS))
     omitted = document.omitted_spans
     starts = with_long_tokens(document.text, _kept(token_starts(document.text), omitted))
-    layout = layout_of(document, omitted)
+    layout = with_wide_rows(layout_of(document, omitted), document, starts, capacity)
     spans = _spans(document.text, layout, starts, capacity, omitted)
     return _chunks(document, layout, spans, omitted, starts, capacity)
 

@@ -50,6 +50,16 @@ class Table:
 
 
 @dataclass(frozen=True, slots=True)
+class Piece:
+    """Cells `start:end` of a row that is too wide for a chunk, and what is said along with them."""
+
+    start: int
+    end: int
+    context: str
+    tokens: int  # of the context
+
+
+@dataclass(frozen=True, slots=True)
 class Layout:
     """How a document is built: where it may be cut, its headings, its tables."""
 
@@ -58,6 +68,13 @@ class Layout:
     sections: tuple[Section, ...]
     tables: list[Table]
     is_code: bool
+    pieces: Sequence[Piece] = ()
+
+    def piece_at(self, offset: int) -> Piece | None:
+        """The piece of a wide row that holds the character at `offset`."""
+        index = bisect_left(self.pieces, offset + 1, key=lambda piece: piece.start) - 1
+        piece = self.pieces[index] if index >= 0 else None
+        return piece if piece and offset < piece.end else None
 
     def table_at(self, offset: int) -> Table | None:
         """The table whose rows (header aside) go on at `offset`."""
@@ -74,6 +91,7 @@ class Layout:
             if table := self.table_at(cut.offset):
                 tokens = table.header_tokens(starts)
                 found[cut.offset] = tokens if tokens <= capacity // 2 else 0
+        found |= {piece.start: piece.tokens for piece in self.pieces}
         return found
 
 

@@ -7,8 +7,10 @@ from bisect import bisect_left, bisect_right
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from ingest.chunking_cells import cells_of, separators_of
 from ingest.chunking_cuts import Layout
 from ingest.documents import Document, Mark, Section
+from ingest.loaders.sheets import column_letters, column_number
 
 _ADDRESS = re.compile(
     r"(?:(?P<sheet>.*)!)?(?P<left>[A-Z]+)(?P<top>\d+)(?::(?P<right>[A-Z]+)\d+)?\Z"
@@ -51,6 +53,8 @@ class Cells:
 
     def __init__(self, document: Document) -> None:
         self._text = document.text
+        self._separators = separators_of(document)
+        self._line: tuple[int, list[tuple[int, int]]] = -1, []  # the last one, and its cells
         self._rows = [
             rows for mark in document.marks if mark.kind == "rows" and (rows := _rows_of(mark))
         ]
@@ -83,7 +87,32 @@ class Cells:
         top = rows.top + bisect_left(self._breaks, start) - base
         bottom = rows.top + bisect_left(self._breaks, end - 1) - base
         top, bottom = min(top, rows.bottom), min(bottom, rows.bottom)
-        return _Rows(start, end, rows.sheet, rows.left, rows.right, top, bottom)
+        left, right = rows.left, rows.right
+        if top == bottom:
+            left, right = self._columns(rows, start, end)
+        return _Rows(start, end, rows.sheet, left, right, top, bottom)
+
+    def _columns(self, rows: _Rows, start: int, end: int) -> tuple[str, str]:
+        """The first and last column within `start:end`, a part of one row; all where unsure."""
+        first = max(self._text.rfind("\n", rows.start, start) + 1, rows.start)
+        last = self._text.find("\n", end, rows.end)
+        last = last if last >= 0 else rows.end
+        if start <= first and end >= last:
+            return rows.left, rows.right
+        column = column_number(rows.left)
+        cells = self._cells(first, last, column_number(rows.right) - column + 1)
+        if not cells:
+            return rows.left, rows.right
+        left = bisect_right(cells, start, key=lambda cell: cell[0]) - 1
+        right = bisect_left(cells, end, key=lambda cell: cell[0]) - 1
+        return column_letters(column + max(left, 0)), column_letters(column + max(right, 0))
+
+    def _cells(self, first: int, last: int, count: int) -> list[tuple[int, int]]:
+        """The cells of a line, of which there must be `count`; [] where there are not."""
+        if self._line[0] != first:
+            found = (cells_of(self._text, first, last, one) for one in self._separators)
+            self._line = first, next((cells for cells in found if len(cells) == count), [])
+        return self._line[1]
 
 
 def headings_of(sections: Sequence[Section], offsets: Sequence[int]) -> list[tuple[str, ...]]:
@@ -110,8 +139,11 @@ def headings_of(sections: Sequence[Section], offsets: Sequence[int]) -> list[tup
 def context_of(layout: Layout, start: int, starts: Sequence[int], room: int) -> str:
     """What a passage that begins at `start` needs from elsewhere, if it fits in `room` tokens.
 
-    The header line of the table that goes on there; in code the lines that open what it is inside.
+    The header line of the table that goes on there, of a row that is too wide the cells above the
+    piece; in code the lines that open what it is inside.
     """
+    if piece := layout.piece_at(start):
+        return piece.context if piece.tokens <= room else ""
     if table := layout.table_at(start):
         tokens = table.header_tokens(starts)
         return layout.text[table.start : table.header_end].strip() if tokens <= room else ""

@@ -18,6 +18,7 @@ from ingest.loaders.sections import sensible_title
 MAX_CELLS = 5_000_000  # with text in them; about 1 GB as Python objects
 MAX_COLUMN = 16_384  # XFD
 MAX_TITLES = 3
+_WIDE = 32  # columns; the line of dashes below the names of more takes a third of a passage
 MAX_CHARACTERS = 100_000_000  # one shared string of 10 MB may stand in a million cells
 _NUMBER = re.compile(r"[(\-+]?\W{0,3}\d[\d,.\s]*\W{0,3}\Z|\d{4}-\d\d-\d\d.*|\d+:\d\d.*")
 
@@ -171,7 +172,11 @@ class _Writer:
         begin = 0
         if headed:
             self.run(name, rows[:1], lines[:1], left, right)
-            self.write("\n" + _line(["---"] * len(columns)) + "\n")
+            self.write("\n")
+            below = self.length
+            self.write(_line(["---"] * len(columns)) + "\n")
+            if len(columns) > _WIDE:
+                self.marks.append(Mark("boilerplate", below, self.length))
             begin = 1
         numbered = enumerate(rows[begin:], begin)
         runs = groupby(numbered, key=lambda item: item[1][0] - item[0])
