@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import re
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from ingest.loaders.pdf_text import PageText, Passage
@@ -59,6 +59,19 @@ def largest_line(page: PageText) -> str:
     return " ".join(title)
 
 
+def usual_size(passages: Iterable[Passage]) -> float:
+    """The size of type that most characters have; 0 without any."""
+    sizes: Counter[float] = Counter()
+    for passage in passages:
+        sizes[_size(passage)] += len(passage.text)
+    return sizes.most_common(1)[0][0] if sizes else 0.0
+
+
+def larger_than(passage: Passage, usual: float) -> bool:
+    """Whether it is set in type that is plainly larger, as headings are."""
+    return _size(passage) >= max(_LARGER * usual, usual + 0.8)
+
+
 def _by_outline(pages: Sequence[PageText], outline: Sequence[Entry]) -> bool:
     by_number = {page.number: page for page in pages}
     found: list[tuple[Passage, int]] = []
@@ -102,19 +115,16 @@ def _flat(text: str) -> str:
 def _by_size(pages: Sequence[PageText]) -> None:
     shown = [p for page in pages if not page.quality.get("ocr") for p in page.passages]
     shown = [passage for passage in shown if passage.kind is None and not passage.line.turned]
-    sizes: Counter[float] = Counter()
-    for passage in shown:
-        sizes[_size(passage)] += len(passage.text)
-    if not sizes:
+    if not shown:
         return
-    usual = sizes.most_common(1)[0][0]
+    usual = usual_size(shown)
     larger = [
         passage
         for passage, after in zip(shown, [*shown[1:], None], strict=True)
         if _may_be_heading(passage, usual) and not _runs_on(passage, after)
     ]
     characters = sum(len(passage.text) for passage in larger)
-    if characters > _MAX_SHARE * sizes.total():
+    if characters > _MAX_SHARE * sum(len(passage.text) for passage in shown):
         return
     levels = _levels({_size(passage) for passage in larger})
     for passage in larger:
@@ -158,7 +168,7 @@ def _may_be_heading(passage: Passage, usual: float) -> bool:
         return False
     if passage.text[-1] in ".。" and len(passage.text) > _MAX_SENTENCE:
         return False
-    return _size(passage) >= max(_LARGER * usual, usual + 0.8)
+    return larger_than(passage, usual)
 
 
 def _runs_on(passage: Passage, after: Passage | None) -> bool:

@@ -208,6 +208,57 @@ def test_running_lines_and_page_numbers_are_boilerplate() -> None:
     ]
 
 
+def boilerplate_of(*edges: tuple[str, ...], size: float = 10) -> list[str]:
+    """What is marked where each page begins with such lines."""
+    contents = [
+        placed(column(60, 800, lines), size=size)
+        + placed(column(60, 740, prose(20, "abcdef"[number])))
+        for number, lines in enumerate(edges)
+    ]
+    document = loaded(*contents)
+    marked = [document.text[m.start : m.end] for m in document.marks if m.kind == "boilerplate"]
+    return [line for text in marked for line in text.split("\n") if line]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Invoice No. 2024-10{0}",
+        "Invoice of the works no. 10{0}",
+        "Amount due: {0}1.50 EUR",
+        "Signed at the works on 2024-05-1{0}",
+        "Log of the works, May 1{0}",
+        "Report of the year 202{0}",
+        "Chapter {0}",
+        "Exercise {0}",
+    ],
+)
+def test_numbers_that_change_are_no_running_lines(text: str) -> None:
+    assert boilerplate_of(*((text.format(number),) for number in range(1, 6))) == []
+
+
+def test_headings_that_count_with_the_pages_are_no_running_lines() -> None:
+    heads = [(f"Work order of the day {number}",) for number in range(1, 6)]
+    assert boilerplate_of(*heads, size=16) == []
+
+
+@pytest.mark.parametrize(
+    "text", ["Pumps, page {0} of 9", "{0} Manual of pumps", "Pumps | Seite {0}"]
+)
+def test_running_lines_with_the_number_of_the_page(text: str) -> None:
+    heads = [(text.format(number),) for number in range(3, 8)]
+    assert boilerplate_of(*heads) == [text for (text,) in heads]
+
+
+def test_a_word_with_the_number_of_a_page_that_tells_none_else() -> None:
+    even = [("2 Manual of pumps",), ("4 Manual of pumps",), ("6 Manual of pumps",)]
+    odd = [("Upkeep 3",), ("Upkeep 5",), ("Upkeep 7",)]
+    heads = [head for pair in zip(even, odd, strict=True) for head in pair]
+    assert boilerplate_of(*heads) == [text for (text,) in heads]
+    both = [(f"{number} Manual of pumps", f"Exercise {number}") for number in range(2, 7)]
+    assert boilerplate_of(*both) == [first for first, _ in both]
+
+
 def test_contents_are_boilerplate() -> None:
     entries = [f"Chapter {n} on pumps . . . . . . . . . . . . . {n * 7}" for n in range(1, 9)]
     document = loaded(placed(column(60, 700, entries)), placed(column(60, 700, prose(9, "A"))))
