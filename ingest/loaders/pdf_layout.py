@@ -39,6 +39,7 @@ class Line:
     height: float
     cells: list[str] | None = None
     header: bool = False  # the first row of its table
+    columns: Sequence[tuple[float, float]] = ()  # left and right of each, in rows of a table
     hidden: bool = False
     turned: bool = False  # written in another direction than the page: stamps at its side
     confidence: float = 1.0
@@ -214,12 +215,16 @@ def _by_rows(pieces: Sequence[Piece]) -> list[Line]:
     start = 0
     while start < len(rows):
         end = _run_end(rows, start)
-        cells = _table_cells(rows[start:end]) if end - start >= 3 else []
+        columns = _columns(rows[start:end]) if end - start >= 3 else []
+        cells = _table_cells(rows[start:end], columns)
         if cells:
-            lines += _table_lines(cells, rows[start:end])
+            lines += _table_lines(cells, columns, rows[start:end])
         else:
             for row in rows[start:end]:
-                lines += _table_lines(row[0].cells, [row]) if row[0].cells else [_line(row)]
+                table = row[0]
+                lines += (
+                    _table_lines(table.cells, table.columns, [row]) if table.cells else [_line(row)]
+                )
         start = end
     return lines
 
@@ -262,9 +267,14 @@ def _row_of_cells(row: Sequence[Piece]) -> bool:
     return not any(_LEADERS.search(piece.text) for piece in row)
 
 
-def _table_cells(rows: Sequence[Sequence[Piece]]) -> list[list[str]]:
+def _columns(rows: Sequence[Sequence[Piece]]) -> list[tuple[float, float]]:
+    return _intervals([piece for row in rows if len(row) > 1 for piece in row])
+
+
+def _table_cells(
+    rows: Sequence[Sequence[Piece]], columns: Sequence[tuple[float, float]]
+) -> list[list[str]]:
     """The cells of a table without rules; [] where it is not certain that it is one."""
-    columns = _intervals([piece for row in rows if len(row) > 1 for piece in row])
     if len(columns) < 2 or len(columns) > 30:
         return []
     grid: list[list[str]] = []
@@ -319,7 +329,11 @@ def _intervals(pieces: Sequence[Piece]) -> list[tuple[float, float]]:
     return [(left, right) for left, right in columns]
 
 
-def _table_lines(cells: Sequence[list[str]], rows: Sequence[Sequence[Piece]]) -> list[Line]:
+def _table_lines(
+    cells: Sequence[list[str]],
+    columns: Sequence[tuple[float, float]],
+    rows: Sequence[Sequence[Piece]],
+) -> list[Line]:
     pieces = [piece for row in rows for piece in row]
     left, right = min(p.left for p in pieces), max(p.right for p in pieces)
     top, bottom = min(p.top for p in pieces), max(p.bottom for p in pieces)
@@ -329,7 +343,7 @@ def _table_lines(cells: Sequence[list[str]], rows: Sequence[Sequence[Piece]]) ->
         Line(
             "| " + " | ".join(cell.replace("|", "\\|") for cell in row) + " |",
             left, top, right, bottom, height,
-            cells=row, header=number == 0, confidence=confidence,
+            cells=row, header=number == 0, columns=columns, confidence=confidence,
         )
         for number, row in enumerate(cells)
     ]  # fmt: skip

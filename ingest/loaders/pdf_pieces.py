@@ -46,7 +46,7 @@ class Piece:
     """A run of text on one line. `height` is that of its line, a little above the font's size.
 
     `words` are (left, right, text). `cells` is set on a piece that stands for a whole table: its
-    rows of cells. `confidence` is that of OCR.
+    rows of cells; `columns` are left and right of its columns. `confidence` is that of OCR.
     """
 
     text: str
@@ -60,6 +60,7 @@ class Piece:
     index: int = 0
     words: list[tuple[float, float, str]] = field(default_factory=list)
     cells: list[list[str]] = field(default_factory=list)
+    columns: list[tuple[float, float]] = field(default_factory=list)
     confidence: float = 1.0
 
     @property

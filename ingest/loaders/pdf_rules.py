@@ -5,6 +5,7 @@ from __future__ import annotations
 import ctypes
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 import pypdfium2
 import pypdfium2.raw as pdfium
@@ -64,11 +65,11 @@ def with_tables(pieces: Sequence[Piece], rules: Sequence[Rule]) -> list[Piece]:
             continue
         box = (columns[0], rows[0], columns[-1], rows[-1])
         inside = [piece for piece in kept if not piece.hidden and _inside(piece, box)]
-        cells = _cells(inside, columns, rows, grid)
+        cells, kept_columns = _cells(inside, columns, rows, grid)
         if _sure(cells):
             chosen = {id(piece) for piece in inside}
             kept = [piece for piece in kept if id(piece) not in chosen]
-            kept.append(_table(cells, box, inside))
+            kept.append(_table(cells, kept_columns, box, inside))
     return kept
 
 
@@ -150,8 +151,8 @@ def _inside(piece: Piece, box: tuple[float, float, float, float]) -> bool:
 
 def _cells(
     pieces: Sequence[Piece], columns: Sequence[float], rows: Sequence[float], rules: Sequence[Rule]
-) -> list[list[str]]:
-    """Texts by row and column, lines from top to bottom.
+) -> tuple[list[list[str]], list[tuple[float, float]]]:
+    """Texts by row and column, lines from top to bottom; left and right of the columns.
 
     A word belongs to the cell between the lines that really stand beside it: a cell that reaches
     over several columns or rows is the first of them.
@@ -175,7 +176,8 @@ def _cells(
         grid[row][column] = _flowed(found)
     grid = [row for row in grid if any(row)]
     filled = [any(row[number] for row in grid) for number in range(len(columns) - 1)]
-    return [[cell for cell, full in zip(row, filled, strict=True) if full] for row in grid]
+    cells = [[cell for cell, full in zip(row, filled, strict=True) if full] for row in grid]
+    return cells, [edges for edges, full in zip(pairwise(columns), filled, strict=True) if full]
 
 
 def _before(lines: Sequence[float], place: float, edges: Sequence[float]) -> float:
@@ -209,8 +211,11 @@ def _sure(cells: Sequence[Sequence[str]]) -> bool:
 
 
 def _table(
-    cells: list[list[str]], box: tuple[float, float, float, float], inside: Sequence[Piece]
+    cells: list[list[str]],
+    columns: list[tuple[float, float]],
+    box: tuple[float, float, float, float],
+    inside: Sequence[Piece],
 ) -> Piece:
     left, top, right, bottom = box
     height = sorted(piece.height for piece in inside)[len(inside) // 2]
-    return Piece("", left, top, right, bottom, height, cells=cells)
+    return Piece("", left, top, right, bottom, height, cells=cells, columns=columns)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import pytest
 from hypothesis import given, settings
@@ -132,6 +132,41 @@ def test_a_table_becomes_rows(lines: str) -> None:
     assert document.text == f"Prices of this year follow.\n\n{TABLE}\n\nPrices are without tax."
     (mark,) = document.marks
     assert (mark.kind, document.text[mark.start : mark.end]) == ("table", TABLE)
+
+
+MORE = [("Valve", "88.00", "yes"), ("Spring", "2.10", "no"), ("Hose", "14.00", "yes")]
+
+
+@pytest.mark.parametrize("lines", [ruled, lambda *_: ""], ids=["ruled", "borderless"])
+def test_a_table_goes_on_over_pages_with_its_header(lines: Callable[..., str]) -> None:
+    running = [(60, 800, "Prices of the works"), (290, 40, "9")]
+    pages = [lines(3, len(rows)) + placed([*cells(rows), *running]) for rows in (ROWS, MORE, MORE)]
+    document = loaded(*pages)
+    head, rule, *_ = TABLE.split("\n")
+    for page in document.pages[1:]:
+        rows = [f"| {' | '.join(row)} |" for row in MORE]
+        assert "\n".join([head, rule, *rows]) in document.text[page.start : page.end]
+
+
+@pytest.mark.parametrize(
+    ("between", "rows", "x"),
+    [
+        ("Prices of springs follow.", MORE, 60),
+        ("", MORE, 90),
+        ("", ROWS, 60),
+        ("", [("Name", "Length", "Steel"), *MORE], 60),
+    ],
+    ids=["text between", "other columns", "its own header", "another header"],
+)
+def test_a_table_that_does_not_go_on(between: str, rows: list[tuple[str, ...]], x: float) -> None:
+    narrow = [
+        (x if n % 3 == 0 else place, y, text) for n, (place, y, text) in enumerate(cells(rows))
+    ]
+    document = loaded(placed(cells(ROWS)), placed([*narrow, (60, 640, between)]))
+    page = document.pages[1]
+    text = document.text[page.start : page.end].removeprefix(f"{between}\n\n")
+    assert text.startswith(f"| {' | '.join(rows[0])} |\n| --- |")
+    assert text.count("---") == 3
 
 
 def test_a_cell_of_two_lines_stays_one_cell() -> None:
