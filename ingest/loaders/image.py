@@ -19,6 +19,7 @@ from ingest.errors import LoadError
 from ingest.loaders.ocr import MAX_SIDE
 from ingest.loaders.ocr_models import Pixels
 from ingest.loaders.pdf_headings import set_headings
+from ingest.loaders.pdf_hyphens import settle_hyphens
 from ingest.loaders.pdf_layout import lines_of
 from ingest.loaders.pdf_quality import summary
 from ingest.loaders.pdf_scans import OcrBudget
@@ -42,6 +43,7 @@ def load_image(source: Source, *, ocr_seconds: float | None = None) -> Document:
         with _opened(source) as image:
             width, height, frames = image.width, image.height, getattr(image, "n_frames", 1)
             pages = list(_pages(source, image, budget))
+    settle_hyphens(pages)
     set_headings(pages, ())
     text, spans, sections, marks = assembled(pages)
     quality: dict[str, Scalar] = {**summary(pages), "images": len(pages)}

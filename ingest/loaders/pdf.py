@@ -24,8 +24,9 @@ from ingest.loaders.pdf_boilerplate import set_boilerplate
 from ingest.loaders.pdf_continued import continue_tables
 from ingest.loaders.pdf_headings import Entry, largest_line, set_headings
 from ingest.loaders.pdf_hidden import concealed_words
+from ingest.loaders.pdf_hyphens import settle_hyphens
 from ingest.loaders.pdf_layout import Line, lines_of
-from ingest.loaders.pdf_pieces import Piece, pieces_of, turn_of, words_of
+from ingest.loaders.pdf_pieces import HYPHENS, Piece, pieces_of, turn_of, words_of
 from ingest.loaders.pdf_quality import garbled_share, meaningless_share, summary
 from ingest.loaders.pdf_rules import rules_of, with_tables
 from ingest.loaders.pdf_scans import OcrBudget, needs_reading, rendered
@@ -43,7 +44,7 @@ _SAME_LINE = 3.0  # points, twice the distance of the middles
 _BEATS = 0.8  # confidence from which OCR replaces a garbled text
 
 _lock = RLock()
-_BLANKS = re.compile(r"\s+")
+_NO_CHARACTERS = re.compile(f"[\\s{HYPHENS}]+")
 
 
 def load_pdf(
@@ -92,6 +93,7 @@ def _reason(message: str) -> str:
 def _document(
     source: Source, pages: Sequence[PageText], outline: Sequence[Entry], title: str
 ) -> Document:
+    settle_hyphens(pages)
     set_boilerplate(pages)
     continue_tables(pages)
     title = title or _shown_title(pages[0])
@@ -225,7 +227,7 @@ def _page_of(
     garbled: float,
 ) -> PageText:
     passages = passages_of(lines)
-    characters = sum(len(_BLANKS.sub("", passage.text)) for passage in passages)
+    characters = sum(len(_NO_CHARACTERS.sub("", passage.text)) for passage in passages)
     width, height = page.get_size()
     inches = max(width * height / 72**2, 1.0)
     facts: dict[str, Scalar] = {

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from itertools import pairwise
 
 from ingest.loaders.pdf_pieces import Piece
+from ingest.loaders.pdf_wrapping import wrapped
 
 _MIN_COLUMN_LINES = 4
 _MIN_PROSE = 16  # characters in the middle line of a column; cells of tables are shorter
@@ -287,10 +288,19 @@ def _table_cells(
             cells[number] = f"{cells[number]} {piece.text}".strip()
         full += sum(1 for cell in cells if cell) >= 2
         if grid and above and _continues(above, row, cells):
-            grid[-1] = [f"{one} {two}".strip() for one, two in zip(grid[-1], cells, strict=True)]
+            grid[-1] = [
+                wrapped(one, two, full=_is_full(above, columns, number)) if two else one
+                for number, (one, two) in enumerate(zip(grid[-1], cells, strict=True))
+            ]
         else:
             grid.append(cells)
     return grid if _certain(grid, full, together) else []
+
+
+def _is_full(row: Sequence[Piece], columns: Sequence[tuple[float, float]], number: int) -> bool:
+    """Whether the row's cell in this column ends near the column's end."""
+    inside = [piece for piece in row if _column_of(columns, piece) == number]
+    return any(piece.right > columns[number][1] - 1.5 * piece.height for piece in inside)
 
 
 def _column_of(columns: Sequence[tuple[float, float]], piece: Piece) -> int:

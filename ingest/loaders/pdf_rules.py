@@ -12,6 +12,7 @@ import pypdfium2.raw as pdfium
 
 from ingest.loaders.pdf_pieces import Piece, turned
 from ingest.loaders.pdf_raw import ADDRESS, address, direct
+from ingest.loaders.pdf_wrapping import wrapped
 
 _MAX_OBJECTS = 5_000  # of a page: maps and charts have more, tables fewer
 _MAX_SEGMENTS = 4_000
@@ -159,7 +160,7 @@ def _cells(
     """
     upright = [rule for rule in rules if not rule.horizontal]
     level = [rule for rule in rules if rule.horizontal]
-    words: dict[tuple[int, int], list[tuple[float, float, str]]] = {}
+    words: dict[tuple[int, int], list[tuple[float, float, float, str]]] = {}
     for piece in pieces:
         y = piece.middle
         walls = [rule.left for rule in upright if rule.top - _NEAR <= y <= rule.bottom + _NEAR]
@@ -170,10 +171,10 @@ def _cells(
                 _slot(rows, _before(floors, y, rows)),
                 _slot(columns, _before(walls, x, columns)),
             )
-            words.setdefault(place, []).append((y, left, text))
+            words.setdefault(place, []).append((y, left, right, text))
     grid = [["" for _ in columns[1:]] for _ in rows[1:]]
     for (row, column), found in words.items():
-        grid[row][column] = _flowed(found)
+        grid[row][column] = _flowed(found, columns[column], columns[column + 1])
     grid = [row for row in grid if any(row)]
     filled = [any(row[number] for row in grid) for number in range(len(columns) - 1)]
     cells = [[cell for cell, full in zip(row, filled, strict=True) if full] for row in grid]
@@ -185,15 +186,23 @@ def _before(lines: Sequence[float], place: float, edges: Sequence[float]) -> flo
     return max((line for line in lines if line <= place), default=edges[0]) + 1.5 * _NEAR
 
 
-def _flowed(words: list[tuple[float, float, str]]) -> str:
-    lines: list[list[tuple[float, float, str]]] = []
+def _flowed(words: list[tuple[float, float, float, str]], left: float, right: float) -> str:
+    """The words (middle, left, right, text) of the cell between `left` and `right` in lines."""
+    lines: list[list[tuple[float, float, float, str]]] = []
     for word in sorted(words, key=lambda word: word[0]):
         if lines and word[0] - lines[-1][-1][0] < _NEAR:
             lines[-1].append(word)
         else:
             lines.append([word])
-    ordered = (sorted(line, key=lambda word: word[1]) for line in lines)
-    return " ".join(text for line in ordered for _, _, text in line)
+    right = max(right, *(word[2] for word in words))  # of a cell that reaches over columns
+    flowed, full = "", False
+    for line in lines:
+        line.sort(key=lambda word: word[1])
+        flowed = wrapped(flowed, " ".join(word[3] for word in line), full=full)
+        start, end = line[0][1], line[-1][2]
+        letter = (end - start) / sum(len(word[3]) for word in line)
+        full = right - end < min(max(start - left, 0.0), letter) + 1.5 * letter
+    return flowed
 
 
 def _slot(edges: Sequence[float], place: float) -> int:

@@ -11,13 +11,9 @@ from ingest.documents import Mark, MarkKind, Page, Scalar, Section
 from ingest.loaders.encoding import normalise
 from ingest.loaders.pdf_layout import Line
 from ingest.loaders.pdf_pieces import HYPHENS
+from ingest.loaders.pdf_wrapping import both_wide, breaks_word, ends_wide, with_mark
 
-_HYPHEN = re.compile(f"[{HYPHENS}]\n?")
-_BROKEN_WORD = re.compile(r"(?<=[a-zà-öø-ÿ]{2})-$")
-_WORD_START = re.compile(r"[a-zà-öø-ÿ]{2}")
-_WIDE = "\u3400-\u4dbf\u4e00-\u9fff\u3040-\u30ff\uf900-\ufaff，、；：（）《》“”"
-_WIDE_END = re.compile(f"[{_WIDE}]$")
-_WIDE_START = re.compile(f"^[{_WIDE}。！？]")
+_MARK = re.compile(f"([{HYPHENS}])")
 
 
 @dataclass(slots=True)
@@ -50,8 +46,11 @@ class PageText:
 
 
 def passages_of(lines: Sequence[Line]) -> list[Passage]:
-    """The lines of a page tidied: one passage each, those that run on joined to one."""
-    lengths = sorted(len(line.text) for line in lines if _WIDE_END.search(line.text))
+    """The lines of a page tidied: one passage each, those that run on joined to one.
+
+    Where a word may be broken stands the mark of `HYPHENS` that `settle_hyphens` takes away.
+    """
+    lengths = sorted(len(line.text) for line in lines if ends_wide(line.text))
     full = 0.9 * lengths[int(0.9 * (len(lengths) - 1))] if lengths else 0.0
     gap = _usual_gap(lines)
     passages: list[Passage] = []
@@ -61,12 +60,12 @@ def passages_of(lines: Sequence[Line]) -> list[Passage]:
         if not text.strip(HYPHENS):
             continue
         if previous and _joins(passages[-1], previous, line, text, full):
-            passages[-1].text = _without_hyphen(passages[-1].text) + text
+            passages[-1].text = with_mark(passages[-1].text) + text
         else:
             passages.append(Passage(text, line, apart=_apart(previous, line, gap)))
         previous = line
     for passage in passages:
-        passage.text = " ".join(_HYPHEN.sub("", passage.text).split())
+        passage.text = " ".join(passage.text.split())
     return [passage for passage in passages if passage.text]
 
 
@@ -137,27 +136,21 @@ def _sections(headings: Sequence[tuple[str, int, int]], length: int) -> tuple[Se
 
 
 def _tidy(text: str) -> str:
-    """One line without odd blanks; a mark at its end, that it broke a word, stays."""
-    mark = text[-1] if text and text[-1] in HYPHENS else ""
-    return " ".join(normalise(text.strip(HYPHENS)).replace("\f", " ").split()) + mark
-
-
-def _without_hyphen(text: str) -> str:
-    return _BROKEN_WORD.sub("", text.rstrip(HYPHENS))
+    """One line without odd blanks; marks of hyphens stay, but none begins it."""
+    parts = _MARK.split(text.lstrip(HYPHENS))
+    clean = "".join(part if _MARK.fullmatch(part) else normalise(part) for part in parts)
+    return " ".join(clean.replace("\f", " ").split())
 
 
 def _joins(passage: Passage, previous: Line, line: Line, text: str, full: float) -> bool:
     """Whether a line goes on in the next: a broken word, or a full line of Chinese."""
     if line.cells is not None or previous.cells is not None or line.hidden != previous.hidden:
         return False
-    if passage.text[-1] in HYPHENS:
-        return True
-    if _BROKEN_WORD.search(passage.text) and _WORD_START.match(text):
+    if breaks_word(passage.text, text):
         return True
     if abs(line.height - previous.height) > 0.25 * previous.height or line.top < previous.top:
         return False
-    wide = _WIDE_END.search(previous.text) and _WIDE_START.match(text)
-    return bool(wide) and len(previous.text) >= max(full, 12)
+    return both_wide(previous.text, text) and len(previous.text) >= max(full, 12)
 
 
 def _usual_gap(lines: Sequence[Line]) -> float:

@@ -11,9 +11,11 @@ from hypothesis import strategies as st
 
 from ingest.documents import Document
 from ingest.loaders import load_bytes
+from ingest.loaders.pdf_hyphens import settle_hyphens
 from ingest.loaders.pdf_layout import Line, lines_of
 from ingest.loaders.pdf_pieces import Piece
-from ingest.loaders.pdf_text import passages_of
+from ingest.loaders.pdf_rules import Rule, with_tables
+from ingest.loaders.pdf_text import PageText, passages_of
 
 from .pdf_builders import Page, column, pages_pdf, placed, prose
 
@@ -306,7 +308,9 @@ def line(text: str, top: float = 0) -> Line:
 
 
 def texts(*lines: str) -> list[str]:
-    return [p.text for p in passages_of([line(text, 12 * n) for n, text in enumerate(lines)])]
+    page = PageText(1, passages_of([line(text, 12 * n) for n, text in enumerate(lines)]), {})
+    settle_hyphens([page])
+    return [passage.text for passage in page.passages]
 
 
 def test_lines_are_joined_where_words_break() -> None:
@@ -315,6 +319,50 @@ def test_lines_are_joined_where_words_break() -> None:
         "alternative",
     ]
     assert texts("a 5-", "6 range", "X-", "Ray") == ["a 5-", "6 range", "X-", "Ray"]
+
+
+def test_hyphens_that_belong_to_a_word_stay() -> None:
+    for first, second in [("ERR", "1042"), ("X", "Ray"), ("SKU", "A77"), ("SARS", "related")]:
+        assert texts(f"the {first}\ufffe", f"{second} of it") == [f"the {first}-{second} of it"]
+    for first, second in [("well", "known"), ("self", "help"), ("rule", "based")]:
+        assert texts(f"a {first}\ufffe", f"{second} one") == [f"a {first}-{second} one"]
+        assert texts(f"a {first}-", f"{second} one") == [f"a {first}-{second} one"]
+    assert texts("the state of the art, a state-of\ufffe", "the-art pump") == [
+        "the state of the art, a state-of-the-art pump"
+    ]
+
+
+def test_the_document_tells_how_a_word_is_written() -> None:
+    assert texts("a crowd\ufffe", "worker", "crowdworker")[0] == "a crowdworker"
+    assert texts("a crowd\ufffe", "worker", "crowd-worker")[0] == "a crowd-worker"
+    assert texts("Trace\ufffe", "Monkey", "TraceMonkey")[0] == "TraceMonkey"
+    assert texts("species\ufffe", "diversity", "species of a diversity")[0] == "species-diversity"
+    assert texts("in\ufffe", "valid", "in valid")[0] == "invalid"
+    assert texts("under\ufffe", "stand", "under a stand")[0] == "understand"
+    assert texts("a sum\xad", "mary of sum\xadmaries") == ["a summary of summaries"]
+
+
+def test_lines_of_a_cell_are_joined_as_those_of_the_text() -> None:
+    def joined(*lines: str) -> str:
+        widths = [10.0 * len(text) for text in lines]
+        pieces = [
+            Piece(text, 2, 100 + 12 * n, 2 + width, 112 + 12 * n, 12, words=[(2, 2 + width, text)])
+            for n, (text, width) in enumerate(zip(lines, widths, strict=True))
+        ]
+        rest = [
+            Piece(text, left, top, left + 30, top + 12, 12, words=[(left, left + 30, text)])
+            for left, top, text in [(2, 80, "Name"), (120, 80, "Size"), (120, 100, "4 mm")]
+        ]
+        level = [Rule(0, y, 200, y) for y in (76, 98, 140)]
+        upright = [Rule(x, 76, x, 140) for x in (0, 105, 200)]
+        (table,) = with_tables([*pieces, *rest], [*level, *upright])
+        return table.cells[1][0]
+
+    assert joined("2024-", "03-15") == "2024-03-15"
+    assert joined("a pump -", "old") == "a pump - old"
+    assert joined("the pump", "house") == "the pump house"
+    assert joined("一年后可享受带薪年假", "结转") == "一年后可享受带薪年假结转"
+    assert joined("苹果", "香蕉") == "苹果 香蕉"
 
 
 def test_full_chinese_lines_are_joined() -> None:
