@@ -29,7 +29,7 @@ from ingest.loaders.pdf_layout import Line, lines_of
 from ingest.loaders.pdf_pieces import HYPHENS, Piece, pieces_of, turn_of, words_of
 from ingest.loaders.pdf_quality import garbled_share, meaningless_share, summary
 from ingest.loaders.pdf_rules import rules_of, with_tables
-from ingest.loaders.pdf_scans import OcrBudget, needs_reading, rendered
+from ingest.loaders.pdf_scans import OcrBudget, may_be_stamped, needs_reading, rendered
 from ingest.loaders.pdf_text import PageText, assembled, passages_of
 from ingest.loaders.registry import Source
 from ingest.loaders.sections import sensible_title
@@ -41,6 +41,7 @@ _MAX_ENTRIES = 5_000  # of the outline
 _OCR_LAYER = 0.8  # of a page's characters are invisible, over ink: OCR read them on the scan
 _MEANINGLESS = 0.5  # share from which a text is left out
 _SAME_LINE = 3.0  # points, twice the distance of the middles
+_MUCH_MORE = 1.5  # times the characters of the text over a picture: it is no ground for that text
 _BEATS = 0.8  # confidence from which OCR replaces a garbled text
 
 _lock = RLock()
@@ -157,17 +158,22 @@ def _page_text(
     if words and all(hidden):  # an OCR layer whose scan is gone: the only text that there is
         hidden = [False] * len(words)
         quality["ocr_layer"] = True
-    shown = sum(len(word.text) for word, unseen in zip(words, hidden, strict=True) if not unseen)
+    seen = [word for word, unseen in zip(words, hidden, strict=True) if not unseen]
+    shown = sum(len(word.text) for word in seen)
     if concealed.on_ink > _OCR_LAYER * shown:
         quality["ocr_layer"] = True
     garbled = garbled_share(text)
     pieces = pieces_of(text, words, hidden, turn)
     if needs_reading(page, shown, garbled):
-        return _read_page(page, number, budget, pieces, garbled)
+        own = _page_of(number, lines_of(pieces), {}, page, garbled)
+        return _read_page(page, own, budget, pieces, garbled)
     pieces += annotation_pieces(pdf, page, turn)
     if _may_have_tables(pieces):
         pieces = with_tables(pieces, rules_of(page, turn))
-    return _page_of(number, lines_of(pieces), quality, page, garbled)
+    own = _page_of(number, lines_of(pieces), quality, page, garbled)
+    if "ocr_layer" not in quality and may_be_stamped(page, seen):
+        return _read_page(page, own, budget, pieces, garbled, needed=_MUCH_MORE)
+    return own
 
 
 def _may_have_tables(pieces: Sequence[Piece]) -> bool:
@@ -178,19 +184,23 @@ def _may_have_tables(pieces: Sequence[Piece]) -> bool:
 
 def _read_page(
     page: pypdfium2.PdfPage,
-    number: int,
+    own: PageText,
     budget: OcrBudget,
     pieces: Sequence[Piece],
     garbled: float,
+    *,
+    needed: float = 1.0,
 ) -> PageText:
-    """The page by OCR, unless its own text turns out to be the better one."""
-    own = _page_of(number, lines_of(pieces), {}, page, garbled)
+    """The page by OCR, unless its own text turns out to be the better one.
+
+    `needed` is how many times as many characters OCR must find.
+    """
     if not budget.allows():
         own.quality["ocr_left"] = True
         return _with_meaning(own)
     pixels = rendered(page)
     reading = budget.read(pixels) if pixels is not None else Reading()
-    if not reading.pieces or (garbled < 1 and reading.characters < _shown(own)):
+    if not reading.pieces or (garbled < 1 and reading.characters < needed * _shown(own)):
         return _with_meaning(own)
     if garbled and pieces and reading.confidence < _BEATS:
         return _with_meaning(own)
@@ -203,8 +213,8 @@ def _read_page(
         quality["ocr_turned"] = 90 * reading.turned
     lines = lines_of(reading.pieces)
     lines += [line for line in lines_of(pieces) if line.hidden]
-    read = _page_of(number, lines, quality, page, 0.0)
-    read.image = f"page {number}"
+    read = _page_of(own.number, lines, quality, page, 0.0)
+    read.image = f"page {own.number}"
     return read
 
 

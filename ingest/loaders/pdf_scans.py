@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import pypdfium2
@@ -11,10 +12,12 @@ import pypdfium2.raw as pdfium
 from ingest.loaders.ocr import MAX_SIDE, Reading, read_pixels
 from ingest.loaders.ocr_models import Pixels
 from ingest.loaders.pace import pace
+from ingest.loaders.pdf_pieces import Word
 
 _DOTS = 200 / 72  # pixels per point: 200 dots per inch, less on large pages
 _MIN_SIDE = 16  # pixels; a page a thousand times as long as wide shows nothing
 _FEW = 100  # characters: a stamp or a footer on a scan
+_SPARSE = 0.04  # of the page: so are more of them, in small type; a page of prose covers a quarter
 _LARGE_IMAGE = 0.5  # of the page
 _MAX_OBJECTS = 2_000
 _GARBLED = 0.3
@@ -63,6 +66,15 @@ def needs_reading(page: pypdfium2.PdfPage, characters: int, garbled: float) -> b
     if characters == 0:
         return drawn
     return image_share >= _LARGE_IMAGE
+
+
+def may_be_stamped(page: pypdfium2.PdfPage, words: Sequence[Word]) -> bool:
+    """Whether the words, however many, are little beside a picture that is most of the page."""
+    left, bottom, right, top = page.get_bbox()
+    covered = sum((word.right - word.left) * (word.top - word.bottom) for word in words)
+    if covered >= _SPARSE * (right - left) * (top - bottom):
+        return False
+    return _drawn(page)[1] >= _LARGE_IMAGE
 
 
 def rendered(page: pypdfium2.PdfPage) -> Pixels | None:

@@ -125,6 +125,30 @@ def test_a_scan_between_pages_of_text() -> None:
     assert NOTE in document.text[mark.start : mark.end]
 
 
+STAMP = [
+    (60, 30, "This content was downloaded from 192.0.2.44 on Tue, 05 Mar 2024 10:11:12 +00:00. "),
+    (60, 22, "All use subject to the terms and conditions of the library that lends it."),
+]
+
+
+def test_a_scan_with_a_long_stamp_is_read() -> None:
+    lines = [(120, 200 + 60 * n, f"Line {n}: {NOTE}") for n in range(8)]
+    page = scan_page(written(lines), over=placed(STAMP, size=7))
+    document = load_bytes(pages_pdf([page]), uri="a.pdf")
+    assert f"Line 7: {NOTE}" in document.text
+    assert document.pages[0].quality["ocr"] is True
+    late = load_pdf(source(pages_pdf([page]), "application/pdf"), ocr_seconds=-1)
+    assert late.quality["ocr_pages_left"] == 1
+    assert "192.0.2.44" in late.text
+
+
+def test_text_over_a_picture_with_a_word_in_it_stays() -> None:
+    page = scan_page(written([(120, 200, "Pumps")]), over=placed(STAMP, size=7))
+    document = load_bytes(pages_pdf([page]), uri="a.pdf")
+    assert document.text.startswith("This content was downloaded from 192.0.2.44")
+    assert "ocr" not in document.pages[0].quality
+
+
 def test_columns_of_a_scan() -> None:
     lines = [
         (x, 300 + 60 * n, f"{name}{n} every pump needs some oil")
