@@ -1,7 +1,7 @@
 """Images: what is written in them, by OCR; the image itself stays a reference by its mark.
 
 Sizes are looked at before a pixel is decoded. TIFFs are read frame by frame, a page each; of
-animations the first frame counts.
+animations the first frame counts. Long pictures are read in parts.
 """
 
 from __future__ import annotations
@@ -16,7 +16,8 @@ from PIL import Image, ImageOps, UnidentifiedImageError
 
 from ingest.documents import Document, Scalar
 from ingest.errors import LoadError
-from ingest.loaders.ocr import MAX_SIDE
+from ingest.loaders.image_tiles import Tile, longest_side, tiles_of, together
+from ingest.loaders.ocr import MAX_SIDE, Reading
 from ingest.loaders.ocr_models import Pixels
 from ingest.loaders.pdf_headings import set_headings
 from ingest.loaders.pdf_hyphens import settle_hyphens
@@ -70,7 +71,7 @@ def picture(source: Source) -> Pixels:
         warnings.simplefilter("ignore")
         with _opened(source) as image:
             try:
-                return _pixels(source, image)
+                return _pixels(source, image, MAX_SIDE)
             except DAMAGED as exc:
                 raise LoadError(source.uri, f"is damaged: {_line(exc)}") from exc
 
@@ -113,7 +114,7 @@ def _pages(source: Source, image: Image.Image, budget: OcrBudget) -> Iterator[Pa
         try:
             if index:
                 image.seek(index)
-            pixels = _pixels(source, image)
+            pixels = _pixels(source, image, longest_side(*image.size))
         except DAMAGED as exc:
             if index == 0:
                 raise LoadError(source.uri, f"is damaged: {_line(exc)}") from exc
@@ -123,9 +124,15 @@ def _pages(source: Source, image: Image.Image, budget: OcrBudget) -> Iterator[Pa
 
 
 def _page(pixels: Pixels, number: int, budget: OcrBudget) -> PageText:
-    if not budget.allows():
+    tiles = tiles_of(pixels)
+    read: list[tuple[Tile, Reading]] = []
+    for tile in tiles:
+        if not budget.allows():
+            break
+        read.append((tile, budget.read(tile.of(pixels))))
+    if not read:
         return PageText(number, [], {"ocr_left": True})
-    reading = budget.read(pixels)
+    reading = together(read)
     passages = passages_of(lines_of(reading.pieces))
     facts: dict[str, Scalar] = {
         "characters": reading.characters,
@@ -136,25 +143,27 @@ def _page(pixels: Pixels, number: int, budget: OcrBudget) -> PageText:
         facts["ocr_dropped_share"] = reading.dropped_share
     if reading.lines_left:
         facts["ocr_lines_left"] = reading.lines_left
+    if len(read) < len(tiles):
+        facts["ocr_left"] = True
     return PageText(number, passages, facts, image=f"page {number}")
 
 
-def _pixels(source: Source, image: Image.Image) -> Pixels:
-    """The frame upright, in three colours, at a size that OCR reads well."""
+def _pixels(source: Source, image: Image.Image, most: int) -> Pixels:
+    """The frame upright, in three colours, at a size that OCR reads well; `most` pixels long."""
     if image.width * image.height > MAX_PIXELS:
         size = f"{image.width:,} x {image.height:,}"
         raise LoadError(source.uri, f"is too large: {size} pixels of {MAX_PIXELS:,} at most")
-    image.draft("RGB", (MAX_SIDE, MAX_SIDE))  # JPEG decodes at a fraction of its size
+    image.draft("RGB", (most, most))  # JPEG decodes at a fraction of its size
     frame: Image.Image = image.convert("L") if image.mode == "1" else image
-    if max(image.size) > 2 * MAX_SIDE and frame.mode in ("L", "RGB", "RGBA", "CMYK"):
+    if max(image.size) > 2 * most and frame.mode in ("L", "RGB", "RGBA", "CMYK"):
         exif = frame.getexif()
-        frame = frame.reduce(max(image.size) // MAX_SIDE)
+        frame = frame.reduce(max(image.size) // most)
         frame.getexif().update(exif)
     frame = ImageOps.exif_transpose(frame)
     frame = _on_white(frame)
     longest = max(frame.size)
-    if longest > MAX_SIDE or longest < _SMALL_SIDE:
-        scale = MAX_SIDE / longest if longest > MAX_SIDE else 2.0
+    if longest > most or longest < _SMALL_SIDE:
+        scale = most / longest if longest > most else 2.0
         width, height = (max(round(side * scale), 1) for side in frame.size)
         frame = frame.resize((width, height), Image.Resampling.LANCZOS)
     return np.asarray(frame, dtype=np.uint8)

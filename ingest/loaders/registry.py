@@ -94,7 +94,7 @@ _BUILT_IN: dict[str, tuple[str, str]] = {
     mt.EML: ("eml/2", _OFFICE),
     mt.MHTML: ("mhtml/1", _OFFICE),
     mt.XLSB: ("xlsb/3", _OFFICE),
-    **dict.fromkeys(mt.IMAGES, ("image/1", "ingest.loaders.image:load_image")),
+    **dict.fromkeys(mt.IMAGES, ("image/2", "ingest.loaders.image:load_image")),
 }
 # what holds other files: archives (no loader beside it), mails (a loader for the mail itself)
 _UNPACKERS: dict[str, str] = {

@@ -14,6 +14,7 @@ from ingest.errors import LoadError
 from ingest.loaders.image import load_image
 from ingest.loaders.ocr import is_blank, read_pixels
 from ingest.loaders.pdf import load_pdf
+from ingest.loaders.pdf_scans import OcrBudget
 from ingest.loaders.registry import Source, load_bytes
 from tests.contracts.loader_contract import LoaderContract
 
@@ -217,6 +218,46 @@ def test_large_and_flat_pictures_of_lines_are_read() -> None:
     (piece,) = read_pixels(flat).pieces
     assert piece.text == NOTE
     assert 0 <= piece.top < piece.bottom <= 62
+
+
+def shouts(document: Document) -> list[str]:
+    return [line for line in document.text.split("\n") if line.startswith("Line")]
+
+
+@pytest.mark.parametrize("rule", [False, True], ids=["gaps between lines", "no gap"])
+def test_a_long_picture_is_read_in_full_and_each_line_once(rule: bool) -> None:
+    lines = [(40, 20 + 330 * (n // 2) + 60 * (n % 2), f"Line {n} of a chat") for n in range(36)]
+    image = written(lines, size=(400, 6000))
+    if rule:  # a pattern down the side: no row is empty
+        draw = ImageDraw.Draw(image)
+        for x in range(340, 390, 6):
+            draw.line((x, 0, x, 6000), fill=0, width=3)
+    assert shouts(picture(image)) == [text for _, _, text in lines]
+
+
+def test_a_wide_picture_is_read_in_full() -> None:
+    texts = [f"Part {n} of the band" for n in range(16)]
+    image = written([(40 + 600 * n, 60, text) for n, text in enumerate(texts)], size=(9700, 300))
+    assert picture(image).text.replace(" ", "") == "".join(texts).replace(" ", "")
+
+
+@pytest.mark.parametrize("turn", [1, 2])
+def test_a_long_picture_that_is_turned(turn: int) -> None:
+    lines = [(40, 20 + 500 * n, f"Line {n} of the chat") for n in range(12)]
+    image = written(lines, size=(500, 6000)).rotate(90 * turn, expand=True)
+    assert shouts(picture(image)) == [text for _, _, text in lines]
+
+
+def test_parts_of_a_long_picture_that_the_time_does_not_suffice_for() -> None:
+    lines = [(40, 20 + 180 * n, f"Line {n} of the chat") for n in range(12)]
+    data = encoded(written(lines, size=(500, 2200)), "png")
+    allowed = iter([True, False])
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(OcrBudget, "allows", lambda _: next(allowed))
+        document = load_image(source(data, "image/png"))
+    assert "Line 1 of" in document.text
+    assert "Line 11 of" not in document.text
+    assert document.quality["ocr_pages_left"] == 1
 
 
 def test_lines_left_for_lack_of_time_are_counted() -> None:
