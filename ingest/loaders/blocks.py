@@ -3,22 +3,26 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import groupby
 
 _FENCE = re.compile(r"^`{3,}", re.M)
+_HEADING = re.compile(r"#{1,6} \S.*")
 
 
 @dataclass(frozen=True, slots=True)
 class Block:
     """Lines that belong together. Neighbours of one `group` (not 0) stand without a blank line.
 
-    `page` is the page it starts on, None where the file does not say.
+    `page` is the page it starts on, None where the file does not say. `is_heading` where `heading`
+    wrote the first line: text may look like a heading and be none.
     """
 
     text: str
     group: int = 0
     page: int | None = None
+    is_heading: bool = False
 
 
 def join_blocks(blocks: Iterable[Block]) -> tuple[str, list[tuple[int, Block]]]:
@@ -43,6 +47,26 @@ def heading(level: int, text: str) -> str:
     return f"{'#' * min(max(level, 1), 6)} {flat}" if flat else ""
 
 
+def headed(level: int, text: str, page: int | None = None) -> Block:
+    """The block of a heading."""
+    return Block(heading(level, text), page=page, is_heading=True)
+
+
+def markdown_blocks(text: str) -> list[Block]:
+    """The paragraphs of Markdown that another reader wrote."""
+    parts = text.split("\n\n")
+    return [Block(part, is_heading=bool(_HEADING.fullmatch(part.strip()))) for part in parts]
+
+
+def around_headings(blocks: Iterable[Block]) -> Iterator[Block]:
+    """The headings as they are, and what stands between two of them as one block."""
+    for is_heading, run in groupby(blocks, key=lambda block: block.is_heading):
+        if is_heading:
+            yield from run
+        else:
+            yield Block(join_blocks(run)[0])
+
+
 def fenced(code: str, language: str = "") -> str:
     """A fenced code block whose fence is longer than any inside."""
     code = "\n".join(line.rstrip() for line in code.split("\n")).strip("\n")
@@ -52,9 +76,9 @@ def fenced(code: str, language: str = "") -> str:
 
 
 def table(rows: Sequence[Sequence[str]]) -> str:
-    """Rows as `| a | b |`, a separator under the first; empty rows and columns are left out.
+    r"""Rows as `| a | b |`, a separator under the first; empty rows and columns are left out.
 
-    A table of one column is no table: its cells are lines.
+    A bar within a cell is written `\|`. A table of one column is no table: its cells are lines.
     """
     width = max((len(row) for row in rows), default=0)
     square = [[*row, *[""] * (width - len(row))] for row in rows if any(row)]
@@ -62,8 +86,8 @@ def table(rows: Sequence[Sequence[str]]) -> str:
     lines = [[row[column] for column in kept] for row in square]
     if len(kept) < 2:
         return "\n".join(cell for line in lines for cell in line)
-    rendered = [_row(line) for line in lines]
-    return "\n".join([rendered[0], _row(["---"] * len(kept)), *rendered[1:]])
+    rendered = [table_row(line) for line in lines]
+    return "\n".join([rendered[0], table_row(["---"] * len(kept)), *rendered[1:]])
 
 
 def is_table(text: str) -> bool:
@@ -72,5 +96,6 @@ def is_table(text: str) -> bool:
     return head.startswith("| ") and rest.startswith("| ---")
 
 
-def _row(cells: Sequence[str]) -> str:
-    return "| " + " | ".join(cells) + " |"
+def table_row(cells: Sequence[str]) -> str:
+    """One line of a table."""
+    return "| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |"

@@ -7,10 +7,10 @@ from collections.abc import Iterator
 
 from ingest.documents import Document
 from ingest.errors import LoadError
-from ingest.loaders.blocks import heading
+from ingest.loaders.blocks import Block, headed, join_blocks
 from ingest.loaders.encoding import decode
 from ingest.loaders.registry import Source
-from ingest.loaders.sections import sections_of
+from ingest.loaders.sections import sections_at
 
 _LINE = re.compile(r"([A-Za-z-]+)((?:;[^:;\"]*(?:\"[^\"]*\"[^:;\"]*)*)*):(.*)", re.S)
 _ESCAPES = re.compile(r"\\([nN,;\\])")
@@ -30,15 +30,15 @@ def load_ics(source: Source) -> Document:
     lines = re.sub(r"\n[ \t]", "", text).split("\n")
     name = next((_unescaped(line.partition(":")[2]) for line in lines[:200]
                  if line.upper().startswith("X-WR-CALNAME")), "")  # fmt: skip
-    blocks = [heading(1, name), *(_entry(facts) for facts in _entries(lines))]
-    text = "\n\n".join(block for block in blocks if block)
+    entries = (block for facts in _entries(lines) for block in _entry(facts))
+    text, starts = join_blocks([headed(1, name), *entries])
     return Document(
         uri=source.uri,
         sha256=source.sha256,
         text=text,
         title=" ".join(name.split()) or source.stem,
         media_type=source.media_type,
-        sections=sections_of(text),
+        sections=sections_at(starts, len(text)),
     )
 
 
@@ -65,11 +65,12 @@ def _entries(lines: list[str]) -> Iterator[dict[str, list[str]]]:
             facts.setdefault(name.lower(), []).append(_shown(name.lower(), match[2], value))
 
 
-def _entry(facts: dict[str, list[str]]) -> str:
+def _entry(facts: dict[str, list[str]]) -> list[Block]:
     lines = [f"{label}: {', '.join(facts[key])}" for key, label in _SHOWN.items() if key in facts]
-    parts = [heading(2, " ".join(facts.get("summary", []))), "\n".join(lines)]
-    parts += [*facts.get("description", []), *(f"Comment: {c}" for c in facts.get("comment", []))]
-    return "\n\n".join(part.strip() for part in parts if part.strip())
+    parts = ["\n".join(lines), *facts.get("description", [])]
+    parts += [f"Comment: {comment}" for comment in facts.get("comment", [])]
+    summary = headed(2, " ".join(facts.get("summary", [])))
+    return [summary, *(Block(part.strip()) for part in parts)]
 
 
 def _shown(name: str, parameters: str, value: str) -> str:

@@ -12,11 +12,11 @@ from collections.abc import Iterator
 
 from ingest.documents import Document, Mark, Page, Scalar
 from ingest.errors import LoadError
-from ingest.loaders.blocks import Block, heading, is_table, join_blocks, table
+from ingest.loaders.blocks import Block, headed, is_table, join_blocks, markdown_blocks, table
 from ingest.loaders.encoding import normalise
 from ingest.loaders.ole import OleFile, kreuzberg_markdown
 from ingest.loaders.registry import Source
-from ingest.loaders.sections import sections_of, sensible_title, title_of
+from ingest.loaders.sections import sections_at, sensible_title, title_of
 
 _WORD_97 = 0x00C1  # nFib of the format that is read here
 _COUNTS = 0x4C  # in the FIB: characters of text, footnotes, headers, macros, comments, endnotes...
@@ -47,9 +47,9 @@ def load_doc(source: Source) -> Document:
     blocks = _blocks(parts, _headings(markdown)) if parts else []
     if not any(block.text.strip() for block in blocks):
         quality["fallback"] = "kreuzberg"
-        blocks = [Block(part) for part in normalise(markdown).split("\n\n")]
+        blocks = markdown_blocks(normalise(markdown))
     text, starts = join_blocks(blocks)
-    sections = sections_of(text)
+    sections = sections_at(starts, len(text))
     marks = [Mark("table", start, start + len(block.text)) for start, block in starts
              if is_table(block.text)]  # fmt: skip
     running = parts[2] if len(parts) > 2 else ""
@@ -167,7 +167,7 @@ def _paragraphs(text: str, levels: dict[str, int]) -> Iterator[Block]:
             yield Block(table(rows), page=page)
             rows = []
         level = levels.get(_key(flat), 0)
-        yield Block(heading(level, flat) if level else flat, page=page)
+        yield headed(level, flat, page) if level else Block(flat, page=page)
         page += end == "\x0c"
     if row or rows:
         yield Block(table([*rows, row]), page=page)

@@ -8,19 +8,20 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from dataclasses import replace
 from itertools import groupby
 from typing import Any
 
 from selectolax.lexbor import LexborHTMLParser
 
 from ingest.documents import Document, Mark, Page
-from ingest.loaders.blocks import Block, heading, is_table, join_blocks, table
+from ingest.loaders.blocks import Block, headed, is_table, join_blocks, table
 from ingest.loaders.docx_numbering import Numbering
 from ingest.loaders.docx_package import Package, W, open_package, text_of
 from ingest.loaders.encoding import normalise
 from ingest.loaders.html import table_text
 from ingest.loaders.registry import Source
-from ingest.loaders.sections import sections_of, sensible_title, title_of
+from ingest.loaders.sections import sections_at, sensible_title, title_of
 
 _BODY_TEXT = 9  # Word's outline level of what is no heading
 _LABEL = re.compile(  # 1.  2.3.1  a)  iv.  （二）  第三条
@@ -45,7 +46,7 @@ def load_docx(source: Source) -> Document:
     running = [Block(_flat(text)) for text in package.running]
     blocks += [Block(_flat(note)) for note in package.notes]
     text, starts = join_blocks([*running, *blocks])
-    sections = sections_of(text)
+    sections = sections_at(starts, len(text))
     heads = {id(block) for block in running}
     return Document(
         uri=source.uri,
@@ -76,22 +77,20 @@ def _blocks(package: Package) -> Iterator[Block]:
 
     levels = _levels_by_text(package)
     for element in docx_elements(package.data):
-        text = _rendered(element, levels)
-        group = 1 if type(element).__name__ == "ListItem" and not text.startswith("#") else 0
-        yield Block(text, group, element.metadata.page_number)
+        yield _rendered(element, levels, element.metadata.page_number)
 
 
-def _rendered(element: Any, levels: dict[str, int]) -> str:
+def _rendered(element: Any, levels: dict[str, int], page: int | None) -> Block:
     kind, depth = type(element).__name__, element.metadata.category_depth or 0
     text = normalise(element.text)
     if kind == "Table":
-        return _table(element.metadata.text_as_html) or _flat(text)
+        return Block(_table(element.metadata.text_as_html) or _flat(text), page=page)
     level = levels.get(_key(text), 0)
     if (level or kind == "Title") and len(text) <= _MAX_HEADING:
-        return heading(level or depth + 1, text)
+        return headed(level or depth + 1, text, page)
     if kind == "ListItem":
-        return "  " * min(depth, 8) + _item(_flat(text))
-    return _flat(text)
+        return Block("  " * min(depth, 8) + _item(_flat(text)), 1, page)
+    return Block(_flat(text), page=page)
 
 
 def _item(text: str) -> str:
@@ -198,7 +197,7 @@ def _own_blocks(package: Package) -> Iterator[Block]:
             yield Block(_own_table(child), page=number)
         elif child.tag == f"{W}p":
             block = _own_paragraph(child, styles, numbering)
-            yield Block(block.text, block.group, number)
+            yield replace(block, page=number)
         page += after
 
 
@@ -221,7 +220,7 @@ def _own_paragraph(paragraph: Any, styles: dict[str, int], numbering: Numbering)
     label, depth = numbering.label(paragraph)
     level = _level(paragraph, styles)
     if level and len(text) <= _MAX_HEADING:
-        return Block(heading(level, text if label == "-" else f"{label} {text}"))
+        return headed(level, text if label == "-" else f"{label} {text}")
     return Block(f"{'  ' * depth}{label} {text}", 1) if label else Block(text)
 
 

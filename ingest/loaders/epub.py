@@ -5,16 +5,18 @@ from __future__ import annotations
 import posixpath
 import re
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 from urllib.parse import unquote
 
 from ingest.documents import Document, Scalar
 from ingest.errors import LoadError
+from ingest.loaders.blocks import Block, around_headings, headed, join_blocks
 from ingest.loaders.encoding import normalise
-from ingest.loaders.html import load_html
+from ingest.loaders.html import page_blocks, parse_page
 from ingest.loaders.office_zip import OfficeZip
 from ingest.loaders.registry import Source
-from ingest.loaders.sections import sections_of, sensible_title, title_of
+from ingest.loaders.sections import sections_at, sensible_title, title_of
 
 # XHTML may close any element in its own tag; an HTML parser reads <title/> as an open one
 _SELF_CLOSED = re.compile(
@@ -34,9 +36,10 @@ def load_epub(source: Source) -> Document:
             raise LoadError(source.uri, "is damaged: no OPF package inside")
         _refuse_encrypted(archive, source.uri)
         labels = _labels(archive, root, package)
-        texts = [_chapter(archive, part, labels, source) for part in _spine(root, package)]
-    text = "\n\n".join(filter(None, texts))
-    sections = sections_of(text)
+        parts = _spine(root, package)
+        blocks = [block for part in parts for block in _chapter(archive, part, labels, source)]
+    text, starts = join_blocks(blocks)
+    sections = sections_at(starts, len(text))
     facts: dict[str, Scalar] = {key: value for key, value in _facts(root) if value}
     named = sensible_title(str(facts.pop("title", "")))
     return Document(
@@ -112,16 +115,26 @@ def _joined(folder: str, target: str) -> str:
     return posixpath.normpath(posixpath.join(folder, unquote(target.partition("#")[0])))
 
 
-def _chapter(archive: OfficeZip, part: str, labels: dict[str, str], source: Source) -> str:
+def _chapter(archive: OfficeZip, part: str, labels: dict[str, str], source: Source) -> list[Block]:
     markup = archive.read(part)
     if not markup.strip():
-        return ""
+        return []
     page = Source(part, _opened(markup), "text/html", source.sha256)
-    text = load_html(page).text
+    blocks = page_blocks(parse_page(page)[1])
     label = normalise(labels.get(part, ""))
-    if text and label and not sections_of(text[:2000]):
-        return f"## {label}\n\n{text}" if not text.startswith(label) else f"## {text}"
-    return text
+    if blocks and label and not _is_headed(blocks):
+        first, *rest = blocks
+        if not first.text.startswith(label):
+            rest, first = blocks, headed(2, label)
+        else:
+            first = replace(first, text=f"## {first.text}", is_heading=True)
+        blocks = [first, *rest]
+    return list(around_headings(blocks))
+
+
+def _is_headed(blocks: list[Block]) -> bool:
+    """True where a heading stands near the start."""
+    return any(block.is_heading and start < 2000 for start, block in join_blocks(blocks)[1])
 
 
 def _opened(markup: bytes) -> bytes:

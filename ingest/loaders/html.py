@@ -11,17 +11,17 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from selectolax.lexbor import LexborHTMLParser, LexborNode
 
 from ingest.documents import Document, Scalar
-from ingest.loaders.blocks import Block, fenced, heading, join_blocks, table
-from ingest.loaders.encoding import fits, normalise
+from ingest.loaders.blocks import Block, fenced, headed, join_blocks, table
+from ingest.loaders.encoding import Decoded, fits, normalise
 from ingest.loaders.html_tree import is_left_out
 from ingest.loaders.markdown import decode_source, quality_of
 from ingest.loaders.registry import Source
-from ingest.loaders.sections import sections_of, sensible_title, title_of
+from ingest.loaders.sections import sections_at, sensible_title, title_of
 
 _BLOCK_NAMES = (
     "address article aside blockquote body center dd details dir div dl dt fieldset figcaption"
@@ -42,10 +42,9 @@ _DEEP = re.compile(r"((?:<[a-zA-Z][^<>]*>\s*){256})(?:<[a-zA-Z][^<>]*>\s*)+")
 
 def load_html(source: Source) -> Document:
     """An HTML page: headings, lists, tables and code keep their form, the page's furniture goes."""
-    decoded = decode_source(source, declared=declared_encoding(source.data))
-    tree = LexborHTMLParser(_DEEP.sub(r"\1", decoded.text.replace("\f", " ")))
-    text = render(tree) or render(tree, furniture=True)
-    sections = sections_of(text)
+    decoded, tree = parse_page(source)
+    text, starts = join_blocks(page_blocks(tree))
+    sections = sections_at(starts, len(text))
     named = tree.css_first("title")
     title = sensible_title(normalise(named.text())) if named is not None else ""
     return Document(
@@ -60,21 +59,38 @@ def load_html(source: Source) -> Document:
     )
 
 
+def parse_page(source: Source) -> tuple[Decoded, LexborHTMLParser]:
+    """The text of a page and its tree."""
+    decoded = decode_source(source, declared=declared_encoding(source.data))
+    return decoded, LexborHTMLParser(_DEEP.sub(r"\1", decoded.text.replace("\f", " ")))
+
+
 def declared_encoding(data: bytes) -> str | None:
     """The first encoding that the markup names and that the content agrees with."""
     names = [(a or b).decode("ascii") for a, b in _CHARSET.findall(data[:65536])]
     return next((name for name in dict.fromkeys(names[:8]) if fits(data, name)), None)
 
 
-def render(tree: LexborHTMLParser, *, furniture: bool = False) -> str:
-    """The text of a page; `furniture=True` keeps navigation and footers."""
+def page_blocks(tree: LexborHTMLParser) -> list[Block]:
+    """The blocks of a page: all of it where it is nothing but navigation and footers."""
+    return blocks_of(tree) or blocks_of(tree, furniture=True)
+
+
+def blocks_of(tree: LexborHTMLParser, *, furniture: bool = False) -> list[Block]:
+    """The blocks with words of a page; `furniture=True` keeps navigation and footers."""
     root = tree.body or tree.root
     if root is None:
-        return ""
+        return []
     writer = _Writer()
     _walk(root, writer, furniture=furniture)
     writer.flush()
-    return normalise(join_blocks(writer.blocks)[0])
+    blocks = [replace(block, text=normalise(block.text)) for block in writer.blocks]
+    return [block for block in blocks if block.text.strip()]
+
+
+def render(tree: LexborHTMLParser) -> str:
+    """The text of a page without its furniture."""
+    return join_blocks(blocks_of(tree))[0]
 
 
 def table_text(node: LexborNode, *, furniture: bool = False) -> str:
@@ -111,7 +127,7 @@ class _Writer:
         if not lines:
             return
         if level:
-            self.blocks.append(Block(heading(level, " ".join(lines))))
+            self.blocks.append(headed(level, " ".join(lines)))
         else:
             self.add("\n".join(lines))
 

@@ -7,16 +7,24 @@ addresses; unstructured goes through pandoc, 1 s a file, for texts alone.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from ingest.documents import Document, Mark
 from ingest.errors import LoadError
-from ingest.loaders.blocks import Block, heading, is_table, join_blocks, table
+from ingest.loaders.blocks import (
+    Block,
+    around_headings,
+    headed,
+    heading,
+    is_table,
+    join_blocks,
+    table,
+)
 from ingest.loaders.encoding import normalise
 from ingest.loaders.office_zip import OfficeZip, local_name, parse_xml
 from ingest.loaders.registry import Source
-from ingest.loaders.sections import sections_of, sensible_title, title_of
+from ingest.loaders.sections import sections_at, sensible_title, title_of
 from ingest.loaders.sheets import (
     MAX_COLUMN,
     CellBudget,
@@ -27,7 +35,7 @@ from ingest.loaders.sheets import (
     fill_merged,
     sheets_document,
 )
-from ingest.loaders.slides import Piece, Slide, slides_document
+from ingest.loaders.slides import Piece, PieceKind, Slide, slides_document
 
 _MAX_HEADING = 200
 _MAX_ROW = 1_048_576
@@ -103,7 +111,7 @@ def _text(source: Source, file: _File) -> Document:
     running = [Block(text) for text in _running_texts(file.styles)]
     blocks += [Block(text) for text in notes.texts]
     text, starts = join_blocks([*running, *blocks])
-    sections = sections_of(text)
+    sections = sections_at(starts, len(text))
     marks = [Mark("boilerplate", start, start + len(block.text)) for start, block in starts
              if any(block is one for one in running)]  # fmt: skip
     marks += _block_marks(starts, dict(notes.images))
@@ -145,7 +153,7 @@ def _blocks(parent: Any, notes: _Notes) -> Iterator[Block]:
             continue
         if kind == "h":
             text = _flat(_inline(child, notes))
-            yield Block(heading(_level(child), text) if len(text) <= _MAX_HEADING else text)
+            yield headed(_level(child), text) if len(text) <= _MAX_HEADING else Block(text)
             yield from _frames(child, notes)
         elif kind == "p":
             yield Block(_flat(_inline(child, notes)))
@@ -170,10 +178,11 @@ def _items(items: Any, notes: _Notes, depth: int, group: int) -> Iterator[Block]
             elif kind in ("p", "h"):
                 text = " ".join(_flat(_inline(child, notes)).split("\n"))
                 if kind == "h" and depth == 0 and first:
-                    text, first = heading(_level(child), text), False
+                    yield replace(headed(_level(child), text), group=group)
+                    first = False
                 elif text:
-                    text, first = f"{'  ' * depth}{'- ' if first else '  '}{text}", False
-                yield Block(text, group)
+                    yield Block(f"{'  ' * depth}{'- ' if first else '  '}{text}", group)
+                    first = False
                 yield from _frames(child, notes)
 
 
@@ -293,9 +302,9 @@ def _shape(shape: Any, notes: _Notes, *, furniture: bool) -> Iterator[Piece]:
         elif is_table(block.text):
             yield Piece(block.text, "table")
     rest = [b for _, b in starts if b.text not in images and not is_table(b.text)]
-    text = join_blocks(rest)[0]
-    if text:
-        yield Piece(text, "boilerplate" if furniture else "text")
+    for block in around_headings(rest):
+        kind: PieceKind = "title" if block.is_heading else "text"
+        yield Piece(block.text, "boilerplate" if furniture else kind)
 
 
 # Workbooks: the text in a cell is what its formats show

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 
 from ingest.documents import Document
 from ingest.errors import LoadError
-from ingest.loaders.blocks import heading
+from ingest.loaders.blocks import around_headings, heading, markdown_blocks
 from ingest.loaders.encoding import normalise
 from ingest.loaders.ole import OleFile, kreuzberg_markdown
 from ingest.loaders.registry import Source
@@ -54,8 +54,13 @@ def load_ppt(source: Source) -> Document:
         return slides_document(source, slides, title=title)
     markdown = kreuzberg_markdown(source.data, source.media_type, source.uri)
     parts = normalise(markdown).split("\n-----\n")
-    slides = [Slide((Piece(part.strip("-\n ")),)) for part in parts]
+    slides = [Slide(list(_markdown_pieces(part.strip("-\n ")))) for part in parts]
     return slides_document(source, slides, title=title, quality={"fallback": "kreuzberg"})
+
+
+def _markdown_pieces(text: str) -> Iterator[Piece]:
+    for block in around_headings(markdown_blocks(text)):
+        yield Piece(block.text, "title" if block.is_heading else "text")
 
 
 def _slides(stream: bytes, edit: int) -> list[Slide]:

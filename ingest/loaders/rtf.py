@@ -11,10 +11,10 @@ from dataclasses import dataclass, field, replace
 
 from ingest.documents import Document, Mark, Page
 from ingest.errors import LoadError
-from ingest.loaders.blocks import Block, heading, is_table, join_blocks, table
+from ingest.loaders.blocks import Block, headed, is_table, join_blocks, table
 from ingest.loaders.encoding import normalise
 from ingest.loaders.registry import Source
-from ingest.loaders.sections import sections_of, sensible_title, title_of
+from ingest.loaders.sections import sections_at, sensible_title, title_of
 
 _TOKEN = re.compile(
     rb"\\([a-zA-Z]{1,32})(-?\d{1,10})? ?|\\'([0-9a-fA-F]{2})|\\([^a-zA-Z'])|([{}])|([^\\{}\r\n]+)"
@@ -97,7 +97,7 @@ def load_rtf(source: Source) -> Document:
     running = [Block(text) for text in reader.running if any(map(str.isalpha, text))]
     notes = [Block(note) for note in reader.notes if note]
     text, starts = join_blocks([*running, *reader.blocks, *notes])
-    sections = sections_of(text)
+    sections = sections_at(starts, len(text))
     title = " ".join("".join(reader.texts.get("title", ())).split())
     heads = {id(block) for block in running}
     marks = [
@@ -334,7 +334,7 @@ def _end_paragraph(reader: _Reader, glue: str) -> None:
     if not text:
         return
     if level and len(text) <= _MAX_HEADING:
-        reader.blocks.append(Block(heading(level, f"{label} {text}"), page=reader.page))
+        reader.blocks.append(headed(level, f"{label} {text}", reader.page))
     elif label:
         mark = "-" if _BULLET.fullmatch(label) else label
         reader.blocks.append(Block(f"{mark} {text}", 1, reader.page))

@@ -1,8 +1,9 @@
-"""Headings of a Markdown text: the one place where sections and titles come from."""
+"""Headings of a text: the one place where sections and titles come from."""
 
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from functools import cache
 from itertools import accumulate, pairwise
 
@@ -10,6 +11,7 @@ from markdown_it import MarkdownIt
 from markdown_it.token import Token
 
 from ingest.documents import Section
+from ingest.loaders.blocks import Block
 
 _MARKUP = re.compile(r"[*_`\[\]<>\\&!~]")
 _CANDIDATE = re.compile(r"^[ \t>*+\-0-9.)]*#{1,6}(?:[ \t]|$)|^ {0,3}(?:=+|-+)[ \t]*$", re.M)
@@ -30,13 +32,32 @@ def sections_of(text: str) -> tuple[Section, ...]:
     if not _CANDIDATE.search(text):
         return ()
     lines = [0, *accumulate(len(line) + 1 for line in text.split("\n"))]
+    heads = [(title, level, lines[row]) for title, level, row in _headings(text)]
+    return _spans(heads, len(text))
+
+
+def sections_at(starts: Iterable[tuple[int, Block]], length: int) -> tuple[Section, ...]:
+    """Sections of the blocks that are headings, as `join_blocks` placed them.
+
+    Nothing is parsed: a title says what it says, and other text that looks like one is none.
+    """
+    heads = []
+    for start, block in starts:
+        line = block.text.partition("\n")[0]
+        title = line.lstrip("#").strip()
+        if block.is_heading and title:
+            heads.append((title, len(line) - len(line.lstrip("#")), start))
+    return _spans(heads, length)
+
+
+def _spans(heads: list[tuple[str, int, int]], length: int) -> tuple[Section, ...]:
+    """Sections of (title, level, start), each up to the next heading that ends it."""
     sections: list[Section] = []
     following: dict[int, int] = {}  # level -> start of the next heading that ends it
-    for title, level, row in reversed(_headings(text)):
+    for title, level, begin in reversed(heads):
         ends = (start for other, start in following.items() if other <= level)
-        end = min(ends, default=len(text))
-        sections.append(Section(title, level, lines[row], end))
-        following[level] = lines[row]
+        sections.append(Section(title, level, begin, min(ends, default=length)))
+        following[level] = begin
     return tuple(reversed(sections))
 
 

@@ -10,7 +10,7 @@ from itertools import groupby
 
 from ingest.documents import Document, Mark, Page, Scalar, Section
 from ingest.errors import LoadError
-from ingest.loaders.blocks import heading
+from ingest.loaders.blocks import heading, table_row
 from ingest.loaders.encoding import normalise
 from ingest.loaders.registry import Source
 from ingest.loaders.sections import sensible_title
@@ -201,7 +201,7 @@ class _Writer:
 
 def _line(cells: list[str]) -> str:
     """A row as a table's line; one column is a line of its own."""
-    return cells[0] if len(cells) == 1 else "| " + " | ".join(cells) + " |"
+    return cells[0] if len(cells) == 1 else table_row(cells)
 
 
 def _tables(rows: Sequence[Row]) -> Iterator[Sequence[Row]]:

@@ -7,16 +7,19 @@ from dataclasses import dataclass
 from typing import Literal
 
 from ingest.documents import Document, Mark, Page, Scalar
-from ingest.loaders.blocks import is_table
+from ingest.loaders.blocks import Block, is_table
 from ingest.loaders.registry import Source
-from ingest.loaders.sections import sections_of, sensible_title, title_of
+from ingest.loaders.sections import sections_at, sensible_title, title_of
 
 PieceKind = Literal["text", "title", "table", "image", "boilerplate"]
 
 
 @dataclass(frozen=True, slots=True)
 class Piece:
-    """Lines of a slide that belong together; `label` of an image says where it lies."""
+    """Lines of a slide that belong together; `label` of an image says where it lies.
+
+    A title is what `heading` wrote.
+    """
 
     text: str
     kind: PieceKind = "text"
@@ -43,6 +46,7 @@ def slides_document(
     length = 0
     pages: list[Page] = []
     marks: list[Mark] = []
+    titles: list[tuple[int, Block]] = []
     for number, slide in enumerate(slides, 1):
         start = -1
         for piece in slide.pieces:
@@ -54,6 +58,8 @@ def slides_document(
             start = begin if start < 0 else start
             parts += (gap, text)
             length = begin + len(text)
+            if piece.kind == "title":
+                titles.append((begin, Block(text, is_heading=True)))
             if piece.kind in ("table", "image", "boilerplate"):
                 kind: Literal["table", "image", "boilerplate"] = piece.kind
                 if kind != "table" or is_table(text):
@@ -63,7 +69,7 @@ def slides_document(
         if slide.hidden and start < length:
             marks.append(Mark("hidden", start, length))
     text = "".join(parts)
-    sections = sections_of(text)
+    sections = sections_at(titles, length)
     return Document(
         uri=source.uri,
         sha256=source.sha256,

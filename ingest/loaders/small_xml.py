@@ -7,11 +7,11 @@ from typing import Any
 
 from ingest.documents import Document
 from ingest.errors import LoadError
-from ingest.loaders.blocks import Block, heading, join_blocks, table
+from ingest.loaders.blocks import Block, headed, heading, join_blocks, table
 from ingest.loaders.encoding import normalise
 from ingest.loaders.office_zip import OfficeZip, local_name, parse_xml
 from ingest.loaders.registry import Source
-from ingest.loaders.sections import sections_of, sensible_title, title_of
+from ingest.loaders.sections import sections_at, sensible_title, title_of
 from ingest.loaders.slides import Piece, Slide, slides_document
 
 
@@ -21,8 +21,8 @@ def load_fb2(source: Source) -> Document:
     if root is None or local_name(root) != "FictionBook":
         raise LoadError(source.uri, "is damaged: no FictionBook inside")
     blocks = [block for body in root.iterfind("{*}body") for block in _blocks(body, 1)]
-    text = join_blocks(blocks)[0]
-    sections = sections_of(text)
+    text, starts = join_blocks(blocks)
+    sections = sections_at(starts, len(text))
     named = root.findtext("{*}description/{*}title-info/{*}book-title")
     return Document(
         uri=source.uri,
@@ -39,7 +39,7 @@ def _blocks(parent: Any, level: int) -> Iterator[Block]:
         kind = local_name(child)
         if kind == "title":
             words = (_flat("".join(p.itertext())) for p in child.iter("{*}p"))
-            yield Block(heading(level, " ".join(filter(None, words))))
+            yield headed(level, " ".join(filter(None, words)))
         elif kind == "section":
             yield from _blocks(child, level + 1)
         elif kind in ("p", "v", "subtitle", "text-author", "date"):

@@ -11,18 +11,18 @@ from __future__ import annotations
 import html
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from lxml import etree
 
 from ingest.documents import Document, Scalar
 from ingest.errors import LoadError
-from ingest.loaders.blocks import Block, heading, join_blocks, table
+from ingest.loaders.blocks import Block, around_headings, headed, join_blocks, table
 from ingest.loaders.encoding import Decoded, normalise
-from ingest.loaders.html import declared_encoding, render
+from ingest.loaders.html import blocks_of, declared_encoding
 from ingest.loaders.markdown import decode_source, quality_of
 from ingest.loaders.registry import Source
-from ingest.loaders.sections import sections_of, sensible_title, title_of
+from ingest.loaders.sections import sections_at, sensible_title, title_of
 
 _NEVER_NAMES = (
     "script style binary binary-data styles automatic-styles master-styles settings scripts"
@@ -62,10 +62,11 @@ def load_xml(source: Source) -> Document:
         return _as_it_is(source, decoded)
     writer = _Writer(prose=_name(root) in _PROSE_ROOTS, level=int(_name(root) not in _SECTIONS))
     _write(root, writer, 0)
-    text = normalise(join_blocks(writer.blocks)[0])
+    blocks = [replace(block, text=normalise(block.text)) for block in writer.blocks]
+    text, starts = join_blocks(blocks)
     if not text.strip():
         raise LoadError(source.uri, "holds no text")
-    sections = sections_of(text)
+    sections = sections_at(starts, len(text))
     metadata: dict[str, Scalar] = {"encoding": decoded.encoding, "root": _name(root)}
     return Document(
         uri=source.uri,
@@ -132,7 +133,7 @@ def _write(element: etree._Element, writer: _Writer, depth: int) -> None:
     if name == "table" and (rows := _table_rows(element)):
         writer.add(table(rows))
     elif writer.prose and name in _TITLES and _is_title(element):
-        writer.add(heading(min(writer.level, 6), _flat(element)))
+        writer.blocks.append(headed(writer.level, _flat(element)))
     elif _is_paragraph(element):
         _add_paragraph(element, writer, name)
     else:
@@ -158,7 +159,7 @@ def _add_children(element: etree._Element, writer: _Writer, name: str, depth: in
 def _add_paragraph(element: etree._Element, writer: _Writer, name: str) -> None:
     text = _flat(element)
     if _HTML.search(text) and text.count("<") > 1:
-        writer.add(_without_markup(text))
+        writer.blocks += _without_markup(text)
     elif writer.prose:
         writer.add(text)
     else:
@@ -191,11 +192,7 @@ def _is_paragraph(element: etree._Element) -> bool:
 def _table_rows(element: etree._Element) -> list[list[str]]:
     rows = [row for row in element.iter() if isinstance(row.tag, str) and _name(row) in _ROWS]
     return [
-        [
-            _flat(cell).replace("|", "\\|")
-            for cell in row
-            if isinstance(cell.tag, str) and _name(cell) in _CELLS
-        ]
+        [_flat(cell) for cell in row if isinstance(cell.tag, str) and _name(cell) in _CELLS]
         for row in rows[:100_000]
     ]
 
@@ -225,11 +222,12 @@ def _resolved(node: etree._Element) -> str:
     return html.unescape(node.text or "")
 
 
-def _without_markup(text: str) -> str:
+def _without_markup(text: str) -> list[Block]:
     """HTML inside of XML, as feeds have it."""
     from selectolax.lexbor import LexborHTMLParser
 
-    return render(LexborHTMLParser(text), furniture=True) or _TAGS.sub(" ", text)
+    blocks = blocks_of(LexborHTMLParser(text), furniture=True)
+    return list(around_headings(blocks)) or [Block(_TAGS.sub(" ", text))]
 
 
 def _squeezed(text: str | None) -> str:

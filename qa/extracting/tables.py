@@ -69,7 +69,7 @@ def cells_of(row: str) -> list[str]:
     row = row.strip()
     if row.startswith("|"):
         inner = row[1:-1] if row.endswith("|") else row[1:]
-        return [cell.strip() for cell in _BAR.split(inner)]
+        return [cell.strip().replace("\\|", "|") for cell in _BAR.split(inner)]
     line = _NO_CELL.sub(" ", row)
     return [cell.strip() for cell in next(csv.reader([line], delimiter=_likeliest(line)), [])]
 

@@ -141,3 +141,18 @@ def test_nothing_is_printed(capfd: pytest.CaptureFixture[str]) -> None:
     word(f"{huge}{paragraph('cell')}</w:tc></w:tr></w:tbl>{paragraph('text')}")
     assert capfd.readouterr() == ("", "")
     assert not logging.getLogger("unstructured").handlers
+
+
+def test_text_that_looks_like_markdown_is_text() -> None:
+    top = '<w:outlineLvl w:val="0"/>'
+    body = "".join(map(paragraph, ("# 1 hash", "```", "~~~", "Title?", "---")))
+    document = word(body + paragraph("Prices of *all*", top) + paragraph("The price is 99 EUR."))
+    assert [(s.title, s.level) for s in document.sections] == [("Prices of *all*", 1)]
+    assert document.title == "Prices of *all*"
+    assert document.text.startswith("# 1 hash\n\n```\n\n")
+    assert word(paragraph("# 1 hash") + paragraph("body")).sections == ()
+
+
+def test_a_bar_in_a_cell_begins_no_cell() -> None:
+    cells = "".join(f"<w:tc>{paragraph(text)}</w:tc>" for text in ("X1", "--mode=on|off"))
+    assert word(f"<w:tbl><w:tr>{cells}</w:tr></w:tbl>").text.startswith(r"| X1 | --mode=on\|off |")

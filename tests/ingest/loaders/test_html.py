@@ -111,3 +111,14 @@ def test_huge_spans_and_broken_markup() -> None:
 def test_a_page_without_words() -> None:
     with pytest.raises(LoadError, match="holds no text"):
         html("<script>x</script><img src=x>")
+
+
+def test_text_that_looks_like_markdown_is_text() -> None:
+    page = html("<p># 1 hash<p>```<p>Title?<br>===<h2>List&lt;T&gt;</h2><p>words")
+    assert [(section.title, section.level) for section in page.sections] == [("List<T>", 2)]
+    assert html("<p># 1 hash").sections == ()
+
+
+def test_a_bar_in_a_cell_begins_no_cell() -> None:
+    page = html("<table><tr><td>X1<td>--mode=on|off<tr><td>|<td>b</table>")
+    assert page.text == "| X1 | --mode=on\\|off |\n| --- | --- |\n| \\| | b |"

@@ -24,7 +24,7 @@ from ingest.loaders.msg import unpack_rtf
 from ingest.loaders.registry import Member, Source, unpacker_of
 
 from .builders import CHINESE, ENGLISH, word_document
-from .office_builders import book, old_slides, old_word, open_document, outlook
+from .office_builders import book, old_slides, old_word, open_document, outlook, zipped
 from .test_office_contract import (
     CALENDAR,
     CELL,
@@ -182,6 +182,39 @@ def test_books() -> None:
     document = load(book(chapters, title="泵"), mt.EPUB)
     assert document.text == f"# Pumps\n\n{ENGLISH}\n\n{CHINESE}"
     assert document.title == "泵"
+
+
+@pytest.mark.parametrize("line", ["# 1 hash", "```", "Title? ==="])
+def test_text_that_looks_like_markdown_is_text(line: str) -> None:
+    head = '<text:h text:outline-level="2">Prices</text:h>'
+    text = open_document("text", f"<text:p>{line}</text:p>{head}<text:p>words</text:p>")
+    shapes = f"<draw:frame><draw:text-box><text:p>{line}</text:p></draw:text-box></draw:frame>"
+    title = "<draw:frame><draw:text-box><text:p>{}</text:p></draw:text-box></draw:frame>"
+    title = title.replace("<draw:frame>", '<draw:frame presentation:class="title">')
+    slides = "".join(f"<draw:page>{title.format(n)}{shapes}</draw:page>" for n in ("One", "Two"))
+    chapters = {"a.html": f"<h1>One</h1><p>{line}</p>", "b.html": f"<h2>Two</h2><p>{line}</p>"}
+    for data, kind, titles in (
+        (text, mt.ODT, ["Prices"]),
+        (open_document("presentation", slides), mt.ODP, ["One", "Two"]),
+        (book(chapters), mt.EPUB, ["One", "Two"]),
+    ):
+        document = load(data, kind)
+        assert line in document.text
+        assert [section.title for section in document.sections] == titles
+
+
+def test_chapters_without_a_heading_begin_with_their_entry() -> None:
+    chapters = {"a.html": "<p># 5 pumps</p><p>words</p>", "nav.html": "<p/>"}
+    contents = '<nav><a href="a.html">Pumps</a></nav>'
+    with zipfile.ZipFile(io.BytesIO(book(chapters))) as archive:
+        parts = {name: archive.read(name).decode() for name in archive.namelist()}
+    parts["OEBPS/nav.html"] = contents
+    parts["OEBPS/book.opf"] = parts["OEBPS/book.opf"].replace(
+        'href="nav.html"', 'href="nav.html" properties="nav"'
+    )
+    document = load(zipped(parts), mt.EPUB)
+    assert document.text == "## Pumps\n\n# 5 pumps\n\nwords"
+    assert [(s.title, s.start, s.end) for s in document.sections] == [("Pumps", 0, 26)]
 
 
 def test_mails() -> None:
@@ -373,7 +406,7 @@ def test_another_reader_takes_over_where_ours_fails(monkeypatch: pytest.MonkeyPa
     document = load(RTF, mt.RTF)
     assert "Pump manual" in document.text
     assert document.quality == {"fallback": "kreuzberg after ZeroDivisionError"}
-    assert document.parser == "rtf/1"
+    assert document.parser == "rtf/2"
 
 
 def test_a_workbook_shown_as_a_picture_is_a_lost_table() -> None:

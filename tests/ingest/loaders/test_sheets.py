@@ -369,3 +369,10 @@ def test_formulas_that_openpyxl_has_written_are_shown() -> None:
         "Sheet!A1:C1": "| Bolts | 3 | =1/0 |",
         "Sheet!A2:C2": "| Total | =SUM(B1:B1) |  |",
     }
+
+
+def test_a_bar_in_a_cell_begins_no_cell() -> None:
+    cells = '<c r="A{0}" t="str"><v>X{0}</v></c><c r="B{0}" t="str"><v>on|off</v></c>'
+    rows = "".join(f'<row r="{n}">{cells.format(n)}</row>' for n in (1, 2))
+    lines = [r"| X1 | on\|off |", "| --- | --- |", r"| X2 | on\|off |"]
+    assert load(raw_workbook(rows)).text.split("\n")[2:] == lines

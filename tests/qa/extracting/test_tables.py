@@ -59,6 +59,12 @@ def test_cells_come_back(cells: list[str]) -> None:
     assert cells_of(f"| {' | '.join(cells)} |") == [cell.strip() for cell in cells]
 
 
+def test_an_escaped_bar_is_one_of_its_cell() -> None:
+    row, head = r"| X1 | --mode=on\|off | 99 EUR |", "| Model | Option | Price |"
+    assert read_row(row, head, "price of model X1") == "X1 — Price: 99 EUR"
+    assert cells_of(row)[1] == "--mode=on|off"
+
+
 @given(st.text(max_size=40), st.text(max_size=40))
 def test_any_row_can_be_read(row: str, head: str) -> None:
     read_row(f"| {row} |", head, "what?")
