@@ -16,6 +16,7 @@ from ingest.documents import Document, Section
 from ingest.loaders.media_types import DOCX, JSON, JSONL, SOURCE_CODE, XML, YAML
 
 MARKDOWN_TYPES = frozenset({"text/markdown", "text/html", DOCX})  # their canonical text is Markdown
+_ALL_HEADINGS = ("html/", "docx/")  # parsers of ours that tell every heading that there is
 CODE_TYPES = frozenset(f"text/x-{language}" for language in SOURCE_CODE)
 _INDENTED_TYPES = CODE_TYPES | {JSON, YAML, XML}  # what belongs together is indented alike
 
@@ -30,6 +31,7 @@ _DEPTHS = 6  # levels of indentation that are told apart
 _ITEM_START = re.compile(r"(?:[-*+•·]|\d{1,3}[.)、]|[(（][\da-zA-Z]{1,3}[)）]|[a-z][.)])(?:\s|$)")
 _QUESTION = re.compile(r"(?:Q|问|問|Question|问题|問題)\s?\d{0,3}\s?[:：.、)]", re.I)
 _ANSWER = re.compile(r"(?:A|答|Answer|答案)\s?\d{0,3}\s?[:：.、)]", re.I)
+_FENCE = re.compile(r"`{3,}[^`]*\Z|~{3,}")  # with a backtick behind it, ``` is inline code
 _SEPARATOR = re.compile(r"\|?[ \t]*:?-+:?[ \t]*(?:\|[ \t]*:?-+:?[ \t]*)*\|?\Z")
 _CLOSERS = frozenset("})]")
 _CLOSING_WORDS = ("end", "</", "else", "elif", "except", "finally", "catch", "fi", "done", "esac")
@@ -101,7 +103,8 @@ def layout_of(document: Document, omitted: Sequence[tuple[int, int]] = ()) -> La
     A table whose header lies in an `omitted` span has none to repeat.
     """
     sections = document.sections
-    if not sections and document.media_type in MARKDOWN_TYPES:
+    told = document.parser.startswith(_ALL_HEADINGS)
+    if not sections and document.media_type in MARKDOWN_TYPES and not told:
         from ingest.loaders.sections import sections_of
 
         sections = sections_of(document.text)
@@ -130,7 +133,7 @@ class _Reader:
         self._levels = {section.start: section.level for section in reversed(sections)}
         self._indented = document.media_type in _INDENTED_TYPES
         self._records = document.media_type == JSONL
-        self._markdown = document.media_type in MARKDOWN_TYPES
+        self._fenced = document.media_type in MARKDOWN_TYPES - {DOCX}  # Word has no code blocks
         self._marks = _table_marks(document)
         self._rows = _row_marks(document)
         self._fence = ""
@@ -163,7 +166,10 @@ class _Reader:
 
     def _kind(self, stripped: str, offset: int) -> str:
         first = stripped[0]
-        if first in "`~" and self._markdown and stripped[:3] in ("```", "~~~"):
+        if offset in self._levels:
+            self._fence = ""  # no heading stands in code: what looked like a fence was none
+            return "heading"
+        if first in "`~" and self._fenced and _FENCE.match(stripped):
             mark = stripped[: len(stripped) - len(stripped.lstrip(first))]
             if not self._fence:
                 self._fence = mark
@@ -174,8 +180,6 @@ class _Reader:
             return "code"
         if self._fence:
             return "code"
-        if offset in self._levels:
-            return "heading"
         if first == "|":
             return "table"
         if self._indented:

@@ -11,6 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ingest.chunking import CHUNK_TOKENS, HEADER_TOKENS, split
+from ingest.chunking_cuts import layout_of
 from ingest.documents import Chunk, Document, Mark
 from ingest.loaders import load_bytes
 from ingest.loaders.media_types import CSV, JSONL, VTT
@@ -149,6 +150,22 @@ def test_a_fenced_block_that_fits_is_not_cut() -> None:
     text = "# Steps\n\n" + (PROSE * 2 + "\n\n" + fence) * 6
     for chunk in cut(markdown(text), 256):
         assert chunk.text.count("```") % 2 == 0
+
+
+def test_what_only_looks_like_a_fence_opens_none() -> None:
+    inline = "```x``` is a mark\n\n" + (PROSE * 2 + "\n\n") * 6
+    places = [cut.price for cut in layout_of(markdown(inline)).cuts]
+    assert max(places) < 0.5
+    page = f"<p>```<h2>Second</h2><p>{PROSE}<p>{PROSE}".encode()
+    document = load_bytes(page, uri="a.html")
+    cuts = {cut.offset: cut.price for cut in layout_of(document).cuts}
+    assert cuts[document.text.index("## Second")] < 0.2
+    assert cuts[document.text.rindex(PROSE.strip())] < 0.5
+
+
+def test_a_page_without_headings_has_none() -> None:
+    document = load_bytes(f"<p># 1 hash<p>{PROSE}".encode(), uri="a.html")
+    assert [chunk.heading for chunk in cut(document)] == [()]
 
 
 @pytest.mark.parametrize(
