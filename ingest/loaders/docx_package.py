@@ -14,12 +14,14 @@ import zipfile
 from collections.abc import Iterator, Mapping
 from copy import deepcopy
 from dataclasses import dataclass
+from itertools import takewhile
 from typing import Any
 
 from lxml import etree
 
 from ingest.documents import Scalar
 from ingest.errors import LoadError
+from ingest.loaders.equations import office_equation, raised, spaced
 from ingest.loaders.office_zip import OfficeZip, Relation, local_name, lost_tables
 
 W = "{http://schemas.openxmlformats.org/wordprocessingml/2006/main}"
@@ -108,6 +110,7 @@ def _clean(document: Any) -> None:
     _spell_equations(document)
     etree.strip_elements(document, *(W + name for name in _DROPPED.split()), with_tail=False)
     etree.strip_tags(document, *(W + name for name in _WRAPPERS.split()))
+    _mark_superscripts(document)
 
 
 def _drop_contents(document: Any) -> None:
@@ -143,9 +146,38 @@ def _spell_equations(document: Any) -> None:
                 continue
             run = etree.Element(f"{W}r")
             text = etree.SubElement(run, f"{W}t")
-            text.text = "".join(node.text or "" for node in equation.iter(f"{_MATH}t"))
+            text.text = spaced(
+                _words(equation.getprevious()), _spelled(equation), _words(equation.getnext())
+            )
             run.tail = equation.tail
             parent.replace(equation, run)
+
+
+def _spelled(equation: Any) -> str:
+    lines = equation.findall(f"{_MATH}oMath") or [equation]
+    return " ".join(office_equation(line) for line in lines)
+
+
+def _words(element: Any | None) -> str:
+    return text_of(element) if element is not None else ""
+
+
+def _mark_superscripts(document: Any) -> None:
+    """A superscript behind a digit is told from it: 10^6 is not 106."""
+    for run in list(document.iter(f"{W}r")):
+        before = next(run.itersiblings(f"{W}r", preceding=True), None)
+        if not _is_raised(run) or before is None or _is_raised(before):
+            continue
+        following = takewhile(_is_raised, run.itersiblings(f"{W}r"))
+        texts = map(text_of, (run, *following))
+        first = run.find(f"{W}t")
+        if first is not None:
+            first.text = raised(text_of(before), "".join(texts)) + (first.text or "")
+
+
+def _is_raised(element: Any) -> bool:
+    place = element.find(f"{W}rPr/{W}vertAlign")
+    return place is not None and place.get(f"{W}val") == "superscript"
 
 
 def _mark_page_breaks(document: Any) -> None:

@@ -12,12 +12,14 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
+from itertools import islice
 
 from selectolax.lexbor import LexborHTMLParser, LexborNode
 
 from ingest.documents import Document, Scalar
 from ingest.loaders.blocks import Block, fenced, headed, join_blocks, table
 from ingest.loaders.encoding import Decoded, fits, normalise
+from ingest.loaders.equations import mathml, raised, spaced
 from ingest.loaders.html_tree import is_left_out
 from ingest.loaders.markdown import decode_source, quality_of
 from ingest.loaders.registry import Source
@@ -205,6 +207,12 @@ def _visit(node: LexborNode, tag: str, writer: _Writer, *, furniture: bool) -> L
     if tag == "br":
         writer.inline.append("\v")
         return None
+    if tag == "math":
+        writer.inline.append(spaced("".join(writer.inline[-3:]), mathml(node)))
+        return None
+    if tag == "sup":
+        writer.inline.append(raised("".join(writer.inline[-3:]), _beginning(node)))
+        return node.child
     if tag == "pre":
         writer.flush()
         writer.add(_code(node))
@@ -221,6 +229,12 @@ def _visit(node: LexborNode, tag: str, writer: _Writer, *, furniture: bool) -> L
     if node.child is None:
         writer.leave(tag)
     return node.child
+
+
+def _beginning(node: LexborNode) -> str:
+    """The first words below a node, however much and deep the rest is."""
+    below = islice(node.traverse(include_text=True), 8)
+    return "".join(child.text_content or "" for child in below if child.tag == "-text")
 
 
 def _is_layout(node: LexborNode) -> bool:

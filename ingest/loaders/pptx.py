@@ -14,6 +14,7 @@ from ingest.documents import Document
 from ingest.errors import LoadError
 from ingest.loaders.blocks import heading, table
 from ingest.loaders.encoding import normalise
+from ingest.loaders.equations import office_equation, raised, spaced
 from ingest.loaders.office_zip import OfficeZip, local_name, lost_tables
 from ingest.loaders.registry import Source
 from ingest.loaders.slides import Piece, Slide, slides_document
@@ -276,14 +277,35 @@ def _paragraphs(element: Any) -> list[str]:
 
 def _runs(paragraph: Any) -> str:
     """The text of a paragraph, fields and equations included."""
-    texts = []
-    for node in paragraph.iter():
+    text, high = "", False
+    for node in _outside_equations(paragraph):
         kind = local_name(node)
         if kind == "t":
-            texts.append(node.text or "")
+            words, lower = node.text or "", high
+            high = _is_raised(node.getparent())
+            text += (raised(text, words) if high and not lower else "") + words
         elif kind == "br":
-            texts.append("\n")
-    return "".join(texts).replace("\v", "\n")
+            text += "\n"
+        elif kind == "oMath":
+            text += spaced(text, office_equation(node))
+    return text.replace("\v", "\n")
+
+
+def _outside_equations(paragraph: Any) -> Iterator[Any]:
+    """The elements of a paragraph in order, without those in an equation."""
+    todo = [paragraph]
+    while todo:
+        node = todo.pop()
+        yield node
+        if local_name(node) != "oMath":
+            todo += reversed(node)
+
+
+def _is_raised(run: Any) -> bool:
+    """True for a superscript: its baseline lies above that of the line."""
+    properties = run.find("{*}rPr")
+    baseline = properties.get("baseline", "") if properties is not None else ""
+    return baseline.rstrip("%").isdigit() and baseline.strip("0%") != ""
 
 
 def _cell(cell: Any) -> str:
