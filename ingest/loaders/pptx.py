@@ -6,6 +6,7 @@ chart values, SmartArt nor hidden slides, and no spans of slides.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
@@ -24,6 +25,8 @@ _FURNITURE = frozenset({"ftr", "dt", "sldNum", "hdr"})
 _LISTS = frozenset({"body", "obj", "subTitle", ""})
 _BAND = 230_000  # EMU (a quarter of an inch): shapes within it stand in one row
 _MAX_SLIDES = 5_000
+_MAX_GROUPS = 20  # within each other
+_TRANSFORM = (("ext", "cy", "cx"), ("chExt", "cy", "cx"), ("chOff", "y", "x"))
 
 Position = tuple[int, int]
 
@@ -34,6 +37,23 @@ class _Layout:
 
     positions: dict[tuple[str, str], Position] = field(default_factory=dict)
     texts: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class _Group:
+    """The groups around a shape, as positions on the slide, and what makes a position in the inner
+    one a position on the slide: `scale * position + shift`, down and across."""
+
+    places: tuple[Position, ...] = ()
+    scale: tuple[float, float] = (1, 1)
+    shift: tuple[float, float] = (0, 0)
+
+    def placed(self, place: Position) -> Position:
+        (down, across), (top, left) = self.scale, self.shift
+        return int(down * place[0] + top), int(across * place[1] + left)
+
+
+_NO_GROUP = _Group()
 
 
 def load_pptx(source: Source) -> Document:
@@ -115,25 +135,26 @@ class _Reader:
 
     def _shapes(
         self, root: Any, relations: Any, layout: _Layout
-    ) -> Iterator[tuple[Position, int, Piece]]:
-        """(position, 0 for a title, what it says) of each shape; a group's shapes in its place."""
+    ) -> Iterator[tuple[tuple[Position, ...], int, Piece]]:
+        """(positions of its groups and its own, 0 for a title, what it says) of each shape."""
         trees = root.findall("{*}cSld/{*}spTree")
-        todo: list[tuple[Any, Position | None]] = [(c, None) for t in trees for c in reversed(t)]
+        todo = [(child, _NO_GROUP) for tree in trees for child in reversed(tree)]
         while todo:
-            shape, outer = todo.pop()
+            shape, group = todo.pop()
             kind = local_name(shape)
             if kind == "AlternateContent":
                 choice = next((c for c in shape if len(c)), None)
-                todo += [(c, outer) for c in reversed(choice if choice is not None else ())]
+                todo += [(c, group) for c in reversed(choice if choice is not None else ())]
             elif kind == "grpSp":
-                place = outer or _position(shape)
-                todo += [(child, place) for child in reversed(shape)]
+                inner = _within(shape, group)
+                todo += [(child, inner) for child in reversed(shape)]
             elif kind in ("sp", "graphicFrame", "pic", "cxnSp"):
                 holder = _placeholder(shape)
-                place = outer or _position(shape) or _inherited(layout, holder)
+                own = _position(shape)
+                place = group.placed(own) if own else _inherited(layout, holder)
                 title = holder is not None and holder[0] in _TITLES
                 for piece in self._pieces(shape, kind, holder, relations):
-                    yield place, 0 if title else 1, piece
+                    yield (*group.places, place), 0 if title else 1, piece
 
     def _pieces(
         self, shape: Any, kind: str, holder: tuple[str, str] | None, relations: Any
@@ -208,10 +229,11 @@ class _Reader:
                     yield Piece(f"Comment: {text}")
 
 
-def _ordered(shapes: Iterator[tuple[Position, int, Piece]]) -> Iterator[Piece]:
-    """Titles first, then rows from top to bottom, each from left to right."""
+def _ordered(shapes: Iterator[tuple[tuple[Position, ...], int, Piece]]) -> Iterator[Piece]:
+    """Titles first, then rows from top to bottom, each from left to right; a group's shapes so, in
+    its place."""
     items = [item for item in shapes if item[2].text.strip()]
-    items.sort(key=lambda item: (item[1], item[0][0] // _BAND, item[0][1]))
+    items.sort(key=lambda item: (item[1], [(top // _BAND, left) for top, left in item[0]]))
     return (piece for _, _, piece in items)
 
 
@@ -223,13 +245,32 @@ def _placeholder(shape: Any) -> tuple[str, str] | None:
 
 def _position(shape: Any) -> Position | None:
     """(top, left) in EMU."""
-    found = next(shape.iterfind("*/{*}xfrm/{*}off"), None)
-    if found is None:
-        found = next(shape.iterfind("{*}xfrm/{*}off"), None)
-    try:
-        return (int(found.get("y", "")), int(found.get("x", ""))) if found is not None else None
-    except ValueError:
-        return None
+    found = next(shape.iterfind("*/{*}xfrm"), None)
+    return _pair(found if found is not None else shape.find("{*}xfrm"), "off", "y", "x")
+
+
+def _within(shape: Any, outer: _Group) -> _Group:
+    """The group that `shape` is: its shapes stand in coordinates of its own."""
+    place = _position(shape)
+    if place is None or len(outer.places) == _MAX_GROUPS:
+        return outer
+    top, left = outer.placed(place)
+    found = next(shape.iterfind("{*}grpSpPr/{*}xfrm"), None)
+    size, inner, start = (_pair(found, *names) for names in _TRANSFORM)
+    if not size or not inner or not start or not all(inner):
+        return _Group((*outer.places, (top, left)), outer.scale, outer.shift)
+    down, across = outer.scale[0] * size[0] / inner[0], outer.scale[1] * size[1] / inner[1]
+    shift = (top - down * start[0], left - across * start[1])
+    return _Group((*outer.places, (top, left)), (down, across), shift)
+
+
+def _pair(transform: Any, name: str, down: str, across: str) -> Position | None:
+    """Two measures of a transform in EMU; None where one is missing."""
+    found = transform.find(f"{{*}}{name}") if transform is not None else None
+    values = [found.get(axis, "") for axis in (down, across)] if found is not None else []
+    if len(values) == 2 and all(re.fullmatch(r"-?\d{1,12}", value) for value in values):
+        return int(values[0]), int(values[1])
+    return None
 
 
 def _inherited(layout: _Layout, holder: tuple[str, str] | None) -> Position:

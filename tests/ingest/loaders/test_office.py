@@ -65,6 +65,37 @@ def test_slides() -> None:
     ]
 
 
+def shape(text: str, top: int, left: int) -> str:
+    place = f'<p:spPr><a:xfrm><a:off x="{left}" y="{top}"/></a:xfrm></p:spPr>'
+    return f"<p:sp>{place}<p:txBody><a:p><a:r><a:t>{text}</a:t></a:r></a:p></p:txBody></p:sp>"
+
+
+def group(shapes: str, top: int, left: int, scale: int = 1, offset: int = 0) -> str:
+    """Shapes in coordinates `scale` times as fine as the slide's, which begin at `offset`."""
+    size, inner = 1_000_000, 1_000_000 * scale
+    return (
+        f'<p:grpSp><p:grpSpPr><a:xfrm><a:off x="{left}" y="{top}"/><a:ext cx="{size}" cy="{size}"/>'
+        f'<a:chOff x="{offset}" y="{offset}"/><a:chExt cx="{inner}" cy="{inner}"/></a:xfrm>'
+        f"</p:grpSpPr>{shapes}</p:grpSp>"
+    )
+
+
+def test_shapes_in_a_group_are_read_by_their_places() -> None:
+    steps = shape("Step 3", 7_000, 9_500) + shape("Step 1", 7_000, 7_000)
+    left = group(steps + shape("Step 2", 7_000, 8_000), 3_000_000, 0, 10, 7_000)
+    cards = group(shape("b2", 900_000, 0) + shape("b1", 0, 0), 0, 700_000)
+    cards += group(shape("a2", 900_000, 0) + shape("a1", 0, 0), 0, 0)
+    body = f"{left}{group(cards, 5_000_000, 0)}{shape('last', 6_500_000, 0)}{shape('first', 0, 0)}"
+    slide = (
+        '<p:sld xmlns:p="p" xmlns:a="http://schemas.openxmlformats.org/drawingml/2006/main">'
+        f"<p:cSld><p:spTree>{body}</p:spTree></p:cSld></p:sld>"
+    )
+    parts = {"ppt/presentation.xml": "<p/>", "ppt/slides/slide1.xml": slide}
+    assert load(zipped(parts), mt.PPTX).text.split("\n\n") == [
+        "first", "Step 1", "Step 2", "Step 3", "a1", "a2", "b1", "b2", "last",
+    ]  # fmt: skip
+
+
 def test_texts_of_opendocument() -> None:
     running = "<style:master-page><style:footer><text:p>Ann's pumps</text:p></style:footer>"
     data = open_document("text", TEXT, styles=f"{running}</style:master-page>")
