@@ -120,7 +120,10 @@ def _chapter(archive: OfficeZip, part: str, labels: dict[str, str], source: Sour
     if not markup.strip():
         return []
     page = Source(part, _opened(markup), "text/html", source.sha256)
-    blocks = page_blocks(parse_page(page)[1])
+    tree = parse_page(page)[1]
+    for aside in tree.css("aside"):  # what stands beside a page's text is part of a book's
+        aside.attrs["role"] = "note"
+    blocks = page_blocks(tree)
     label = normalise(labels.get(part, ""))
     if blocks and label and not _is_headed(blocks):
         first, *rest = blocks

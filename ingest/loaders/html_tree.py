@@ -28,6 +28,9 @@ _BANNER = re.compile(
     re.I,
 )
 _NOTE = re.compile(r"note|tip|warning|caution|important|admonition|callout|hint|danger|info", re.I)
+_NOTE_KINDS = frozenset(  # of role and of epub:type
+    {"note", "footnote", "endnote", "rearnote", "doc-footnote", "doc-endnote", "doc-tip"}
+)
 _PERMALINK = re.compile(r"headerlink|anchor|permalink|hash-link|mw-editsection", re.I)
 _HEADING = re.compile(r"h[1-6]\Z")
 
@@ -75,5 +78,7 @@ def _holds_title(header: LexborNode) -> bool:
 
 
 def _is_note(aside: LexborNode) -> bool:
-    """Documentation sites put their notes and warnings into <aside>."""
-    return bool(_NOTE.search(aside.attributes.get("class") or ""))
+    """Documentation sites put their notes and warnings into <aside>, books their footnotes."""
+    attributes = aside.attributes
+    kinds = f"{attributes.get('epub:type') or ''} {attributes.get('role') or ''}".lower().split()
+    return bool(_NOTE.search(attributes.get("class") or "")) or not _NOTE_KINDS.isdisjoint(kinds)

@@ -72,6 +72,12 @@ def test_content_in_suspicious_places_stays() -> None:
     assert html("<nav><a>only</a> a menu</nav>").text == "only a menu"
 
 
+@pytest.mark.parametrize("kind", ['role="doc-footnote"', 'epub:type="endnote"', "class=tip"])
+def test_notes_beside_the_text_stay(kind: str) -> None:
+    page = html(f"<p>Free.<aside {kind}>Only for members.</aside><aside>Related</aside>")
+    assert page.text == "Free.\n\nOnly for members."
+
+
 def test_title_and_metadata() -> None:
     head = "<head><title> The\n title </title><meta name=description content='About  it'></head>"
     page = load_bytes(f"<html lang=zh>{head}<h1>Other</h1>".encode(), uri="p.html")

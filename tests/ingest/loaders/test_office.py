@@ -234,6 +234,14 @@ def test_text_that_looks_like_markdown_is_text(line: str) -> None:
         assert [section.title for section in document.sections] == titles
 
 
+def test_footnotes_of_books() -> None:
+    note = '<aside epub:type="footnote" id="n1"><p>Only for members.</p></aside>'
+    box = "<aside><p>In a box.</p></aside>"
+    assert load(book({"a.html": f"<p>Free.</p>{note}{box}"}), mt.EPUB).text == (
+        "Free.\n\nOnly for members.\n\nIn a box."
+    )
+
+
 def test_chapters_without_a_heading_begin_with_their_entry() -> None:
     chapters = {"a.html": "<p># 5 pumps</p><p>words</p>", "nav.html": "<p/>"}
     contents = '<nav><a href="a.html">Pumps</a></nav>'
