@@ -227,7 +227,7 @@ def _cells(row: Any, notes: _Notes, running: dict[int, tuple[int, str]]) -> list
         if local_name(cell) not in ("table-cell", "covered-table-cell"):
             continue
         times = _count(cell, "number-columns-repeated")
-        paragraphs = (_flat(_inline(p, notes)) for p in cell.iter("{*}p", "{*}h"))
+        paragraphs = (_flat(_inline(p, notes)) for p in _paragraphs(cell))
         text = " ".join(" ".join(filter(None, paragraphs)).split())
         if text and (down := _count(cell, "number-rows-spanned")) > 1:
             running[len(cells)] = (down, text)
@@ -237,6 +237,16 @@ def _cells(row: Any, notes: _Notes, running: dict[int, tuple[int, str]]) -> list
                 running[len(cells)] = (left - 1, above)
             cells.append(text or above)
     return cells
+
+
+def _paragraphs(element: Any) -> Iterator[Any]:
+    """The paragraphs below an element, but those of notes and comments in them."""
+    for child in element:
+        kind = local_name(child)
+        if kind in ("p", "h"):
+            yield child
+        if kind not in ("note", "annotation"):
+            yield from _paragraphs(child)
 
 
 def _inline(element: Any, notes: _Notes) -> str:

@@ -139,6 +139,17 @@ def test_a_text_box_in_a_list_item_is_read() -> None:
     assert document.text == "- on page\n\nboxed\n\n- second"
 
 
+def test_notes_in_cells_are_read_once() -> None:
+    note = "<text:note><text:note-body><text:p>net</text:p></text:note-body></text:note>"
+    comment = "<office:annotation><text:p>check</text:p></office:annotation>"
+    cells = (f"<text:p>12{note}{comment}</text:p>", boxed("<text:p>boxed</text:p>"))
+    row = "".join(f"<table:table-cell>{cell}</table:table-cell>" for cell in cells)
+    body = f"<table:table><table:table-row>{row}</table:table-row></table:table>"
+    assert load(open_document("text", body), mt.ODT).text == (
+        "| 12 | on page boxed |\n| --- | --- |\n\nnet\n\nComment: check"
+    )
+
+
 def test_slides_of_opendocument() -> None:
     document = load(open_document("presentation", SLIDES), mt.ODP)
     assert document.text == "# Pumps\n\nOil them.\n\nNotes: Say why.\n\nSecond"
