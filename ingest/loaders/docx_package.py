@@ -70,15 +70,16 @@ def open_package(data: bytes, uri: str) -> Package:
         folder = posixpath.dirname(main)
         parts = {name: archive.xml(posixpath.join(folder, f"{name}.xml")) for name in _PARTS}
         title = archive.core_title()
-        notes = tuple(_notes(archive, folder))
+        hidden = _hidden_styles(parts["styles"])
+        notes = tuple(_notes(archive, folder, hidden))
         relations = archive.relations(main)
-        running = tuple(dict.fromkeys(_running(archive, relations)))
+        running = tuple(dict.fromkeys(_running(archive, relations, hidden)))
         lost = lost_tables(archive)
     body = document.find(f"{W}body")
     if body is None:
         raise LoadError(uri, "is damaged: its document has no body")
     _name_images(document, relations)
-    _clean(document)
+    _clean(document, hidden)
     _mark_page_breaks(document)
     data = _repack(document, parts)
     return Package(body, parts["styles"], parts["numbering"], data, notes, running, title, lost)
@@ -102,11 +103,12 @@ def text_of(element: Any) -> str:
     return "".join(texts)
 
 
-def _clean(document: Any) -> None:
-    """The root of a part: its text once, each paragraph beside the others."""
+def _clean(document: Any, hidden: frozenset[str]) -> None:
+    """The root of a part: its visible text once, each paragraph beside the others."""
     _drop_contents(document)
     _unfold_alternatives(document)
     _lift_text_boxes(document)
+    _drop_hidden(document, hidden)
     _spell_equations(document)
     etree.strip_elements(document, *(W + name for name in _DROPPED.split()), with_tail=False)
     etree.strip_tags(document, *(W + name for name in _WRAPPERS.split()))
@@ -135,6 +137,59 @@ def _lift_text_boxes(document: Any) -> None:
             continue
         for block in reversed([child for child in box if child.tag in (f"{W}p", f"{W}tbl")]):
             anchor.addnext(block)
+
+
+def _hidden_styles(styles: Any | None) -> frozenset[str]:
+    """Ids of the styles whose text is not shown, by themselves or by what they are based on."""
+    own: dict[str, bool] = {}
+    bases: dict[str, str] = {}
+    for style in styles.iter(f"{W}style") if styles is not None else ():
+        identity = style.get(f"{W}styleId", "")
+        bases[identity] = _value(style.find(f"{W}basedOn"))
+        vanish = style.find(f"{W}rPr/{W}vanish")
+        if vanish is not None:
+            own[identity] = _is_on(vanish)
+    return frozenset(identity for identity in bases if _inherits(identity, own, bases))
+
+
+def _inherits(identity: str, own: dict[str, bool], bases: dict[str, str]) -> bool:
+    for _ in range(20):  # styles may be based on each other in a circle
+        if identity in own or identity not in bases:
+            break
+        identity = bases[identity]
+    return own.get(identity, False)
+
+
+def _drop_hidden(document: Any, hidden: frozenset[str]) -> None:
+    """Hidden text and rows of tables: no reader sees them."""
+    for mark in list(document.iter(f"{W}hidden")):
+        row = next(mark.iterancestors(f"{W}tr"), None)
+        if _is_on(mark) and row is not None and mark.getparent().tag == f"{W}trPr":
+            row.getparent().remove(row)
+    if not hidden and next(document.iter(f"{W}vanish"), None) is None:
+        return
+    for run in list(document.iter(f"{W}r")):
+        if _is_hidden(run, hidden):
+            run.getparent().remove(run)
+
+
+def _is_hidden(run: Any, hidden: frozenset[str]) -> bool:
+    own = run.find(f"{W}rPr/{W}vanish")
+    if own is not None:
+        return _is_on(own)
+    paragraph = next(run.iterancestors(f"{W}p"), None)
+    styles = [run.find(f"{W}rPr/{W}rStyle")]
+    if paragraph is not None:
+        styles.append(paragraph.find(f"{W}pPr/{W}pStyle"))
+    return any(_value(style) in hidden for style in styles)
+
+
+def _is_on(switch: Any) -> bool:
+    return switch.get(f"{W}val", "true") not in ("0", "false", "off")
+
+
+def _value(element: Any | None) -> str:
+    return element.get(f"{W}val", "") if element is not None else ""
 
 
 def _spell_equations(document: Any) -> None:
@@ -190,29 +245,31 @@ def _mark_page_breaks(document: Any) -> None:
             line_break.getparent().remove(line_break)
 
 
-def _cleaned(archive: OfficeZip, part: str) -> Any:
+def _cleaned(archive: OfficeZip, part: str, hidden: frozenset[str]) -> Any:
     """The root of a part beside the document; an empty element where there is none."""
     root = archive.xml(part)
     if root is None:
         return etree.Element("none")
-    _clean(root)
+    _clean(root, hidden)
     return root
 
 
-def _notes(archive: OfficeZip, folder: str) -> Iterator[str]:
+def _notes(archive: OfficeZip, folder: str, hidden: frozenset[str]) -> Iterator[str]:
     for part, tag in _NOTES:
-        root = _cleaned(archive, posixpath.join(folder, f"{part}.xml"))
+        root = _cleaned(archive, posixpath.join(folder, f"{part}.xml"), hidden)
         for note in root.iter(W + tag):
             paragraphs = (text_of(paragraph).strip() for paragraph in note.iter(f"{W}p"))
             if text := " ".join(filter(None, paragraphs)):
                 yield f"Comment: {text}" if tag == "comment" else text
 
 
-def _running(archive: OfficeZip, relations: dict[str, Relation]) -> Iterator[str]:
+def _running(
+    archive: OfficeZip, relations: dict[str, Relation], hidden: frozenset[str]
+) -> Iterator[str]:
     """Headers and footers; page numbers alone are none."""
     for relation in relations.values():
         if relation.kind in ("header", "footer") and not relation.external:
-            paragraphs = _cleaned(archive, relation.target).iter(f"{W}p")
+            paragraphs = _cleaned(archive, relation.target, hidden).iter(f"{W}p")
             text = " ".join(" ".join(text_of(paragraph).split()) for paragraph in paragraphs)
             if any(map(str.isalpha, text)):
                 yield " ".join(text.split())

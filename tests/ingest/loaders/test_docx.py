@@ -156,3 +156,25 @@ def test_text_that_looks_like_markdown_is_text() -> None:
 def test_a_bar_in_a_cell_begins_no_cell() -> None:
     cells = "".join(f"<w:tc>{paragraph(text)}</w:tc>" for text in ("X1", "--mode=on|off"))
     assert word(f"<w:tbl><w:tr>{cells}</w:tr></w:tbl>").text.startswith(r"| X1 | --mode=on\|off |")
+
+
+def test_hidden_text_is_left_out() -> None:
+    run = "<w:r><w:rPr>{}</w:rPr><w:t>{}</w:t></w:r>"
+    shown = run.format('<w:vanish w:val="0"/>', "shown")
+    styled = run.format('<w:rStyle w:val="Deep"/>', "styled")
+    secret = paragraph("secret", '<w:pStyle w:val="Deep"/>')
+    row = f"<w:tr>{{}}<w:tc>{paragraph('a')}</w:tc><w:tc>{paragraph('{}')}</w:tc></w:tr>"
+    rows = row.format("", "b") + row.format("<w:trPr><w:hidden/></w:trPr>", "hidden row")
+    body = f"<w:p>{run.format('<w:vanish/>', 'gone')}{shown}{styled}</w:p>{secret}"
+    style = '<w:style w:styleId="{}"><w:basedOn w:val="{}"/><w:rPr>{}</w:rPr></w:style>'
+    styles = style.format("Hidden", "Deep", "<w:vanish/>") + style.format("Deep", "Hidden", "")
+    buffer = io.BytesIO(raw_word_document(f"{body}<w:tbl>{rows}</w:tbl>"))
+    with zipfile.ZipFile(buffer, "a") as archive:
+        archive.writestr("word/styles.xml", f"<w:styles {WORD}>{styles}</w:styles>")
+        archive.writestr(
+            "word/footnotes.xml",
+            f"<w:footnotes {WORD}><w:footnote><w:p>{run.format('<w:vanish/>', 'gone')}</w:p>"
+            "</w:footnote></w:footnotes>",
+        )
+    document = load_bytes(buffer.getvalue(), uri="a.docx")
+    assert document.text == "shown\n\n| a | b |\n| --- | --- |"
