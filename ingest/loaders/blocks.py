@@ -15,7 +15,8 @@ _HEADING = re.compile(r"#{1,6} \S.*")
 class Block:
     """Lines that belong together. Neighbours of one `group` (not 0) stand without a blank line.
 
-    `page` is the page it starts on, None where the file does not say. `is_heading` where `heading`
+    `page` is the page it starts on, None where the file does not say; `turns` are the later pages
+    in it: (offset in the text, number). `is_heading` where `heading`
     wrote the first line: text may look like a heading and be none.
     """
 
@@ -23,6 +24,7 @@ class Block:
     group: int = 0
     page: int | None = None
     is_heading: bool = False
+    turns: tuple[tuple[int, int], ...] = ()
 
 
 def join_blocks(blocks: Iterable[Block]) -> tuple[str, list[tuple[int, Block]]]:

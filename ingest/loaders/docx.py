@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from dataclasses import replace
-from itertools import groupby
+from itertools import accumulate, groupby, pairwise
 from typing import Any
 
 from selectolax.lexbor import LexborHTMLParser
@@ -17,7 +17,7 @@ from selectolax.lexbor import LexborHTMLParser
 from ingest.documents import Document, Mark, Page
 from ingest.loaders.blocks import Block, headed, is_table, join_blocks, table
 from ingest.loaders.docx_numbering import Numbering
-from ingest.loaders.docx_package import Package, W, open_package, text_of
+from ingest.loaders.docx_package import PAGE_BREAK, Package, W, open_package, text_of, texts_of
 from ingest.loaders.encoding import normalise
 from ingest.loaders.html import table_text
 from ingest.loaders.registry import Source
@@ -31,6 +31,7 @@ _LABEL = re.compile(  # 1.  2.3.1  a)  iv.  （二）  第三条
 _BREAK = f"{W}lastRenderedPageBreak"
 _IMAGE = re.compile(r"!\[[^\]\n]*\]\(([^()\s]+/media/[^()\s]+)\)")
 _MAX_SPAN = 100  # columns
+_MAX_TURNS = 50  # pages that a paragraph goes on
 _MAX_HEADING = 200  # characters; longer "headings" are paragraphs in a heading's style
 
 
@@ -111,7 +112,12 @@ def _flat(text: str) -> str:
 
 def _pages(starts: list[tuple[int, Block]], length: int) -> tuple[Page, ...]:
     """Pages in order; none where the file tells no page numbers."""
-    known = [(start, block.page) for start, block in starts if block.page]
+    known = [
+        place
+        for start, block in starts
+        if block.page
+        for place in ((start, block.page), *((start + at, page) for at, page in block.turns))
+    ]
     groups = groupby(known, key=lambda item: item[1])
     heads = [(number, next(items)[0]) for number, items in groups if number]
     ends = [*(start for _, start in heads[1:]), length][: len(heads)]
@@ -191,14 +197,15 @@ def _own_blocks(package: Package) -> Iterator[Block]:
     page = 1
     for child in package.body:
         before, after = _page_breaks(child)
-        page += before
-        number = page if told else None
+        block = Block("")
         if child.tag == f"{W}tbl":
-            yield Block(_own_table(child), page=number)
+            block = _own_table(child, page)
         elif child.tag == f"{W}p":
             block = _own_paragraph(child, styles, numbering)
-            yield replace(block, page=number)
-        page += after
+            turns = _turns(child, block.text, page + before) if after else ()
+            block = replace(block, page=page + before, turns=turns)
+        yield block if told else replace(block, page=None, turns=())
+        page += before + after
 
 
 def _page_breaks(element: Any) -> tuple[int, int]:
@@ -213,6 +220,22 @@ def _page_breaks(element: Any) -> tuple[int, int]:
     return (before, after) if seen else (0, before)
 
 
+def _turns(paragraph: Any, text: str, page: int) -> tuple[tuple[int, int], ...]:
+    """Where further pages begin in the text of a paragraph that begins on `page`."""
+    label = len(text) - len(_flat(text_of(paragraph)))
+    turns: list[tuple[int, int]] = []
+    texts: list[str] = []
+    for part in texts_of(paragraph):
+        if part != PAGE_BREAK:
+            texts.append(part)
+        elif (said := len(_flat("".join(texts)))) and len(turns) < _MAX_TURNS:
+            at = label + said
+            at += len(text[at:]) - len(text[at:].lstrip())
+            page += 1
+            turns.append((at, page))
+    return tuple(turn for turn in turns if turn[0] < len(text))
+
+
 def _own_paragraph(paragraph: Any, styles: dict[str, int], numbering: Numbering) -> Block:
     text = _flat(text_of(paragraph))
     if not text:
@@ -224,24 +247,39 @@ def _own_paragraph(paragraph: Any, styles: dict[str, int], numbering: Numbering)
     return Block(f"{'  ' * depth}{label} {text}", 1) if label else Block(text)
 
 
-def _own_table(element: Any) -> str:
+def _own_table(element: Any, page: int) -> Block:
     """Rows of cells: what is merged downwards stands in each row, sideways in its first column."""
     rows: list[list[str]] = []
+    pages: list[int] = []
     for row in element.iterfind(f"{W}tr"):
-        cells: list[str] = []
+        before, after = _page_breaks(row)
+        pages.append(page + before)
+        page += before + after
+        cells = [""] * _span(row.find(f"{W}trPr/{W}gridBefore"), 0)
         for cell in row.iterfind(f"{W}tc"):
             merge = cell.find(f"{W}tcPr/{W}vMerge")
             above = merge is not None and merge.get(f"{W}val", "continue") == "continue"
             text = rows[-1][len(cells)] if above and rows and len(cells) < len(rows[-1]) else ""
-            cells += [text or _cell_text(cell), *[""] * (_columns(cell) - 1)]
+            cells += [
+                text or _cell_text(cell),
+                *[""] * (_span(cell.find(f"{W}tcPr/{W}gridSpan"), 1) - 1),
+            ]
         rows.append(cells)
-    return table(rows)
+    text = table(rows)
+    shown = [number for row, number in zip(rows, pages, strict=True) if any(row)]
+    if is_table(text):
+        shown.insert(1, shown[0])
+    starts = accumulate((len(line) + 1 for line in text.split("\n")), initial=0)
+    places = list(zip(starts, shown, strict=False))
+    turns = [place for above, place in pairwise(places) if place[1] > above[1]]
+    return Block(text, page=shown[0] if shown else page, turns=tuple(turns))
 
 
-def _columns(cell: Any) -> int:
-    span = cell.find(f"{W}tcPr/{W}gridSpan")
-    value = span.get(f"{W}val", "") if span is not None else ""
-    return max(min(int(value), _MAX_SPAN), 1) if value.isascii() and value.isdigit() else 1
+def _span(element: Any | None, least: int) -> int:
+    """A number of columns."""
+    value = element.get(f"{W}val", "") if element is not None else ""
+    number = int(value) if value.isascii() and value.isdigit() else least
+    return max(min(number, _MAX_SPAN), least)
 
 
 def _cell_text(cell: Any) -> str:

@@ -86,21 +86,27 @@ def open_package(data: bytes, uri: str) -> Package:
 
 
 _PARTS = ("styles", "numbering")
+PAGE_BREAK = "\f"  # which no XML can contain
 
 
 def text_of(element: Any) -> str:
     """The text of a paragraph or run: tabs and line breaks are characters."""
-    texts = []
+    return "".join(text for text in texts_of(element) if text != PAGE_BREAK)
+
+
+def texts_of(element: Any) -> Iterator[str]:
+    """The parts of a text, and PAGE_BREAK where a page ended."""
     for node in element.iter():
         if node.tag == f"{W}t":
-            texts.append(node.text or "")
+            yield node.text or ""
         elif node.tag == f"{W}tab" and node.getparent().tag == f"{W}r":
-            texts.append("\t")
+            yield "\t"
         elif node.tag in (f"{W}br", f"{W}cr"):
-            texts.append("\n")
+            yield "\n"
         elif node.tag == f"{W}noBreakHyphen":
-            texts.append("-")
-    return "".join(texts)
+            yield "-"
+        elif node.tag == f"{W}lastRenderedPageBreak":
+            yield PAGE_BREAK
 
 
 def _clean(document: Any, hidden: frozenset[str]) -> None:

@@ -178,3 +178,37 @@ def test_hidden_text_is_left_out() -> None:
         )
     document = load_bytes(buffer.getvalue(), uri="a.docx")
     assert document.text == "shown\n\n| a | b |\n| --- | --- |"
+
+
+PAGE = "<w:lastRenderedPageBreak/>"
+
+
+def test_rows_and_lines_know_their_page() -> None:
+    def cells(*texts: str) -> str:
+        return "".join(f"<w:tc><w:p><w:r>{text}</w:r></w:p></w:tc>" for text in texts)
+
+    text = "<w:t>{}</w:t>".format
+    rows = [cells(text("Part"), text("Price"))]
+    rows += [
+        cells((PAGE if n % 4 == 0 else "") + text(f"P-{n}"), text(f"{n} EUR")) for n in range(1, 9)
+    ]
+    rows.insert(2, cells("", ""))
+    table = "".join(f"<w:tr>{row}</w:tr>" for row in rows)
+    line = f"<w:p><w:r>{text('Begun here')}{PAGE}{text(' and ended there')}{PAGE}</w:r></w:p>"
+    document = word(f"<w:tbl>{table}</w:tbl>{line}{paragraph('last')}")
+    words = ["P-3", "P-4", "P-7", "P-8", "Begun", "and ended", "last"]
+    pages = [document.page_at(document.text.index(word)) for word in words]
+    assert pages == [1, 2, 2, 3, 3, 4, 5]
+    assert [document.text[page.start :].split()[0] for page in document.pages] == [
+        "|", "|", "|", "and", "last",
+    ]  # fmt: skip
+    single = "".join(f"<w:tr>{cells(row)}</w:tr>" for row in (text("a"), PAGE + text("b")))
+    document = word(f"<w:tbl>{single}</w:tbl>")
+    assert [document.text[page.start : page.end] for page in document.pages] == ["a\n", "b"]
+
+
+def test_a_row_that_begins_in_a_later_column() -> None:
+    rows = "<w:tr>{}</w:tr><w:tr><w:trPr><w:gridBefore w:val='1'/></w:trPr>{}</w:tr>".format(
+        *("".join(f"<w:tc>{paragraph(text)}</w:tc>" for text in row) for row in ("abc", "de"))
+    )
+    assert word(f"<w:tbl>{rows}</w:tbl>").text.split("\n")[2] == "|  | d | e |"
