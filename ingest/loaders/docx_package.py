@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import io
 import posixpath
+import re
 import zipfile
 from collections.abc import Iterator, Mapping
 from copy import deepcopy
@@ -23,6 +24,7 @@ from ingest.documents import Scalar
 from ingest.errors import LoadError
 from ingest.loaders.equations import office_equation, raised, spaced
 from ingest.loaders.office_zip import OfficeZip, Relation, local_name, lost_tables
+from ingest.loaders.symbols import has_symbols, symbol, with_symbols
 
 W = "{http://schemas.openxmlformats.org/wordprocessingml/2006/main}"
 _MATH = "{http://schemas.openxmlformats.org/officeDocument/2006/math}"
@@ -36,9 +38,10 @@ _XML_LANG = '<?xml version="1.0" encoding="UTF-8" standalone="yes"?>'
 _WRAPPERS = "sdt sdtContent ins moveTo smartTag customXml hyperlink fldSimple"
 _DROPPED = (
     "del moveFrom sdtPr sdtEndPr customXmlPr smartTagPr headerReference footerReference drawing"
-    " pict object instrText delText footnoteRef endnoteRef annotationRef commentReference"
+    " pict object rt instrText delText footnoteRef endnoteRef annotationRef commentReference"
     " footnoteReference endnoteReference sectPrChange pPrChange rPrChange tblPrChange"
 )
+_CODE = re.compile(r"[0-9a-fA-F]{1,5}\Z")
 _NOTES = (("footnotes", "footnote"), ("endnotes", "endnote"), ("comments", "comment"))
 
 
@@ -86,6 +89,7 @@ def open_package(data: bytes, uri: str) -> Package:
 
 
 _PARTS = ("styles", "numbering")
+_TABS = (f"{W}tab", f"{W}ptab")
 PAGE_BREAK = "\f"  # which no XML can contain
 
 
@@ -99,7 +103,7 @@ def texts_of(element: Any) -> Iterator[str]:
     for node in element.iter():
         if node.tag == f"{W}t":
             yield node.text or ""
-        elif node.tag == f"{W}tab" and node.getparent().tag == f"{W}r":
+        elif node.tag in _TABS and node.getparent().tag == f"{W}r":
             yield "\t"
         elif node.tag in (f"{W}br", f"{W}cr"):
             yield "\n"
@@ -115,6 +119,7 @@ def _clean(document: Any, hidden: frozenset[str]) -> None:
     _unfold_alternatives(document)
     _lift_text_boxes(document)
     _drop_hidden(document, hidden)
+    _spell_symbols(document)
     _spell_equations(document)
     etree.strip_elements(document, *(W + name for name in _DROPPED.split()), with_tail=False)
     etree.strip_tags(document, *(W + name for name in _WRAPPERS.split()))
@@ -196,6 +201,19 @@ def _is_on(switch: Any) -> bool:
 
 def _value(element: Any | None) -> str:
     return element.get(f"{W}val", "") if element is not None else ""
+
+
+def _spell_symbols(document: Any) -> None:
+    """The characters of symbol fonts, by their meaning."""
+    for node in list(document.iter(f"{W}sym")):
+        code = node.get(f"{W}char", "")
+        node.text = symbol(node.get(f"{W}font", ""), int(code, 16) if _CODE.match(code) else 0)
+        node.tag = f"{W}t"
+    for node in document.iter(f"{W}t"):
+        if has_symbols(node.text or ""):
+            fonts = node.getparent().find(f"{W}rPr/{W}rFonts")
+            font = fonts.get(f"{W}ascii", "") if fonts is not None else ""
+            node.text = with_symbols(node.text, font)
 
 
 def _spell_equations(document: Any) -> None:

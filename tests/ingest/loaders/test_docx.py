@@ -212,3 +212,21 @@ def test_a_row_that_begins_in_a_later_column() -> None:
         *("".join(f"<w:tc>{paragraph(text)}</w:tc>" for text in row) for row in ("abc", "de"))
     )
     assert word(f"<w:tbl>{rows}</w:tbl>").text.split("\n")[2] == "|  | d | e |"
+
+
+def test_symbols_are_read_by_their_font() -> None:
+    sign = '<w:r><w:sym w:font="{}" w:char="{}"/></w:r>'.format
+    run = "<w:r><w:t xml:space='preserve'>{}</w:t></w:r>".format
+    body = [run("Pressure "), sign("Symbol", "F0A3"), run(" 5 bar "), sign("Symbol", "00B1")]
+    body += [run("2 % at 25"), sign("Symbol", "F0B0"), run("C "), sign("Wingdings", "F0FE")]
+    body += [sign("Times New Roman", "03A9"), sign("Webdings", "F041"), sign("Symbol", "?")]
+    typed = '<w:r><w:rPr><w:rFonts w:ascii="Symbol"/></w:rPr><w:t>\uf0b3 5</w:t></w:r>'
+    document = word(f"<w:p>{''.join(body)}</w:p><w:p>{typed}</w:p>")
+    assert document.text == "Pressure ≤ 5 bar ±2 % at 25°C ☑Ω\ufffd\ufffd\n\n≥ 5"
+
+
+def test_reading_aids_are_not_read() -> None:
+    ruby = "<w:ruby><w:rt>{}</w:rt><w:rubyBase>{}</w:rubyBase></w:ruby>".format(
+        *(f"<w:r><w:t>{text}</w:t></w:r>" for text in ("とうきょう", "東京"))
+    )
+    assert word(f"<w:p><w:r>{ruby}</w:r><w:r><w:t>駅</w:t></w:r></w:p>").text == "東京駅"
