@@ -84,6 +84,8 @@ def complaints(quality: Mapping[str, Scalar]) -> list[str]:
         found.append(f"{left:.0f} lines were not read, for lack of time")
     if lost := _number(quality, "tables_lost"):
         found.append(f"{lost:.0f} tables lost")
+    if lost := _number(quality, "parts_lost"):
+        found.append(f"{lost:.0f} charts, diagrams or documents inside not read")
     if left := _number(quality, "images_undescribed"):
         found.append(f"{left:.0f} images not described ({quality.get('images_error', '')})")
     return found
@@ -102,6 +104,8 @@ def cure(page: Page | None, quality: Mapping[str, Scalar]) -> str:
         return "scan it again at 300 dpi, straight and in focus"
     if _number(quality, "tables_lost"):
         return "look at the original for its tables"
+    if _number(quality, "parts_lost"):
+        return "look at the original for its charts, diagrams and inserted documents"
     if _number(quality, "images_undescribed"):
         return "`kbqa remove` it and `kbqa ingest` it again once the vision model answers"
     if page is not None:

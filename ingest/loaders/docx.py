@@ -16,12 +16,14 @@ from selectolax.lexbor import LexborHTMLParser
 
 from ingest.documents import Document, Mark, Page
 from ingest.loaders.blocks import Block, headed, is_table, join_blocks, table
+from ingest.loaders.docx_cleaning import PAGE_BREAK, W, text_of, texts_of
+from ingest.loaders.docx_inside import relation_of
 from ingest.loaders.docx_numbering import Numbering
-from ingest.loaders.docx_package import PAGE_BREAK, Package, W, open_package, text_of, texts_of
+from ingest.loaders.docx_package import Package, open_package
 from ingest.loaders.encoding import normalise
 from ingest.loaders.html import table_text
 from ingest.loaders.registry import Source
-from ingest.loaders.sections import sections_at, sensible_title, title_of
+from ingest.loaders.sections import document_blocks, sections_at, sensible_title, title_of
 
 _BODY_TEXT = 9  # Word's outline level of what is no heading
 _LABEL = re.compile(  # 1.  2.3.1  a)  iv.  （二）  第三条
@@ -194,11 +196,15 @@ def _own_blocks(package: Package) -> Iterator[Block]:
     styles = _style_levels(package.styles)
     numbering = Numbering(package.numbering, package.styles)
     told = next(package.body.iter(_BREAK), None) is not None
+    pages = dict(package.pages)
     page = 1
     for child in package.body:
         before, after = _page_breaks(child)
         block = Block("")
-        if child.tag == f"{W}tbl":
+        if child.tag == f"{W}altChunk":
+            inside = _page_inside(child, pages)
+            yield from (replace(block, page=page if told else None) for block in inside)
+        elif child.tag == f"{W}tbl":
             block = _own_table(child, page)
         elif child.tag == f"{W}p":
             block = _own_paragraph(child, styles, numbering)
@@ -206,6 +212,12 @@ def _own_blocks(package: Package) -> Iterator[Block]:
             block = replace(block, page=page + before, turns=turns)
         yield block if told else replace(block, page=None, turns=())
         page += before + after
+
+
+def _page_inside(element: Any, pages: dict[str, Document | None]) -> Iterator[Block]:
+    """The blocks of a document inside; once, however often it is asked for."""
+    page = pages.pop(relation_of(element), None)
+    return document_blocks(page) if page is not None else iter(())
 
 
 def _page_breaks(element: Any) -> tuple[int, int]:

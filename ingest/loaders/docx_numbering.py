@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from ingest.loaders.docx_package import W
+from ingest.loaders.docx_cleaning import W
 
 _MAX_LEVEL = 9
 _DIGITS = "〇一二三四五六七八九"

@@ -10,38 +10,26 @@ from __future__ import annotations
 
 import io
 import posixpath
-import re
 import zipfile
 from collections.abc import Iterator, Mapping
 from copy import deepcopy
 from dataclasses import dataclass
-from itertools import takewhile
 from typing import Any
 
 from lxml import etree
 
-from ingest.documents import Scalar
+from ingest.documents import Document, Scalar
 from ingest.errors import LoadError
-from ingest.loaders.equations import office_equation, raised, spaced
+from ingest.loaders.docx_cleaning import W, clean, hidden_styles, mark_page_breaks, text_of
+from ingest.loaders.docx_inside import pages_inside, spell_graphics
 from ingest.loaders.office_zip import OfficeZip, Relation, local_name, lost_tables
-from ingest.loaders.symbols import has_symbols, symbol, with_symbols
 
-W = "{http://schemas.openxmlformats.org/wordprocessingml/2006/main}"
-_MATH = "{http://schemas.openxmlformats.org/officeDocument/2006/math}"
-_COMPATIBILITY = "{http://schemas.openxmlformats.org/markup-compatibility/2006}"
 _OFFICE = "http://schemas.openxmlformats.org/officeDocument/2006/relationships"
 _TYPES = "http://schemas.openxmlformats.org/package/2006/content-types"
 _RELATIONS = "http://schemas.openxmlformats.org/package/2006/relationships"
 _MIME = "application/vnd.openxmlformats-officedocument.wordprocessingml"
 _XML_LANG = '<?xml version="1.0" encoding="UTF-8" standalone="yes"?>'
 
-_WRAPPERS = "sdt sdtContent ins moveTo smartTag customXml hyperlink fldSimple"
-_DROPPED = (
-    "del moveFrom sdtPr sdtEndPr customXmlPr smartTagPr headerReference footerReference drawing"
-    " pict object rt instrText delText footnoteRef endnoteRef annotationRef commentReference"
-    " footnoteReference endnoteReference sectPrChange pPrChange rPrChange tblPrChange"
-)
-_CODE = re.compile(r"[0-9a-fA-F]{1,5}\Z")
 _NOTES = (("footnotes", "footnote"), ("endnotes", "endnote"), ("comments", "comment"))
 
 
@@ -49,8 +37,10 @@ _NOTES = (("footnotes", "footnote"), ("endnotes", "endnote"), ("comments", "comm
 class Package:
     """A cleaned document: `body` for reading it ourselves, `data` for unstructured.
 
-    `notes` are the texts of footnotes, endnotes and comments, `running` those of headers and
-    footers, each once; `title` is what the properties say, `lost` see `lost_tables`.
+    `pages` are documents inside of it (`w:altChunk`) by relation, `notes` the texts of footnotes,
+    endnotes and comments, `running` those of headers and footers, each once; `title` is what the
+    properties say. `lost` is what was not read: see `lost_tables`; `parts_lost` counts charts,
+    diagrams and documents inside.
     """
 
     body: Any
@@ -59,6 +49,7 @@ class Package:
     data: bytes
     notes: tuple[str, ...]
     running: tuple[str, ...]
+    pages: Mapping[str, Document | None]
     title: str
     lost: Mapping[str, Scalar]
 
@@ -73,200 +64,29 @@ def open_package(data: bytes, uri: str) -> Package:
         folder = posixpath.dirname(main)
         parts = {name: archive.xml(posixpath.join(folder, f"{name}.xml")) for name in _PARTS}
         title = archive.core_title()
-        hidden = _hidden_styles(parts["styles"])
+        hidden = hidden_styles(parts["styles"])
         notes = tuple(_notes(archive, folder, hidden))
         relations = archive.relations(main)
         running = tuple(dict.fromkeys(_running(archive, relations, hidden)))
         lost = lost_tables(archive)
+        pages = pages_inside(archive, document, relations)
+        parts_lost = spell_graphics(archive, document, relations)
+        parts_lost += sum(page is None for page in pages.values())
     body = document.find(f"{W}body")
     if body is None:
         raise LoadError(uri, "is damaged: its document has no body")
     _name_images(document, relations)
-    _clean(document, hidden)
-    _mark_page_breaks(document)
+    clean(document, hidden)
+    mark_page_breaks(document)
     data = _repack(document, parts)
-    return Package(body, parts["styles"], parts["numbering"], data, notes, running, title, lost)
+    if parts_lost:
+        lost = lost | {"parts_lost": parts_lost}
+    return Package(
+        body, parts["styles"], parts["numbering"], data, notes, running, pages, title, lost
+    )
 
 
 _PARTS = ("styles", "numbering")
-_TABS = (f"{W}tab", f"{W}ptab")
-PAGE_BREAK = "\f"  # which no XML can contain
-
-
-def text_of(element: Any) -> str:
-    """The text of a paragraph or run: tabs and line breaks are characters."""
-    return "".join(text for text in texts_of(element) if text != PAGE_BREAK)
-
-
-def texts_of(element: Any) -> Iterator[str]:
-    """The parts of a text, and PAGE_BREAK where a page ended."""
-    for node in element.iter():
-        if node.tag == f"{W}t":
-            yield node.text or ""
-        elif node.tag in _TABS and node.getparent().tag == f"{W}r":
-            yield "\t"
-        elif node.tag in (f"{W}br", f"{W}cr"):
-            yield "\n"
-        elif node.tag == f"{W}noBreakHyphen":
-            yield "-"
-        elif node.tag == f"{W}lastRenderedPageBreak":
-            yield PAGE_BREAK
-
-
-def _clean(document: Any, hidden: frozenset[str]) -> None:
-    """The root of a part: its visible text once, each paragraph beside the others."""
-    _drop_contents(document)
-    _unfold_alternatives(document)
-    _lift_text_boxes(document)
-    _drop_hidden(document, hidden)
-    _spell_symbols(document)
-    _spell_equations(document)
-    etree.strip_elements(document, *(W + name for name in _DROPPED.split()), with_tail=False)
-    etree.strip_tags(document, *(W + name for name in _WRAPPERS.split()))
-    _mark_superscripts(document)
-
-
-def _drop_contents(document: Any) -> None:
-    """A generated table of contents says everything twice."""
-    for gallery in list(document.iter(f"{W}docPartGallery")):
-        control = next(gallery.iterancestors(f"{W}sdt"), None)
-        if gallery.get(f"{W}val") == "Table of Contents" and control is not None:
-            control.getparent().remove(control)
-
-
-def _unfold_alternatives(document: Any) -> None:
-    """mc:AlternateContent holds the same thing twice: keep the first form."""
-    etree.strip_elements(document, f"{_COMPATIBILITY}Fallback", with_tail=False)
-    etree.strip_tags(document, f"{_COMPATIBILITY}AlternateContent", f"{_COMPATIBILITY}Choice")
-
-
-def _lift_text_boxes(document: Any) -> None:
-    """The paragraphs of a text box go behind the paragraph that it hangs on."""
-    for box in reversed(list(document.iter(f"{W}txbxContent"))):
-        anchor = next(box.iterancestors(f"{W}p"), None)
-        if anchor is None:
-            continue
-        for block in reversed([child for child in box if child.tag in (f"{W}p", f"{W}tbl")]):
-            anchor.addnext(block)
-
-
-def _hidden_styles(styles: Any | None) -> frozenset[str]:
-    """Ids of the styles whose text is not shown, by themselves or by what they are based on."""
-    own: dict[str, bool] = {}
-    bases: dict[str, str] = {}
-    for style in styles.iter(f"{W}style") if styles is not None else ():
-        identity = style.get(f"{W}styleId", "")
-        bases[identity] = _value(style.find(f"{W}basedOn"))
-        vanish = style.find(f"{W}rPr/{W}vanish")
-        if vanish is not None:
-            own[identity] = _is_on(vanish)
-    return frozenset(identity for identity in bases if _inherits(identity, own, bases))
-
-
-def _inherits(identity: str, own: dict[str, bool], bases: dict[str, str]) -> bool:
-    for _ in range(20):  # styles may be based on each other in a circle
-        if identity in own or identity not in bases:
-            break
-        identity = bases[identity]
-    return own.get(identity, False)
-
-
-def _drop_hidden(document: Any, hidden: frozenset[str]) -> None:
-    """Hidden text and rows of tables: no reader sees them."""
-    for mark in list(document.iter(f"{W}hidden")):
-        row = next(mark.iterancestors(f"{W}tr"), None)
-        if _is_on(mark) and row is not None and mark.getparent().tag == f"{W}trPr":
-            row.getparent().remove(row)
-    if not hidden and next(document.iter(f"{W}vanish"), None) is None:
-        return
-    for run in list(document.iter(f"{W}r")):
-        if _is_hidden(run, hidden):
-            run.getparent().remove(run)
-
-
-def _is_hidden(run: Any, hidden: frozenset[str]) -> bool:
-    own = run.find(f"{W}rPr/{W}vanish")
-    if own is not None:
-        return _is_on(own)
-    paragraph = next(run.iterancestors(f"{W}p"), None)
-    styles = [run.find(f"{W}rPr/{W}rStyle")]
-    if paragraph is not None:
-        styles.append(paragraph.find(f"{W}pPr/{W}pStyle"))
-    return any(_value(style) in hidden for style in styles)
-
-
-def _is_on(switch: Any) -> bool:
-    return switch.get(f"{W}val", "true") not in ("0", "false", "off")
-
-
-def _value(element: Any | None) -> str:
-    return element.get(f"{W}val", "") if element is not None else ""
-
-
-def _spell_symbols(document: Any) -> None:
-    """The characters of symbol fonts, by their meaning."""
-    for node in list(document.iter(f"{W}sym")):
-        code = node.get(f"{W}char", "")
-        node.text = symbol(node.get(f"{W}font", ""), int(code, 16) if _CODE.match(code) else 0)
-        node.tag = f"{W}t"
-    for node in document.iter(f"{W}t"):
-        if has_symbols(node.text or ""):
-            fonts = node.getparent().find(f"{W}rPr/{W}rFonts")
-            font = fonts.get(f"{W}ascii", "") if fonts is not None else ""
-            node.text = with_symbols(node.text, font)
-
-
-def _spell_equations(document: Any) -> None:
-    """An equation becomes a run of its symbols."""
-    for tag in (f"{_MATH}oMathPara", f"{_MATH}oMath"):
-        for equation in list(document.iter(tag)):
-            parent = equation.getparent()
-            if parent is None:
-                continue
-            run = etree.Element(f"{W}r")
-            text = etree.SubElement(run, f"{W}t")
-            text.text = spaced(
-                _words(equation.getprevious()), _spelled(equation), _words(equation.getnext())
-            )
-            run.tail = equation.tail
-            parent.replace(equation, run)
-
-
-def _spelled(equation: Any) -> str:
-    lines = equation.findall(f"{_MATH}oMath") or [equation]
-    return " ".join(office_equation(line) for line in lines)
-
-
-def _words(element: Any | None) -> str:
-    return text_of(element) if element is not None else ""
-
-
-def _mark_superscripts(document: Any) -> None:
-    """A superscript behind a digit is told from it: 10^6 is not 106."""
-    for run in list(document.iter(f"{W}r")):
-        before = next(run.itersiblings(f"{W}r", preceding=True), None)
-        if not _is_raised(run) or before is None or _is_raised(before):
-            continue
-        following = takewhile(_is_raised, run.itersiblings(f"{W}r"))
-        texts = map(text_of, (run, *following))
-        first = run.find(f"{W}t")
-        if first is not None:
-            first.text = raised(text_of(before), "".join(texts)) + (first.text or "")
-
-
-def _is_raised(element: Any) -> bool:
-    place = element.find(f"{W}rPr/{W}vertAlign")
-    return place is not None and place.get(f"{W}val") == "superscript"
-
-
-def _mark_page_breaks(document: Any) -> None:
-    """Word records where pages ended when it last drew them; other writers only ask for breaks."""
-    if next(document.iter(f"{W}lastRenderedPageBreak"), None) is not None:
-        return
-    for line_break in list(document.iter(f"{W}br")):
-        if line_break.get(f"{W}type") == "page":
-            line_break.addnext(etree.Element(f"{W}lastRenderedPageBreak"))
-            line_break.getparent().remove(line_break)
 
 
 def _cleaned(archive: OfficeZip, part: str, hidden: frozenset[str]) -> Any:
@@ -274,7 +94,7 @@ def _cleaned(archive: OfficeZip, part: str, hidden: frozenset[str]) -> Any:
     root = archive.xml(part)
     if root is None:
         return etree.Element("none")
-    _clean(root, hidden)
+    clean(root, hidden)
     return root
 
 

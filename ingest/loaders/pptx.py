@@ -14,8 +14,7 @@ from typing import Any
 from ingest.documents import Document
 from ingest.errors import LoadError
 from ingest.loaders.blocks import heading, table
-from ingest.loaders.encoding import normalise
-from ingest.loaders.equations import office_equation, raised, spaced
+from ingest.loaders.drawing import flat, graphic_of, paragraphs, runs
 from ingest.loaders.office_zip import OfficeZip, local_name, lost_tables
 from ingest.loaders.registry import Source
 from ingest.loaders.slides import Piece, Slide, slides_document
@@ -129,7 +128,7 @@ class _Reader:
                 positions[holder] = place
                 positions[(holder[0], "")] = place
             if holder is None or holder[0] == "ftr":
-                texts += _paragraphs(shape)
+                texts += paragraphs(shape)
         self._layouts[part] = _Layout(positions, tuple(dict.fromkeys(texts)))
         return self._layouts[part]
 
@@ -167,9 +166,9 @@ class _Reader:
             return
         role = holder[0] if holder is not None else None
         if role in _TITLES:
-            yield Piece(heading(1, " ".join(_paragraphs(shape))), "title")
+            yield Piece(heading(1, " ".join(paragraphs(shape))), "title")
         elif role in _FURNITURE:
-            text = " ".join(_paragraphs(shape))
+            text = " ".join(paragraphs(shape))
             yield Piece(text, "boilerplate")
             self._said.add(text)
         else:
@@ -182,38 +181,18 @@ class _Reader:
         ids = [v for n in frame.iter() for k, v in n.attrib.items() if k.endswith(("}id", "}dm"))]
         for identity in dict.fromkeys(ids):
             relation = relations.get(identity)
-            if relation is None or relation.external:
-                continue
-            if relation.kind in ("chart", "chartEx"):
-                yield from self._chart(relation.target)
-            elif relation.kind == "diagramData":
-                root = self._archive.xml(relation.target)
-                lines = _paragraphs(root) if root is not None else []
-                yield Piece("\n".join(f"- {line}" for line in lines))
-
-    def _chart(self, part: str) -> Iterator[Piece]:
-        """A chart's title, and its values as a table."""
-        root = self._archive.xml(part)
-        if root is None:
-            return
-        for title in root.iterfind(".//{*}chart/{*}title"):
-            yield Piece(" ".join(_paragraphs(title)))
-        series = [_series(one) for one in root.iter("{*}ser")][:50]
-        categories = next((names for _, names, _ in series if names), {})
-        points = sorted({point for _, _, values in series for point in values})[:1000]
-        if series and points:
-            rows = [["", *(name for name, _, _ in series)]]
-            for point in points:
-                values = (values.get(point, "") for _, _, values in series)
-                rows.append([categories.get(point, str(point + 1)), *values])
-            yield Piece(table(rows), "table")
+            graphic = graphic_of(self._archive, relation) if relation else None
+            if graphic is not None:
+                yield Piece(graphic.title)
+                yield Piece(table(graphic.rows), "table")
+                yield Piece("\n".join(f"- {line}" for line in graphic.lines))
 
     def _notes(self, part: str) -> Iterator[Piece]:
         root = self._archive.xml(part)
         for shape in root.iter("{*}sp") if root is not None else ():
             holder = _placeholder(shape)
             said = holder is None or holder[0] not in (_FURNITURE | {"sldImg"})
-            if said and (text := "\n".join(_paragraphs(shape))):
+            if said and (text := "\n".join(paragraphs(shape))):
                 yield Piece(f"Notes: {text}")
 
     def _comments(self, part: str) -> Iterator[Piece]:
@@ -221,9 +200,9 @@ class _Reader:
         for comment in root.iter() if root is not None else ():
             kind = local_name(comment)
             if kind == "cm" or kind == "reply":
-                old = [_flat(node.text or "") for node in comment.iterfind("{*}text")]
+                old = [flat(node.text or "") for node in comment.iterfind("{*}text")]
                 texts = old or [
-                    line for body in comment.iterfind("{*}txBody") for line in _paragraphs(body)
+                    line for body in comment.iterfind("{*}txBody") for line in paragraphs(body)
                 ]
                 if text := " ".join(filter(None, texts)):
                     yield Piece(f"Comment: {text}")
@@ -286,7 +265,7 @@ def _inherited(layout: _Layout, holder: tuple[str, str] | None) -> Position:
 def _picture(shape: Any, relations: Any) -> Iterator[Piece]:
     """A picture by what its author said of it, and where it lies in the file."""
     named = next(shape.iterfind("*/{*}cNvPr"), None)
-    words = _flat(named.get("descr", "")) if named is not None else ""
+    words = flat(named.get("descr", "")) if named is not None else ""
     ids = (v for n in shape.iter("{*}blip") for k, v in n.attrib.items() if k.endswith("}embed"))
     relation = relations.get(next(ids, ""))
     part = relation.target if relation and not relation.external else ""
@@ -299,77 +278,18 @@ def _picture(shape: Any, relations: Any) -> Iterator[Piece]:
 def _lines(shape: Any, *, listed: bool) -> Iterator[str]:
     """The paragraphs of a shape; the items of a list are marked and indented."""
     bodies = shape.findall("{*}txBody")
-    paragraphs = [p for body in bodies for p in body.iterfind("{*}p") if _flat(_runs(p))]
-    for paragraph in paragraphs:
-        text = "\n".join(_flat(line) for line in _runs(paragraph).split("\n") if _flat(line))
+    found = [p for body in bodies for p in body.iterfind("{*}p") if flat(runs(p))]
+    for paragraph in found:
+        text = "\n".join(flat(line) for line in runs(paragraph).split("\n") if flat(line))
         properties = paragraph.find("{*}pPr")
         level = properties.get("lvl", "0") if properties is not None else "0"
         depth = int(level) if level in list("12345678") else 0
         asked = {local_name(child) for child in (properties if properties is not None else ())}
         bullet = bool(asked & {"buChar", "buAutoNum"}) or (
-            listed and len(paragraphs) > 1 and "buNone" not in asked
+            listed and len(found) > 1 and "buNone" not in asked
         )
         yield f"{'  ' * depth}- {text}" if bullet else text
 
 
-def _paragraphs(element: Any) -> list[str]:
-    return [text for p in element.iter("{*}p") if (text := _flat(_runs(p)))]
-
-
-def _runs(paragraph: Any) -> str:
-    """The text of a paragraph, fields and equations included."""
-    text, high = "", False
-    for node in _outside_equations(paragraph):
-        kind = local_name(node)
-        if kind == "t":
-            words, lower = node.text or "", high
-            high = _is_raised(node.getparent())
-            text += (raised(text, words) if high and not lower else "") + words
-        elif kind == "br":
-            text += "\n"
-        elif kind == "oMath":
-            text += spaced(text, office_equation(node))
-    return text.replace("\v", "\n")
-
-
-def _outside_equations(paragraph: Any) -> Iterator[Any]:
-    """The elements of a paragraph in order, without those in an equation."""
-    todo = [paragraph]
-    while todo:
-        node = todo.pop()
-        yield node
-        if local_name(node) != "oMath":
-            todo += reversed(node)
-
-
-def _is_raised(run: Any) -> bool:
-    """True for a superscript: its baseline lies above that of the line."""
-    properties = run.find("{*}rPr")
-    baseline = properties.get("baseline", "") if properties is not None else ""
-    return baseline.rstrip("%").isdigit() and baseline.strip("0%") != ""
-
-
 def _cell(cell: Any) -> str:
-    return " ".join(_paragraphs(cell))
-
-
-def _series(series: Any) -> tuple[str, dict[int, str], dict[int, str]]:
-    """(name, categories, values) of a chart's series, as they were last drawn."""
-    name = " ".join(node.text or "" for node in series.iterfind("{*}tx//{*}v"))
-    categories = [*series.findall("{*}cat"), *series.findall("{*}xVal")]
-    values = [*series.findall("{*}val"), *series.findall("{*}yVal")]
-    return _flat(name), _points(categories), _points(values)
-
-
-def _points(holders: list[Any]) -> dict[int, str]:
-    found: dict[int, str] = {}
-    for holder in holders:
-        for point in holder.iter("{*}pt"):
-            index, value = point.get("idx", ""), point.findtext("{*}v")
-            if index.isascii() and index.isdigit() and len(index) < 9 and value:
-                found.setdefault(int(index), _flat(value))
-    return found
-
-
-def _flat(text: str) -> str:
-    return " ".join(normalise(text).split())
+    return " ".join(paragraphs(cell))

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from functools import cache
 from itertools import accumulate, pairwise
 
 from markdown_it import MarkdownIt
 from markdown_it.token import Token
 
-from ingest.documents import Section
+from ingest.documents import Document, Section
 from ingest.loaders.blocks import Block
 
 _MARKUP = re.compile(r"[*_`\[\]<>\\&!~]")
@@ -48,6 +48,19 @@ def sections_at(starts: Iterable[tuple[int, Block]], length: int) -> tuple[Secti
         if block.is_heading and title:
             heads.append((title, len(line) - len(line.lstrip("#")), start))
     return _spans(heads, length)
+
+
+def document_blocks(document: Document) -> Iterator[Block]:
+    """The blocks of a rendered document that goes into another one: headings, and what is below."""
+    text, done = document.text, 0
+    for section in document.sections:
+        if above := text[done : section.start].strip("\n"):
+            yield Block(above)
+        end = text.find("\n", section.start)
+        done = len(text) if end < 0 else end
+        yield Block(text[section.start : done], is_heading=True)
+    if rest := text[done:].strip("\n"):
+        yield Block(rest)
 
 
 def _spans(heads: list[tuple[str, int, int]], length: int) -> tuple[Section, ...]:

@@ -11,6 +11,7 @@ import pytest
 from ingest.documents import Document
 from ingest.errors import LoadError
 from ingest.loaders import load_bytes
+from ingest.quality import is_poor
 
 from .builders import CHINESE, ENGLISH, WORD, paragraph, raw_word_document, word_document
 
@@ -230,3 +231,51 @@ def test_reading_aids_are_not_read() -> None:
         *(f"<w:r><w:t>{text}</w:t></w:r>" for text in ("とうきょう", "東京"))
     )
     assert word(f"<w:p><w:r>{ruby}</w:r><w:r><w:t>駅</w:t></w:r></w:p>").text == "東京駅"
+
+
+CHART = (
+    "<c:chartSpace xmlns:c='c' xmlns:a='a'><c:chart><c:title><a:p><a:r><a:t>Sales</a:t></a:r></a:p>"
+    "</c:title><c:ser><c:tx><c:v>2024</c:v></c:tx><c:cat><c:pt idx='0'><c:v>Q1</c:v></c:pt></c:cat>"
+    "<c:val><c:pt idx='0'><c:v>4711</c:v></c:pt></c:val></c:ser></c:chart></c:chartSpace>"
+)
+DIAGRAM = (
+    "<d:dataModel xmlns:d='d' xmlns:a='a'><a:p><a:r><a:t>Order</a:t></a:r></a:p></d:dataModel>"
+)
+LINKS = "http://schemas.openxmlformats.org/officeDocument/2006/relationships"
+
+
+def test_charts_diagrams_and_pages_inside() -> None:
+    names = f'xmlns:r="{LINKS}"'
+    drawing = (
+        f'<w:p><w:r><w:t>{{}}</w:t><w:drawing {names}><x {{}}="{{}}"/></w:drawing></w:r></w:p>'
+    )
+    body = drawing.format("See", "r:id", "chart") * 2 + drawing.format(
+        "Steps", "r:dm", "diagramData"
+    )
+    body += f'<w:altChunk {names} r:id="page"/><w:altChunk {names} r:id="page"/>'
+    body += f'<w:altChunk {names} r:id="other"/>' + drawing.format("Lost", "r:id", "gone")
+    targets = {
+        "chart": ("chart", CHART),
+        "diagramData": ("diagramData", DIAGRAM),
+        "page": ("aFChunk", "<h2>Terms</h2><p># 1 of <b>all</b></p>"),
+        "other": ("aFChunk", "rtf"),
+        "gone": ("chart", ""),
+    }
+    relations = ""
+    buffer = io.BytesIO(raw_word_document(body + paragraph("end")))
+    with zipfile.ZipFile(buffer, "a") as archive:
+        for identity, (kind, content) in targets.items():
+            name = f"{identity}.{'html' if identity == 'page' else 'xml'}"
+            relations += f'<Relationship Id="{identity}" Type="{LINKS}/{kind}" Target="{name}"/>'
+            archive.writestr(f"word/{name}", content)
+        package = "http://schemas.openxmlformats.org/package/2006/relationships"
+        links = f'<Relationships xmlns="{package}">{relations}</Relationships>'
+        archive.writestr("word/_rels/document.xml.rels", links)
+    document = load_bytes(buffer.getvalue(), uri="a.docx")
+    assert document.text == (
+        "See\n\nSales\n\n|  | 2024 |\n| --- | --- |\n| Q1 | 4711 |\n\nSee\n\nSteps\n\nOrder\n\n"
+        "## Terms\n\n# 1 of all\n\nLost\n\nend"
+    )
+    assert [section.title for section in document.sections] == ["Terms"]
+    assert document.quality == {"parts_lost": 2}
+    assert is_poor(document.quality)
