@@ -134,7 +134,7 @@ def _add_layers(app: FastAPI, service: Service) -> None:
         return settings.serve_upload_mb * MB if uploads else settings.serve_body_kb * KB
 
     app.add_middleware(BodyGuard, limit_of=limit_of, timeout=settings.serve_body_timeout)
-    app.add_middleware(OriginGuard)
+    app.add_middleware(OriginGuard, names=settings.serve_names)
     app.add_middleware(HostGuard, names=[settings.serve_host, *settings.serve_names])
     audit = AuditLog(server_folder(settings) / "audit.jsonl")
     app.add_middleware(Observer, metrics=service.metrics, audit=audit)

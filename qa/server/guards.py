@@ -47,27 +47,34 @@ class HostGuard:
 
 
 class OriginGuard:
-    """Lets no other site's page change anything (CSRF): browsers say where a request comes from."""
+    """Lets no other site's page change anything (CSRF): browsers say where a request comes from.
 
-    def __init__(self, app: ASGIApp) -> None:
+    A page of one of `names` is ours too: a proxy may have put another Host in the place of the
+    name. `Sec-Fetch-Site: same-origin` alone does not say so: behind such a proxy, a name of
+    another site that leads to this machine has it as well.
+    """
+
+    def __init__(self, app: ASGIApp, names: Collection[str]) -> None:
         self.app = app
+        self._names = {name.lower() for name in names}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "http" and scope["method"] not in SAFE_METHODS:
             headers = Headers(scope=scope)
-            if not _is_same_origin(headers):
+            if not self._is_ours(headers):
                 exc = Forbidden("this request comes from a page of another site")
                 await reply_to(exc, Request(scope))(scope, receive, send)
                 return
         await self.app(scope, receive, send)
 
-
-def _is_same_origin(headers: Headers) -> bool:
-    site = headers.get("sec-fetch-site")
-    if site is not None and site not in ("same-origin", "none"):
-        return False
-    origin = headers.get("origin")
-    return origin is None or urlsplit(origin).netloc.lower() == headers.get("host", "").lower()
+    def _is_ours(self, headers: Headers) -> bool:
+        site = headers.get("sec-fetch-site")
+        if site is not None and site not in ("same-origin", "none"):
+            return False
+        origin = headers.get("origin")
+        if origin is None or _hostname(origin) in self._names:
+            return True
+        return origin.lower().partition("://")[2] == headers.get("host", "").lower()
 
 
 def _hostname(url: str) -> str:

@@ -73,7 +73,13 @@ def test_only_names_of_the_server_are_answered(served: Served, host: str, status
         ({}, 200),
         ({"Origin": "{self}"}, 200),
         ({"Sec-Fetch-Site": "same-origin", "Origin": "{self}"}, 200),
+        ({"Origin": "https://KB.example.com"}, 200),  # a proxy has put its own Host
+        ({"Origin": "https://kb.example.com", "Sec-Fetch-Site": "same-origin"}, 200),
+        ({"Origin": "https://kb.example.com:8443", "Sec-Fetch-Site": "same-site"}, 403),
+        ({"Origin": "https://kb.example.com.evil.org"}, 403),
         ({"Origin": "https://evil.example.com"}, 403),
+        ({"Origin": "https://evil.example.com", "Sec-Fetch-Site": "same-origin"}, 403),
+        ({"Origin": "https://["}, 403),
         ({"Origin": "null"}, 403),
         ({"Sec-Fetch-Site": "cross-site"}, 403),
         ({"Sec-Fetch-Site": "same-site"}, 403),
