@@ -17,7 +17,7 @@ from qa.settings import Settings, is_url
 from retrieval.edge_store import EdgeStore
 
 NAME = r"^\w[\w.-]*$"
-LONGEST_NAME = 100
+LONGEST_NAME, MOST_BYTES = 100, 200  # as UTF-8; file systems take 255, of which some are ours
 _NAME = re.compile(NAME)
 
 
@@ -125,8 +125,10 @@ class Bases:
 
 def require_name(name: str) -> None:
     """Raise BadRequest for what can be no name of a base."""
-    if not _NAME.match(name) or len(name) > LONGEST_NAME:
+    if not _NAME.fullmatch(name):
         raise BadRequest(f"'{name}' is no name: letters, digits, - _ . only")
+    if len(name) > LONGEST_NAME or len(name.encode()) > MOST_BYTES:
+        raise BadRequest(f"'{name}' is longer than {LONGEST_NAME} letters or {MOST_BYTES} bytes")
 
 
 def _is_base(folder: Path) -> bool:

@@ -38,7 +38,7 @@ def test_a_base_is_made_once(served: Served) -> None:
     assert (made.status_code, made.json()["documents"]) == (201, 0)
     again = served.http.post("/v1/knowledge-bases", json={"name": "new"})
     assert again.status_code == 409
-    for name in (".server", "../up", "a/b", ""):
+    for name in (".server", "../up", "a/b", "", "a\n", "中" * 100):
         refused = served.http.post("/v1/knowledge-bases", json={"name": name})
         assert refused.status_code in (400, 422), name
 
