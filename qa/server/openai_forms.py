@@ -66,7 +66,7 @@ class ChatForm(BaseModel):
     model: str = Field(min_length=1, max_length=100, examples=["handbook"])
     messages: list[ChatMessage] = Field(
         min_length=1,
-        max_length=MAX_HISTORY,
+        description=f"of those before the question, the last {MAX_HISTORY} are read",
         examples=[[{"role": "user", "content": "How many days of leave do I have?"}]],
     )
     stream: StrictBool | None = False
@@ -79,7 +79,7 @@ class ChatForm(BaseModel):
         if last.role != "user":
             raise BadRequest(f"the last message is of the {last.role}; it should be the question")
         history: list[Message] = []
-        for message in self.messages[:-1]:
+        for message in self.messages[-1 - MAX_HISTORY : -1]:
             if message.role == "user" or message.role == "assistant":
                 history.append(Message(message.role, message.said[:MAX_QUESTION]))
         return last.said, tuple(history)

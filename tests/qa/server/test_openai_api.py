@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
 
 import openai
 import pytest
@@ -78,6 +79,17 @@ def test_a_follow_up_is_understood(client: openai.OpenAI) -> None:
         ],
     )
     assert "door" in (completion.choices[0].message.content or "")
+
+
+def test_a_long_conversation_goes_on(client: openai.OpenAI) -> None:
+    """A client sends all of it each time, and the person cannot make it shorter."""
+    before = [("user", "Good morning."), ("assistant", "Good morning.")] * 200
+    said: Any = [{"role": role, "content": text} for role, text in before]
+    said[0] = {"role": "user", "content": [{"type": "image_url"}]}  # too long ago to be read
+    completion = client.chat.completions.create(
+        model="library", messages=[*said, {"role": "user", "content": QUESTION}]
+    )
+    assert "25 days" in (completion.choices[0].message.content or "")
 
 
 def test_a_refusal_says_so(client: openai.OpenAI) -> None:
