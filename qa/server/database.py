@@ -34,6 +34,7 @@ MIGRATIONS = (  # numbered by their place; never edited, only added to
     CREATE INDEX feedback_by_base ON feedback (kb, id);
     """,
     "CREATE TABLE deletions (kb TEXT PRIMARY KEY);",
+    "ALTER TABLE jobs ADD COLUMN cut_off INTEGER NOT NULL DEFAULT 0;",  # times, by a server's end
 )
 
 

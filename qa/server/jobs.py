@@ -1,7 +1,7 @@
 """Ingest jobs: noted before they are acknowledged, one at a time for each base, crash or not.
 
 An ingest may be killed at any moment and be run again, so a job that was running when the server
-ended is simply queued again.
+ended is simply queued again; but not one that ends the server whenever it runs.
 """
 
 from __future__ import annotations
@@ -34,7 +34,9 @@ State = Literal["queued", "running", "done", "failed", "cancelled"]
 FINISHED: tuple[State, ...] = ("done", "failed", "cancelled")
 KEPT = 1000  # finished jobs
 NICE = 15  # how far an ingest stands back behind questions, 0 to 19
+MOST_CUT_OFF = 3  # times that a server may be killed in the midst of a job
 AGAIN = 5.0  # seconds until a job is tried again whose state could not be noted
+TOO_OFTEN = f"the server was killed {MOST_CUT_OFF} times while it ran; it is not tried again"
 _UNDONE = "state IN ('queued', 'running')"
 
 
@@ -92,7 +94,18 @@ class Jobs:
         self._ending = threading.Event()
 
     def resume(self) -> None:
-        """Take up what an earlier process left."""
+        """Take up what an earlier process left, which no longer runs.
+
+        A job that is noted as running was cut off: it may be what killed or hung that process.
+        """
+        self._database.write("UPDATE jobs SET cut_off = cut_off + 1 WHERE state = 'running'")
+        failed = self._database.write(
+            "UPDATE jobs SET state = 'failed', finished = ?, error = ? "
+            "WHERE state = 'running' AND cut_off >= ?",
+            *(time.time(), TOO_OFTEN, MOST_CUT_OFF),
+        )
+        if failed:
+            logger.error("%d ingest jobs are given up: %s", failed, TOO_OFTEN)
         for row in self._database.read(f"SELECT DISTINCT kb FROM jobs WHERE {_UNDONE}"):
             self._wake(row["kb"])
 

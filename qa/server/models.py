@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, StrictBool
 
@@ -16,6 +16,7 @@ from qa.server.jobs import Job
 from qa.server.problems import scrubbed
 
 Scalar = str | int | float | bool | None
+Pattern = Annotated[str, Field(max_length=500)]
 
 
 class Form(BaseModel):
@@ -239,8 +240,8 @@ class NewJob(Form):
     path: str = Field("", max_length=1000, description="below it", examples=["handbook"])
     prune: StrictBool = Field(False, description="remove vanished documents even if most are")
     retry: StrictBool = Field(False, description="try files again that failed before")
-    include: list[str] = Field([], max_length=100, description="patterns as in .gitignore")
-    exclude: list[str] = Field([], max_length=100)
+    include: list[Pattern] = Field([], max_length=100, description="patterns as in .gitignore")
+    exclude: list[Pattern] = Field([], max_length=100)
 
 
 class JobItem(BaseModel):

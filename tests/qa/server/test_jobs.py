@@ -180,6 +180,20 @@ def test_what_was_under_way_goes_on_in_the_next_process(database: Database) -> N
     assert [at_end(after, job).state for job in (first, second)] == ["done", "done"]
 
 
+def test_a_job_in_which_servers_are_killed_is_given_up(database: Database) -> None:
+    jobs = jobs_of(database, ScriptedBase(add_one))
+    job = jobs.start("kb", SPEC)
+    at_end(jobs, job)
+    for last in (False, False, True):
+        database.write("UPDATE jobs SET state = 'running' WHERE id = ?", job.id)  # by kill -9
+        jobs = jobs_of(database, ScriptedBase(add_one))
+        jobs.resume()
+        ended = at_end(jobs, job)
+        assert ended.state == ("failed" if last else "done")
+    assert "killed 3 times" in ended.error
+    assert at_end(jobs, jobs.start("kb", SPEC)).state == "done"
+
+
 def test_a_job_whose_end_could_not_be_noted_is_done_again(
     database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -248,6 +248,13 @@ def test_a_document_from_elsewhere_is_not_read_again(served: Served) -> None:
     assert served.http.post(url).status_code == 409
 
 
+def test_patterns_of_a_job_are_bounded(served: Served) -> None:
+    form = {"folder": "docs", "include": ["*" * 501]}
+    assert served.http.post(f"{LIBRARY}/ingest-jobs", json=form).status_code == 422
+    form = {"folder": "docs", "exclude": ["*.md"] * 101}
+    assert served.http.post(f"{LIBRARY}/ingest-jobs", json=form).status_code == 422
+
+
 def test_evaluation(served: Served) -> None:
     form = {
         "questions": [{"question": QUESTION, "document": "handbook.md", "answer": "25 days"}],
