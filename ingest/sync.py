@@ -81,7 +81,10 @@ class Sink(Protocol):
 
 @dataclass(slots=True)
 class Progress:
-    """How far an ingest is: files done of `total`, chunks written, the file at hand."""
+    """How far an ingest is: files read of `total`, chunks written, the file at hand.
+
+    What was read is in the base once its batch is written, which may be much later.
+    """
 
     total: int
     done: int = 0
@@ -116,7 +119,8 @@ def apply(
     """Carry out a plan. A file that cannot be loaded is reported and stops nothing.
 
     `prepare` loads and splits (see `ingest.pipeline`). A document is durable once its batch is;
-    an interrupted run is finished by the next one.
+    an interrupted run is finished by the next one. `on_progress` is called for each document and
+    each batch; what it raises ends the run, without the batch that is being filled.
     """
     started = time.monotonic()
     if changes.renamed:
@@ -125,18 +129,33 @@ def apply(
         sink.touch(changes.touched)
     writer = _Writer(changes, sink)
     progress = Progress(total=len(changes.to_read))
-    items = prepare(changes.to_read) if changes.to_read else ()
-    for batch in in_batches(items):
+    tell = on_progress or _keep_silent
+    items = prepare(changes.to_read) if changes.to_read else iter(())
+    for batch in in_batches(_told(items, progress, tell)):
         writer.write(batch)
-        progress.done += sum(isinstance(item, Finished) for item in batch)
         progress.chunks = writer.counts["chunks"]
-        progress.uri = next((i.document.uri for i in reversed(batch) if isinstance(i, Prepared)),
-                            progress.uri)  # fmt: skip
-        if on_progress:
-            on_progress(progress)
+        tell(progress)
     if changes.removed:
         sink.remove(changes.removed)
     return writer.report(time.monotonic() - started)
+
+
+def _told(
+    items: Iterator[Item], progress: Progress, tell: Callable[[Progress], None]
+) -> Iterator[Item]:
+    """The items, each noted as it comes, the first one when it is waited for."""
+    if progress.total:
+        tell(progress)
+    for item in items:
+        progress.done += isinstance(item, Finished)
+        if isinstance(item, Prepared):
+            progress.uri = item.document.uri
+        tell(progress)
+        yield item
+
+
+def _keep_silent(progress: Progress) -> None:
+    """Nobody wants to know."""
 
 
 def in_batches(items: Iterable[Item]) -> Iterator[list[Item]]:

@@ -143,7 +143,8 @@ class Jobs:
         }
 
     def cancel(self, kb: str, id_: str) -> Job:
-        """End a job: at once if it waits, else after the batch at hand; what is in stays in.
+        """End a job: at once if it waits, else after the file or batch at hand; what is in the base
+        by then stays there.
 
         Raises NotFound, Conflict for one that has ended.
         """
@@ -179,7 +180,7 @@ class Jobs:
         return leave
 
     def end(self, timeout: float) -> None:
-        """Stop after the batches at hand; what is not done is taken up by the next process."""
+        """Stop after the files or batches at hand; what is not done is taken up by the next process."""
         self._ending.set()
         until = time.monotonic() + timeout
         for thread in list(self._threads.values()):

@@ -351,8 +351,25 @@ def test_progress_counts_files_and_chunks(docs: Path) -> None:
         seen.append((progress.total, progress.done, progress.chunks))
 
     report = apply(plan(docs, {}), Ledger(), prepare=prepared, on_progress=note)
-    assert seen == [(4, 4, 3)]
+    read = [(4, done, 0) for done in (0, 0, 1, 1, 2, 2, 3, 3, 4)]  # a document, then its file's end
+    assert seen == [*read, (4, 4, 3)]
     assert (report.chunks, report.added, report.failed) == (3, 3, 1)
+
+
+def test_a_run_that_is_stopped_ends_after_the_document_at_hand(docs: Path, ledger: Ledger) -> None:
+    class Stopped(Exception):
+        pass
+
+    def stop(progress: Progress) -> None:
+        if progress.done:
+            raise Stopped
+
+    write(docs, d="# D\n\nDelta four.", e="# E\n\nEpsilon five.")
+    changes = plan(docs, ledger.rows)
+    with pytest.raises(Stopped):
+        apply(changes, ledger, prepare=prepared, on_progress=stop)
+    assert ledger.operations == []
+    assert counts(ingest(docs, ledger)) == {"added": 2, "unchanged": 3}
 
 
 def test_batches_end_when_they_are_worth_it() -> None:

@@ -17,6 +17,8 @@ from qa.server.routes.replies import EVENT_STREAM, problems
 from qa.server.service import Service, service_of
 from qa.server.streaming import EVENTS, PING, STREAM_HEADERS, sign_of_life, sse
 
+AT_MOST_EVERY = 0.1  # seconds between two events: small files are read by the hundred
+
 router = APIRouter(prefix="/v1/knowledge-bases/{kb}/ingest-jobs", tags=["ingest jobs"])
 
 Id = Annotated[str, Path(pattern="^[0-9a-f]{16}$", examples=["9f1c2b3a4d5e6f70"])]
@@ -57,7 +59,7 @@ def get_ingest_job(request: Request, kb: BaseName, id: Id, _: Editor) -> JobItem
 
 @router.post("/{id}/cancel", responses=problems(404, 409))
 def cancel_ingest_job(request: Request, kb: BaseName, id: Id, _: Editor) -> JobItem:
-    """End an ingest after the batch at hand. What is in the base by then stays."""
+    """End an ingest after the file or batch at hand. What is in the base by then stays."""
     note_target(request, id)
     return JobItem.of(service_of(request).jobs.cancel(kb, id))
 
@@ -95,6 +97,7 @@ async def _progress(service: Service, kb: str, id_: str) -> AsyncIterator[bytes]
             yield sse("progress", JobItem.of(job).model_dump())
             if job.state in FINISHED:
                 return
+            await asyncio.sleep(AT_MOST_EVERY)
             while not await _is_set(changed):
                 yield sign_of_life()
     finally:
