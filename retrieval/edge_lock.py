@@ -1,4 +1,4 @@
-"""One process at a time has an embedded base open.
+"""One process at a time has an embedded base open, or serves a data folder.
 
 FOLDER/lock         held while it has
 FOLDER/holder.json  who that is, for the message to the one who comes second

@@ -13,12 +13,13 @@ from types import FrameType
 
 import uvicorn
 
-from ingest.errors import BadRequest, KbqaError
+from ingest.errors import BadRequest, KbqaError, Locked, StorageError
 from qa.command_base import address_file
-from qa.server.app import create_app
+from qa.server.app import create_app, server_folder
 from qa.server.observing import log_to_stderr
 from qa.server.service import Service
 from qa.settings import Settings
+from retrieval.edge_lock import acquire, holder
 
 BACKLOG = 256
 
@@ -27,8 +28,13 @@ def serve(settings: Settings, *, on_start: Callable[[str], None] = lambda url: N
     """Serve until told to end (SIGTERM, Ctrl-C); `on_start` gets the address.
 
     Raises BadRequest where the address may not be bound: it is not of this machine, and there are
-    no keys; or it is in use.
+    no keys; or it is in use. Raises Locked where another server has the data folder.
     """
+    with _alone(settings):
+        _serve(settings, on_start)
+
+
+def _serve(settings: Settings, on_start: Callable[[str], None]) -> None:
     app = create_app(settings)
     service: Service = app.state.service
     try:
@@ -69,6 +75,29 @@ def _url_of(listener: socket.socket) -> str:
     if ipaddress.ip_address(host).is_unspecified:
         host = "::1" if ":" in host else "127.0.0.1"
     return f"http://{f'[{host}]' if ':' in host else host}:{port}"
+
+
+@contextmanager
+def _alone(settings: Settings) -> Iterator[None]:
+    """While no other server has the data folder: two would do the same ingest jobs.
+
+    One that is about to end is waited for as long as a base is. Raises Locked, StorageError.
+    """
+    folder = server_folder(settings)
+    try:
+        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        lock = acquire(folder, settings.lock_timeout)
+    except Locked as exc:
+        raise Locked(
+            f"another server has {settings.data_dir}: {holder(folder)}; end it, or serve another "
+            "data_dir"
+        ) from exc
+    except OSError as exc:
+        raise StorageError(f"cannot write in {folder}: {exc.strerror or exc}") from exc
+    try:
+        yield
+    finally:
+        lock.let_go()
 
 
 @contextmanager

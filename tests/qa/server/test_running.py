@@ -13,7 +13,7 @@ import httpx2
 import pytest
 
 from qa.server.ids import id_of
-from tests.qa.command_line import Kbqa, command, environment
+from tests.qa.command_line import Kbqa, command, environment, is_one_clear_line, run
 from tests.qa.server.serving import events_of
 
 pytestmark = pytest.mark.integration
@@ -66,3 +66,19 @@ def test_what_was_acknowledged_is_read_after_a_kill(
     assert {line["status"] for line in requests} == {200}
     assert all(line["request"] and line["route"] for line in requests)
     assert str(tmp_path) not in json.dumps(lines)
+
+
+def test_a_second_server_of_a_data_folder_is_refused(tmp_path: Path) -> None:
+    address = tmp_path / ".server" / "address.json"
+    second = {"KBQA_DATA_DIR": str(tmp_path), "KBQA_LOCK_TIMEOUT": "0.1"}
+    with server(tmp_path) as (process, http):
+        noted = json.loads(address.read_text("utf-8"))
+        assert (noted["pid"], noted["url"]) == (process.pid, str(http.base_url).rstrip("/"))
+        refused = run("serve", "--port", "0", env=second)
+        is_one_clear_line(refused, 9, str(process.pid), "data_dir")
+        assert json.loads(address.read_text("utf-8")) == noted
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(30) == 0
+    assert not address.exists()
+    with server(tmp_path) as (_, http):
+        assert http.get("/health/live").status_code == 200
