@@ -181,7 +181,7 @@ class Settings(BaseSettings):
     serve_body_kb: int = Field(1024, ge=1, description="longest body of a request, in KB")
     serve_upload_mb: int = Field(100, ge=1, description="largest file to upload, in MB")
     serve_body_timeout: float = Field(
-        20.0, gt=0, description="seconds in which a body must come, and one more for each 64 KB"
+        20.0, gt=0, description="seconds for a head, and for a body and one more for each 64 KB"
     )
     serve_drain: float = Field(
         20.0, ge=0, description="seconds to finish what is under way when told to end"

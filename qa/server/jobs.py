@@ -180,7 +180,7 @@ class Jobs:
         return leave
 
     def end(self, timeout: float) -> None:
-        """Stop after the files or batches at hand; what is not done is taken up by the next process."""
+        """Stop after the files or batches at hand; the next process takes up what is not done."""
         self._ending.set()
         until = time.monotonic() + timeout
         for thread in list(self._threads.values()):

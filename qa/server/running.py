@@ -12,10 +12,12 @@ from contextlib import contextmanager
 from types import FrameType
 
 import uvicorn
+from fastapi import FastAPI
 
 from ingest.errors import BadRequest, KbqaError, Locked, StorageError
 from qa.command_base import address_file
 from qa.server.app import create_app, server_folder
+from qa.server.connections import closing_late_heads
 from qa.server.observing import log_to_stderr
 from qa.server.service import Service
 from qa.settings import Settings
@@ -46,9 +48,15 @@ def _serve(settings: Settings, on_start: Callable[[str], None]) -> None:
     log_to_stderr(settings.serve_log)
     url = _url_of(listener)
     on_start(url)
-    config = uvicorn.Config(
+    with listener, _noted_address(settings, url):
+        _Server(config_of(app, settings), service).run(sockets=[listener])
+
+
+def config_of(app: FastAPI, settings: Settings) -> uvicorn.Config:
+    """How uvicorn is to serve an application."""
+    return uvicorn.Config(
         app,
-        http="h11",
+        http=closing_late_heads(settings.serve_body_timeout),
         ws="none",
         log_config=None,
         access_log=False,
@@ -56,8 +64,6 @@ def _serve(settings: Settings, on_start: Callable[[str], None]) -> None:
         timeout_graceful_shutdown=int(settings.serve_drain),
         h11_max_incomplete_event_size=64 * 1024,
     )
-    with listener, _noted_address(settings, url):
-        _Server(config, service).run(sockets=[listener])
 
 
 def require_keys(settings: Settings, *, has_keys: bool) -> None:

@@ -12,11 +12,10 @@ from typing import Any
 
 import httpx2
 import uvicorn
-from fastapi import FastAPI
 
 from qa.server.app import create_app
 from qa.server.keys import Role
-from qa.server.running import bind
+from qa.server.running import bind, config_of
 from qa.server.service import Service
 from qa.settings import Settings, load_settings
 
@@ -44,16 +43,16 @@ def serving(settings: Settings) -> Iterator[Served]:
     """A server with these settings, until the end of the block."""
     app = create_app(settings)
     with (
-        running(app, bind(settings)) as url,
+        running(config_of(app, settings), bind(settings)) as url,
         httpx2.Client(base_url=url, timeout=60) as http,
     ):
         yield Served(url, app.state.service, http)
 
 
 @contextmanager
-def running(app: FastAPI, listener: socket.socket) -> Iterator[str]:
+def running(config: uvicorn.Config, listener: socket.socket) -> Iterator[str]:
     """An application, served by uvicorn; its address."""
-    config = uvicorn.Config(app, log_config=None, access_log=False, timeout_graceful_shutdown=5)
+    config.timeout_graceful_shutdown = 5
     server = uvicorn.Server(config)
     thread = threading.Thread(target=server.run, args=([listener],))
     thread.start()
