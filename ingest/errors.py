@@ -11,6 +11,7 @@ KbqaError
 ├── LoadError        one file cannot be read; carries `uri` and `reason`
 │   └── Unsupported  no loader for this kind of file
 └── StorageError     the disk is full, read-only, or its content is damaged
+    └── Closed       the knowledge base was closed, or removed, while it was in use
 
 The packages to the right (`retrieval`, `qa`) raise these or subclasses of these.
 """
@@ -67,6 +68,10 @@ class Locked(KbqaError):
 
 class StorageError(KbqaError):
     """The disk is full, read-only, or what is on it is damaged."""
+
+
+class Closed(StorageError):
+    """The knowledge base was closed, or removed, while it was in use."""
 
 
 class LoadError(KbqaError):

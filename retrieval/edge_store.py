@@ -15,7 +15,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from ingest.errors import StorageError
+from ingest.errors import Closed, StorageError
 from retrieval.batching import batches
 from retrieval.edge_errors import CURE, mapped
 from retrieval.edge_guard import Seal, break_seal, check, probe, seal, sealed
@@ -322,7 +322,7 @@ class EdgeStore:
     def _engine(self) -> Iterator[Any]:
         with self._gate.shared(), mapped(self._folder):
             if self._shard is None:
-                raise StorageError(f"the knowledge base in {self._folder} is closed")
+                raise Closed(f"the knowledge base in {self._folder} is closed")
             yield self._shard
 
     def _count(self, condition: Any, *, exact: bool) -> int:

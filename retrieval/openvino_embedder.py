@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from ingest.errors import NotConfigured, StorageError
+from ingest.errors import Closed, NotConfigured
 from ingest.openvino_import import import_openvino
 from retrieval.adapter import Adapter
 from retrieval.compiled import with_compiled
@@ -140,7 +140,7 @@ class _Runtime:
         if request is None:  # a request may not be shared between threads
             model = self._model
             if model is None:
-                raise StorageError(f"the embedder {DEFAULT_EMBEDDER} is closed")
+                raise Closed(f"the embedder {DEFAULT_EMBEDDER} is closed")
             request = self._requests.request = model.create_infer_request()
         request.infer([ids, mask])
         output: Vectors = request.get_output_tensor(0).data

@@ -72,6 +72,7 @@ def create_app(settings: Settings) -> FastAPI:
     """The server as an ASGI application. Raises what opening its records raises."""
     service = build_service(settings)
     service.finish_deletions()
+    service.uploads.forget_unfinished()
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:

@@ -6,6 +6,7 @@ import contextlib
 import re
 import threading
 from collections import defaultdict
+from collections.abc import Iterator
 from pathlib import Path
 
 from ingest.errors import BadRequest
@@ -85,8 +86,19 @@ class Bases:
             self._database.write("INSERT OR IGNORE INTO bases (name) VALUES (?)", name)
         return base
 
+    @contextlib.contextmanager
+    def staying(self, name: str, base: KnowledgeBase) -> Iterator[None]:
+        """While it runs, `base` is the one of that name, and is not removed.
+
+        Raises NotFound if it is not, by now.
+        """
+        with self._opening[name]:
+            if self._open.get(name) is not base:
+                raise NotFound(f"the knowledge base '{name}' was removed meanwhile")
+            yield
+
     def delete(self, name: str) -> None:
-        """Remove a base; those who ask it at this moment get an error.
+        """Remove a base; those who ask it at this moment get Closed.
 
         Raises NotFound, and what `qa.opening.delete_base` raises.
         """

@@ -20,7 +20,7 @@ from dataclasses import asdict, dataclass, field, replace
 from typing import Any, Literal, get_args
 
 from ingest.documents import Failure, FileEntry
-from ingest.errors import KbqaError, StorageError
+from ingest.errors import Closed, KbqaError, StorageError
 from ingest.sync import Progress, SyncReport
 from ingest.walking import is_under
 from qa.commands.ingest import report_json
@@ -229,6 +229,9 @@ class Jobs:
             ended = job.id in self._cancelled
             self._move(job.id, "cancelled" if ended else "queued", "finished")
         except KbqaError as exc:
+            if isinstance(exc, Closed) and self._ending.is_set():  # it was not waited for longer
+                self._move(job.id, "queued", "finished")
+                return
             logger.warning("ingest job %s failed: %s", job.id, scrubbed(str(exc)))
             self._move(job.id, "failed", "finished", error=problem_of(exc, job.id).detail)
         except Exception as exc:  # noqa: BLE001 - the job has failed, the server has not

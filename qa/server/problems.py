@@ -21,6 +21,7 @@ from starlette.exceptions import HTTPException
 
 from ingest.errors import (
     BadRequest,
+    Closed,
     KbqaError,
     LoadError,
     Locked,
@@ -103,6 +104,9 @@ FORMS: Mapping[type[Exception], Form] = {
     NotAuthenticated: Form(401, "not-authenticated", "A valid key is needed"),
     Forbidden: Form(403, "forbidden", "Not allowed"),
     NotFound: Form(404, "not-found", "There is no such thing"),
+    Closed: Form(
+        404, "not-found", "There is no such thing", "the knowledge base was removed meanwhile"
+    ),
     Conflict: Form(409, "conflict", "Not possible as things are"),
     UnsupportedKind: Form(415, "media-type", "Files of this kind are not read"),
     WrongHost: Form(421, "wrong-host", "The server is not called by this name"),

@@ -16,7 +16,7 @@ from qa.server.bases import Bases
 from qa.server.database import Database
 from qa.server.feedback import Feedback
 from qa.server.folders import Folders
-from qa.server.jobs import Jobs
+from qa.server.jobs import Job, Jobs, Spec
 from qa.server.keys import Keys
 from qa.server.limits import Limits
 from qa.server.metrics import Metrics
@@ -64,6 +64,11 @@ class Service:
         if cut_off and not self.bases.has(name):
             self.forget_base(name)
         return self.bases.create(name)
+
+    def start_job(self, name: str, base: KnowledgeBase, spec: Spec) -> Job:
+        """Queue an ingest into a base. Raises NotFound if it was removed since it was opened."""
+        with self.bases.staying(name, base):
+            return self.jobs.start(name, spec)
 
     def delete_base(self, name: str) -> None:
         """Remove a base and what is kept of it. Once it is gone, the rest is finished by the next

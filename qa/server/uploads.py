@@ -12,7 +12,8 @@ import os
 import shutil
 import tempfile
 import unicodedata
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import AbstractContextManager
 from pathlib import Path
 
 from starlette.concurrency import run_in_threadpool
@@ -22,6 +23,7 @@ from ingest.loaders import supported_suffixes
 from ingest.walking import is_passed_over, unsupported
 from qa.server.problems import Conflict, TooLarge, UnsupportedKind
 
+INCOMING = ".incoming"
 LONGEST_PART, LONGEST_NAME, DEEPEST = 200, 1000, 16  # bytes, bytes, folders
 _FORBIDDEN = set('\\:*?"<>|')  # of Windows; a backslash also parts folders there
 _RESERVED = {"con", "prn", "aux", "nul", *(f"{port}{n}" for port in ("com", "lpt")
@@ -39,12 +41,19 @@ class Uploads:
         """The folder of a base's files; what lies in it is ingested relative to it."""
         return self._folder / kb
 
-    async def keep(self, kb: str, name: str, body: AsyncIterator[bytes]) -> str:
+    async def keep(
+        self,
+        kb: str,
+        name: str,
+        body: AsyncIterator[bytes],
+        *,
+        placing: Callable[[], AbstractContextManager[None]] = contextlib.nullcontext,
+    ) -> str:
         """Write a file, whole or not at all; returns its name as it is kept.
 
-        On disk when this returns. Raises BadRequest for a name that is none, UnsupportedKind for
-        what no ingest would look at, TooLarge, Conflict for a folder where the file is to be,
-        StorageError.
+        On disk when this returns. It gets its place within `placing`, whose errors come through.
+        Raises BadRequest for a name that is none, UnsupportedKind for what no ingest would look at,
+        TooLarge, Conflict for a folder where the file is to be, StorageError.
         """
         name = checked_name(name)
         if reason := unsupported(name.rpartition("/")[2], supported_suffixes()):
@@ -53,7 +62,7 @@ class Uploads:
             incoming = await run_in_threadpool(self._begin)
             try:
                 await self._receive(incoming, body)
-                await run_in_threadpool(self._place, incoming, self.root(kb), name)
+                await run_in_threadpool(self._place, incoming, self.root(kb), name, placing)
             finally:
                 with contextlib.suppress(FileNotFoundError):
                     os.unlink(incoming)
@@ -73,12 +82,17 @@ class Uploads:
         with _clear_errors(), contextlib.suppress(FileNotFoundError):
             shutil.rmtree(self.root(kb))
 
+    def forget_unfinished(self) -> None:
+        """Delete what was on its way when an earlier server was killed."""
+        with _clear_errors(), contextlib.suppress(FileNotFoundError):
+            shutil.rmtree(self._folder / INCOMING)
+
     def holds(self, path: str) -> bool:
         """Whether a file lies here, links followed."""
         return Path(os.path.realpath(path)).is_relative_to(os.path.realpath(self._folder))
 
     def _begin(self) -> str:
-        folder = self._folder / ".incoming"
+        folder = self._folder / INCOMING
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         handle, path = tempfile.mkstemp(dir=folder)
         os.close(handle)
@@ -97,19 +111,26 @@ class Uploads:
             file.flush()
             await run_in_threadpool(os.fsync, file.fileno())
 
-    def _place(self, incoming: str, root: Path, name: str) -> None:
-        root.mkdir(parents=True, exist_ok=True, mode=0o700)
-        target = Path(os.path.realpath(root)) / name
-        try:
-            target.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-        except (FileExistsError, NotADirectoryError) as exc:
-            raise Conflict(f"a part of the path of '{name}' is a file") from exc
-        if os.path.realpath(target.parent) != str(target.parent):
-            raise BadRequest(f"'{name}' leads out of the folder of uploads")
-        if target.is_dir():
-            raise Conflict(f"'{name}' is a folder")
-        os.replace(incoming, target)
-        _sync_folder(target.parent)
+    def _place(
+        self,
+        incoming: str,
+        root: Path,
+        name: str,
+        placing: Callable[[], AbstractContextManager[None]],
+    ) -> None:
+        with placing():
+            root.mkdir(parents=True, exist_ok=True, mode=0o700)
+            target = Path(os.path.realpath(root)) / name
+            try:
+                target.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+            except (FileExistsError, NotADirectoryError) as exc:
+                raise Conflict(f"a part of the path of '{name}' is a file") from exc
+            if os.path.realpath(target.parent) != str(target.parent):
+                raise BadRequest(f"'{name}' leads out of the folder of uploads")
+            if target.is_dir():
+                raise Conflict(f"'{name}' is a folder")
+            os.replace(incoming, target)
+            _sync_folder(target.parent)
 
 
 def checked_name(name: str) -> str:

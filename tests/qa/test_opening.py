@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from ingest.errors import BadRequest, KbqaError, Locked, StorageError, Unreachable
+from ingest.errors import BadRequest, Closed, KbqaError, Locked, StorageError, Unreachable
 from qa.knowledge_base import KnowledgeBase
 from qa.settings import load_settings
 from retrieval.edge_store import EdgeStore
@@ -52,7 +52,7 @@ def test_a_base_that_was_closed_says_so(open_library: OpenLibrary, tmp_path: Pat
     kb.search("leave")
     kb.close()
     for use in (lambda: kb.search("leave"), lambda: kb.ask("How much leave?"), kb.documents):
-        with pytest.raises(StorageError, match="is closed"):
+        with pytest.raises(Closed, match="is closed"):
             use()
 
 

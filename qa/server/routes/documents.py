@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Annotated, Literal
 
 from fastapi import APIRouter, Path, Query, Request, Response, status
@@ -81,7 +82,7 @@ def list_documents(
 async def upload_document(
     request: Request,
     kb: BaseName,
-    _: KeptBase,
+    base: KeptBase,
     uri: Annotated[
         str,
         Query(
@@ -99,10 +100,11 @@ async def upload_document(
     """
     service = service_of(request)
     note_target(request, uri)
-    name = await service.uploads.keep(kb, uri, request.stream())
+    staying = partial(service.bases.staying, kb, base)
+    name = await service.uploads.keep(kb, uri, request.stream(), placing=staying)
     root = service.uploads.root(kb).resolve()
     spec = Spec(f"upload of {name}", str(root), only=(str(root / name),), retry=True)
-    job = await run_in_threadpool(service.jobs.start, kb, spec)
+    job = await run_in_threadpool(service.start_job, kb, base, spec)
     return Upload(uri=name, job=JobItem.of(job))
 
 
@@ -201,7 +203,7 @@ def reingest_document(request: Request, kb: BaseName, base: KeptBase, id: Id) ->
     note_target(request, row.uri)
     if not may_read(service, row.source):
         raise Conflict(f"the file of '{row.uri}' is not in a folder that the server may read")
-    return JobItem.of(service.jobs.start(kb, Spec(row.uri, row.source, retry=True)))
+    return JobItem.of(service.start_job(kb, base, Spec(row.uri, row.source, retry=True)))
 
 
 def may_read(service: Service, path: str) -> bool:

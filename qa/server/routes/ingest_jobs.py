@@ -25,7 +25,7 @@ Id = Annotated[str, Path(pattern="^[0-9a-f]{16}$", examples=["9f1c2b3a4d5e6f70"]
 
 
 @router.post("", status_code=status.HTTP_202_ACCEPTED, responses=problems(404, 409))
-def start_ingest_job(request: Request, kb: BaseName, _: KeptBase, form: NewJob) -> JobItem:
+def start_ingest_job(request: Request, kb: BaseName, base: KeptBase, form: NewJob) -> JobItem:
     """Ingest a folder of the server, or a part of it: only what changed is read."""
     service = service_of(request)
     label = f"{form.folder}/{form.path}".rstrip("/")
@@ -39,7 +39,7 @@ def start_ingest_job(request: Request, kb: BaseName, _: KeptBase, form: NewJob) 
         include=tuple(form.include),
         exclude=tuple(form.exclude),
     )
-    return JobItem.of(service.jobs.start(kb, spec))
+    return JobItem.of(service.start_job(kb, base, spec))
 
 
 @router.get("", responses=problems(404))

@@ -13,7 +13,7 @@ from typing import Any, cast
 import pytest
 
 from ingest.documents import Failure
-from ingest.errors import BadRequest, StorageError
+from ingest.errors import BadRequest, Closed, StorageError
 from ingest.sync import Progress, SyncReport
 from qa.knowledge_base import KnowledgeBase
 from qa.server.database import Database
@@ -192,6 +192,25 @@ def test_a_job_in_which_servers_are_killed_is_given_up(database: Database) -> No
         assert ended.state == ("failed" if last else "done")
     assert "killed 3 times" in ended.error
     assert at_end(jobs, jobs.start("kb", SPEC)).state == "done"
+
+
+def test_a_job_that_outlasts_the_wait_for_it_goes_on_in_the_next_process(
+    database: Database,
+) -> None:
+    running, closed = threading.Event(), threading.Event()
+
+    def until_closed(note: Callable[[Progress], None]) -> SyncReport:
+        running.set()
+        assert closed.wait(20)
+        raise Closed("the knowledge base in /kb is closed")
+
+    jobs = jobs_of(database, ScriptedBase(until_closed))
+    job = jobs.start("kb", SPEC)
+    assert running.wait(20)
+    jobs.end(0)
+    closed.set()
+    jobs.end(20)
+    assert jobs.get("kb", job.id).state == "queued"
 
 
 def test_a_job_whose_end_could_not_be_noted_is_done_again(

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from ingest import errors
-from ingest.errors import KbqaError, Locked, RateLimited, StorageError, Unreachable
+from ingest.errors import Closed, KbqaError, Locked, RateLimited, StorageError, Unreachable
 from qa.server import problems
 from qa.server.observing import AuditLog, ConsoleFormatter, JsonFormatter
 from qa.server.problems import FORMS, NotFound, form_of, headers_of, problem_of, scrubbed
@@ -33,6 +33,11 @@ def test_an_error_of_the_server_shows_nothing_of_it() -> None:
         told = problem_of(exc, "1").model_dump_json()
         for word in ("/var", "qdrant.internal", "process 7", "secret"):
             assert word not in told
+
+
+def test_a_base_that_is_removed_while_it_is_asked_is_not_there() -> None:
+    problem = problem_of(Closed("the knowledge base in /var/lib/kbqa/a is closed"), "1")
+    assert (problem.status, problem.detail) == (404, "the knowledge base was removed meanwhile")
 
 
 def test_it_says_when_to_come_back() -> None:

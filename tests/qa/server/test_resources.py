@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import json
+import time
+from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -62,6 +64,27 @@ def test_a_base_is_removed_with_all_that_is_kept_of_it(served: Served) -> None:
         assert [value for value in listed.values() if value] == [], kept
     assert not served.service.uploads.root("doomed").exists()
     assert served.http.delete(base).status_code == 204
+
+
+def test_an_upload_into_a_base_that_is_removed_meanwhile_leaves_nothing(served: Served) -> None:
+    incoming = served.service.uploads.root(".incoming")
+
+    def body(*, made_again: bool) -> Iterator[bytes]:
+        yield b"# A\n\n"
+        while not list(incoming.glob("*")):
+            time.sleep(0.01)
+        served.service.delete_base("doomed")
+        if made_again:
+            served.service.create_base("doomed")
+        yield b"The gate is green."
+
+    for again in (False, True):
+        served.service.create_base("doomed")
+        url = "/v1/knowledge-bases/doomed/documents?uri=a.md"
+        assert served.http.post(url, content=body(made_again=again)).status_code == 404
+        assert not served.service.uploads.root("doomed").exists()
+        assert served.service.jobs.list("doomed", 10) == []
+    served.service.delete_base("doomed")
 
 
 @pytest.mark.parametrize("elsewhere", [False, True])

@@ -80,6 +80,14 @@ def test_what_no_ingest_looks_at_is_not_kept(uploads: Uploads) -> None:
         assert keep(uploads, name, b"hello") == name
 
 
+def test_what_was_on_its_way_is_forgotten_at_the_start(uploads: Uploads, tmp_path: Path) -> None:
+    uploads.forget_unfinished()  # of a server that is new
+    keep(uploads, "a.md", b"x")
+    (tmp_path / "uploads" / ".incoming" / "tmp1").write_bytes(b"half")  # as after kill -9
+    uploads.forget_unfinished()
+    assert [f.name for f in (tmp_path / "uploads").rglob("*") if f.is_file()] == ["a.md"]
+
+
 def test_a_link_is_not_followed(uploads: Uploads, tmp_path: Path) -> None:
     outside = tmp_path / "outside"
     outside.mkdir()
