@@ -3,71 +3,21 @@
 from __future__ import annotations
 
 import re
-import shutil
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, Page, expect, sync_playwright
+from playwright.sync_api import Browser, Page, expect
 
 from qa.server.keys import Role
+from tests.end_to_end.visiting import QUESTION, QUOTE, ask, visiting
 from tests.qa.conftest import write_documents
 from tests.qa.server.serving import Served, serving, settings_for
 from tests.scripted_server import ScriptedServer, endless
 
 pytestmark = pytest.mark.end_to_end
 
-CHROMIUM = shutil.which("chromium")
-OPTIONS = [
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-]
-QUESTION = "How many days of annual leave do employees have?"
-QUOTE = "Every employee has 25 days of annual leave a year."
 HOSTILE = '<img src=x onerror="document.title=1"><script>document.title=2</script>'
-
-Visit = Callable[..., Page]
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    """One for all tests."""
-    if CHROMIUM is None:
-        pytest.skip("there is no chromium here: apt-get install chromium")
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=OPTIONS)
-        yield browser
-        browser.close()
-
-
-@contextmanager
-def visiting(browser: Browser, served: Served, shots: Path, **options: object) -> Iterator[Page]:
-    """The page in a window of its own. At the end: a screenshot, and not one complaint."""
-    told: list[str] = []
-    asked: set[str] = set()
-    context = browser.new_context(**{"locale": "en-US", **options})  # type: ignore[arg-type]
-    page = context.new_page()
-    page.set_default_timeout(20_000)
-    expect.set_options(timeout=20_000)
-    page.on("console", lambda line: told.append(line.text) if line.type == "error" else None)
-    page.on("pageerror", lambda error: told.append(str(error)))
-    page.on("request", lambda request: asked.add(request.url))
-    try:
-        page.goto(served.url)
-        expect(page.locator("#base option").first).to_be_attached()
-        yield page
-        page.screenshot(path=shots)
-    finally:
-        context.close()
-    # the browser itself notes replies with an error status; the page shows what they say
-    assert [line for line in told if "the server responded with a status of 4" not in line] == []
-    assert all(url.startswith((served.url, f"blob:{served.url}")) for url in asked), asked
 
 
 @pytest.fixture(scope="module")
@@ -86,15 +36,6 @@ def visit(browser: Browser, served: Served, tmp_path: Path) -> Iterator[Page]:
     """The page, in English, in light colours."""
     with visiting(browser, served, tmp_path / "page.png") as page:
         yield page
-
-
-def ask(page: Page, question: str) -> None:
-    """Ask once the answer before has ended: a question sent while one runs stays in the box."""
-    asked = page.locator(".exchange").count()
-    expect(page.locator("#send")).to_be_visible()
-    page.get_by_label("Your question").fill(question)
-    page.keyboard.press("Enter")
-    expect(page.locator(".exchange")).to_have_count(asked + 1)
 
 
 def test_an_answer_its_quote_and_its_passage(visit: Page) -> None:
