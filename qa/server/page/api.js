@@ -48,7 +48,7 @@ async function request(url, { method = "GET", json, body, accept = "application/
 const valueOf = (reply) => (reply.status === 204 ? null : reply.json());
 
 export const get = async (url, options) => valueOf(await request(url, options));
-export const post = async (url, json) => valueOf(await request(url, { method: "POST", json }));
+export const post = async (url, json, options) => valueOf(await request(url, { method: "POST", json, ...options }));
 export const send = async (url, body) => valueOf(await request(url, { method: "POST", body }));
 export const remove = (url) => request(url, { method: "DELETE" });
 export const blob = async (url) => (await request(url, { accept: "image/png" })).blob();

@@ -36,7 +36,6 @@ byId("language").addEventListener("click", () => {
 const view = () => (VIEWS.includes(location.hash.slice(1)) ? location.hash.slice(1) : "ask");
 
 function turn() {
-  if (location.hash === "#main") return; // the skip link
   for (const name of VIEWS) {
     byId(name).hidden = name !== view();
     const link = document.querySelector(`nav a[href="#${name}"]`);
@@ -73,6 +72,10 @@ async function start() {
   }
 }
 
+byId("skip").addEventListener("click", (event) => {
+  event.preventDefault(); // the hash names the view
+  byId("main").focus();
+});
 byId("base").addEventListener("change", choose);
 window.addEventListener("hashchange", turn);
 start();

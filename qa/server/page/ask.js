@@ -10,7 +10,8 @@ const MARKS = /\s*\[(?:\d{1,3}|unsupported)\]/g;
 
 let base = "";
 let conversation = null; // id, from the first question on
-let running = null;
+let running = null; // the question that is being answered
+let shown = new AbortController(); // of what the base and its conversation are asked for besides
 
 export function use(name) {
   base = name;
@@ -19,6 +20,10 @@ export function use(name) {
 
 function begin() {
   running?.abort();
+  if (running) busy(false);
+  running = null;
+  shown.abort();
+  shown = new AbortController();
   conversation = null;
   byId("talk").replaceChildren();
   byId("welcome").hidden = false;
@@ -28,7 +33,10 @@ function begin() {
 
 async function listEarlier() {
   const earlier = byId("earlier");
-  const { conversations } = await get(path(base, "conversations")).catch(() => ({ conversations: [] }));
+  const { signal } = shown;
+  const url = path(base, "conversations");
+  const { conversations } = await get(url, { signal }).catch(() => ({ conversations: [] }));
+  if (signal.aborted) return;
   const said = conversations.filter((one) => one.exchanges);
   earlier.hidden = !said.length;
   earlier.querySelector("ul").replaceChildren(...said.slice(0, 30).map((one) => {
@@ -42,15 +50,17 @@ async function listEarlier() {
 }
 
 async function resume(id) {
+  const { signal } = shown;
   try {
-    const { exchanges } = await get(path(base, "conversations", id));
+    const { exchanges } = await get(path(base, "conversations", id), { signal });
+    if (signal.aborted || running) return;
     conversation = id;
     byId("talk").replaceChildren();
     for (const said of exchanges) complete(draw(said.question), said.question, said, "");
     byId("anew").hidden = false;
     byId("words").focus();
   } catch (error) {
-    tell(error.message);
+    if (!signal.aborted) tell(error.message);
   }
 }
 
@@ -75,16 +85,19 @@ async function ask(question) {
   const filter = byId("filter").value.trim();
   const exchange = draw(question);
   const status = (name) => { exchange.status.textContent = byId("told").textContent = name ? word(name) : ""; };
-  running = new AbortController();
+  const asked = running = new AbortController();
+  const { signal } = asked;
   busy(true);
   status("looking");
   tell("");
   let text = "";
   let answer = null;
   try {
-    conversation ??= (await post(path(base, "conversations"))).id;
-    const url = path(base, "conversations", conversation, "ask");
-    const stream = events(url, { method: "POST", json: { question, filter }, signal: running.signal });
+    const kept = path(base, "conversations");
+    const id = conversation ?? (await post(kept, undefined, { signal })).id;
+    signal.throwIfAborted();
+    conversation = id;
+    const stream = events(`${kept}/${id}/ask`, { method: "POST", json: { question, filter }, signal });
     for await (const [event, value] of stream) {
       if (event === "token") {
         text += value.text;
@@ -98,12 +111,15 @@ async function ask(question) {
     status("");
     complete(exchange, question, answer, filter);
   } catch (error) {
+    if (running !== asked) return; // another conversation is shown
     const stopped = error.name === "AbortError";
     status(stopped ? "stopped" : "");
     if (!stopped) exchange.answer.append(el("p", { class: "fault", role: "alert" }, error.message));
   } finally {
-    running = null;
-    busy(false);
+    if (running === asked) {
+      running = null;
+      busy(false);
+    }
   }
 }
 

@@ -7,17 +7,27 @@ import { word } from "./words.js";
 
 let base = "";
 let next = "";
+let listing = new AbortController(); // of the list that was asked for last
 
 export function use(name) {
+  if (name === base) return;
   base = name;
+  listing.abort();
+  byId("list").replaceChildren();
+  byId("count").textContent = "";
+  byId("more").hidden = true;
 }
 
 export async function show({ more = false } = {}) {
   const asked = new URLSearchParams({ limit: "50" });
   if (more) asked.set("after", next);
   for (const name of ["path", "state"]) if (byId(name).value) asked.set(name, byId(name).value);
+  listing.abort();
+  listing = new AbortController();
+  const { signal } = listing;
   try {
-    const found = await get(`${path(base, "documents")}?${asked}`);
+    const found = await get(`${path(base, "documents")}?${asked}`, { signal });
+    if (signal.aborted) return;
     const rows = found.documents.map(row);
     if (more) byId("list").append(...rows);
     else byId("list").replaceChildren(...rows);
@@ -25,7 +35,7 @@ export async function show({ more = false } = {}) {
     byId("more").hidden = !found.next;
     next = found.next ?? "";
   } catch (error) {
-    tell(error.message);
+    if (!signal.aborted) tell(error.message);
   }
 }
 
@@ -76,8 +86,9 @@ function drop(item, node) {
 
 async function again(item) {
   const line = note(item.uri);
+  const into = base; // another one may be chosen meanwhile
   try {
-    await follow(item.uri, await post(documentPath(base, item.uri, "reingest"), undefined), line);
+    await follow(into, item.uri, await post(documentPath(into, item.uri, "reingest")), line);
   } catch (error) {
     fault(line, item.uri, error.message);
   }
@@ -95,21 +106,22 @@ function fault(line, name, why) {
 }
 
 async function upload(files) {
+  const into = base;
   for (const file of files) {
     const line = note(file.name);
     line.textContent = word("sending", { name: file.name });
     try {
-      const taken = await send(`${path(base, "documents")}?uri=${encodeURIComponent(file.name)}`, file);
-      await follow(taken.uri, taken.job, line);
+      const taken = await send(`${path(into, "documents")}?uri=${encodeURIComponent(file.name)}`, file);
+      await follow(into, taken.uri, taken.job, line);
     } catch (error) {
       fault(line, file.name, error.message);
     }
   }
 }
 
-async function follow(name, job, line) {
+async function follow(into, name, job, line) {
   line.textContent = word("waiting", { name });
-  for await (const [, now] of events(path(base, "ingest-jobs", job.id, "events"))) {
+  for await (const [, now] of events(path(into, "ingest-jobs", job.id, "events"))) {
     const { done = 0, total = 1 } = now.progress;
     if (now.state === "running") line.textContent = word("reading", { name, done, total });
     if (now.state === "failed" || now.state === "cancelled") fault(line, name, now.error || now.state);
