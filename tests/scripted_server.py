@@ -66,6 +66,11 @@ class ScriptedServer:
         """The URL to configure."""
         return f"http://127.0.0.1:{self._http.server_address[1]}/v1"
 
+    def next(self, behaviour: Behaviour) -> None:
+        """Add to what is left of the script."""
+        with self._lock:
+            self._script.append(behaviour)
+
     def next_behaviour(self, request: Request) -> Behaviour:
         """Note the request and say how to treat it."""
         with self._lock:

@@ -57,6 +57,7 @@ async function resume(id) {
     conversation = id;
     byId("talk").replaceChildren();
     for (const said of exchanges) complete(draw(said.question), said.question, said, "");
+    byId("talk").lastElementChild?.scrollIntoView({ block: "nearest" });
     byId("anew").hidden = false;
     byId("words").focus();
   } catch (error) {
@@ -92,6 +93,11 @@ async function ask(question) {
   tell("");
   let text = "";
   let answer = null;
+  let frame = 0; // of the next drawing: tokens may come faster than a screen shows them
+  const write = () => {
+    frame = 0;
+    follow(exchange.node, () => exchange.answer.replaceChildren(...render(text, () => null, () => doubt())));
+  };
   try {
     const kept = path(base, "conversations");
     const id = conversation ?? (await post(kept, undefined, { signal })).id;
@@ -102,16 +108,20 @@ async function ask(question) {
       if (event === "token") {
         text += value.text;
         status("writing");
-        exchange.answer.replaceChildren(...render(text, () => null, () => doubt()));
-        exchange.node.scrollIntoView({ block: "end" });
+        frame ||= requestAnimationFrame(write);
       } else if (event === "done") answer = value;
       else if (event === "error") throw new Error(value.detail || value.title);
     }
     if (!answer) throw new Error(word("cut"));
+    cancelAnimationFrame(frame);
     status("");
+    const read = atEnd(exchange.node);
     complete(exchange, question, answer, filter);
+    if (read) exchange.node.scrollIntoView({ block: "nearest" });
   } catch (error) {
+    cancelAnimationFrame(frame);
     if (running !== asked) return; // another conversation is shown
+    if (frame) write();
     const stopped = error.name === "AbortError";
     status(stopped ? "stopped" : "");
     if (!stopped) exchange.answer.append(el("p", { class: "fault", role: "alert" }, error.message));
@@ -123,12 +133,26 @@ async function ask(question) {
   }
 }
 
+// The focus moves on from a button that goes, not from where somebody has put it meanwhile.
 function busy(is) {
+  const unused = [byId("stop"), document.body, null].includes(document.activeElement);
   byId("send").hidden = is;
   byId("stop").hidden = !is;
   byId("anew").hidden = is;
-  if (is) byId("stop").focus();
-  else byId("words").focus();
+  if (is) byId("stop").focus({ preventScroll: true });
+  else if (unused) byId("words").focus({ preventScroll: true });
+}
+
+// Pixels of an exchange that are below what can be read: below the box of the question, as it lies.
+const below = (node) => node.getBoundingClientRect().bottom + 8
+  - Math.min(byId("question").getBoundingClientRect().top, window.innerHeight);
+const atEnd = (node) => below(node) < 24;
+
+// Who reads the end goes on reading it; who has scrolled up is left there.
+function follow(node, change) {
+  const read = atEnd(node);
+  change();
+  if (read) window.scrollBy(0, Math.max(0, below(node)));
 }
 
 function draw(question) {
@@ -138,7 +162,7 @@ function draw(question) {
     el("h2", { class: "asked" }, question), status, answer);
   byId("welcome").hidden = true;
   byId("talk").append(node);
-  node.scrollIntoView({ block: "end" });
+  window.scrollBy(0, Math.max(0, below(node)));
   return { node, answer, status };
 }
 
@@ -156,7 +180,6 @@ function complete(exchange, question, answer, filter) {
   for (const note of answer.notes) exchange.answer.append(el("p", { class: "note" }, note));
   node.append(el("footer", {}, thumbs(question, answer), why(question, filter, answer)));
   byId("told").textContent = word("told", { question, answer: answer.text.replace(MARKS, "") });
-  node.scrollIntoView({ block: "nearest" });
 }
 
 const doubt = () => el("em", { class: "doubt" }, `(${word("unsupported")})`);
