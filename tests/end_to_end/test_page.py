@@ -234,11 +234,16 @@ def test_a_key_is_asked_for(browser: Browser, cache_dir: Path, tmp_path: Path) -
         context = browser.new_context(locale="en-US")
         page = context.new_page()
         page.goto(own.url)
-        for given in ("wrong", key):
-            door = page.get_by_role("dialog")
-            expect(door).to_contain_text("asks for a key")
+        door = page.get_by_role("dialog")
+        expect(door).to_contain_text("asks for a key")
+        expect(door.get_by_role("alert")).to_be_hidden()
+        for given, fault in (("ключ", "plain letters"), ("wrong", "This key is wrong")):
             page.locator("#key").fill(given)
             page.keyboard.press("Enter")
+            expect(door.get_by_role("alert")).to_contain_text(fault)
+            assert page.evaluate("sessionStorage.getItem('kbqa.key')") is None
+        page.locator("#key").fill(key)
+        page.keyboard.press("Enter")
         expect(page.locator("#base option")).to_have_text("library")
         page.get_by_role("link", name="Documents").click()
         page.locator("#list .document", has_text="handbook.md").get_by_role(
@@ -247,4 +252,6 @@ def test_a_key_is_asked_for(browser: Browser, cache_dir: Path, tmp_path: Path) -
         page.get_by_role("dialog").get_by_role("button", name="Delete").click()
         expect(page.get_by_role("alert")).to_contain_text("editor")
         assert page.evaluate("localStorage.getItem('kbqa.key')") is None
+        page.reload()
+        expect(page.locator("#base option")).to_have_text("library")
         context.close()

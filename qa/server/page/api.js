@@ -4,6 +4,9 @@ import { byId } from "./dom.js";
 import { word } from "./words.js";
 
 const KEY = "kbqa.key";
+const WRITTEN = /^[\x21-\x7e]+$/; // what a header can hold
+
+let key = sessionStorage.getItem(KEY) ?? ""; // kept there once the server has taken it
 
 export class Problem extends Error {
   constructor(message, status = 0) {
@@ -24,8 +27,8 @@ export const documentPath = (base, uri, ...parts) => path(base, "documents", ide
 
 async function request(url, { method = "GET", json, body, accept = "application/json", signal } = {}) {
   const headers = { Accept: accept };
-  const key = sessionStorage.getItem(KEY);
-  if (key) headers.Authorization = `Bearer ${key}`;
+  const given = key;
+  if (given) headers.Authorization = `Bearer ${given}`;
   if (json !== undefined) headers["Content-Type"] = "application/json";
   let reply;
   try {
@@ -35,9 +38,10 @@ async function request(url, { method = "GET", json, body, accept = "application/
     throw new Problem(word("unreachable"));
   }
   if (reply.status === 401) {
-    await askForKey();
+    await askForKey(given);
     return request(url, { method, json, body, accept, signal });
   }
+  if (reply.ok && given && given === key) sessionStorage.setItem(KEY, given);
   if (!reply.ok) {
     const problem = await reply.json().catch(() => ({}));
     throw new Problem(problem.detail || problem.title || `${reply.status}`, reply.status);
@@ -74,18 +78,30 @@ export async function* events(url, options = {}) {
 
 let waiting = null; // several requests may find the door closed at once
 
-function askForKey() {
-  sessionStorage.removeItem(KEY);
+function askForKey(refused) {
+  if (refused !== key) return waiting; // another one was given since
   waiting ??= new Promise((enter) => {
-    const door = byId("door");
+    sessionStorage.removeItem(KEY);
     byId("key").value = "";
-    door.showModal();
-    door.addEventListener("cancel", (event) => event.preventDefault());
-    door.addEventListener("close", () => {
-      sessionStorage.setItem(KEY, byId("key").value.trim());
+    byId("door").showModal();
+    blame(refused ? "wrong-key" : "");
+    byId("door").addEventListener("close", () => {
+      key = byId("key").value.trim();
       waiting = null;
       enter();
     }, { once: true });
   });
   return waiting;
 }
+
+function blame(why) {
+  byId("key-fault").textContent = why && word(why);
+  byId("key-fault").hidden = !why;
+}
+
+byId("door").addEventListener("cancel", (event) => event.preventDefault());
+byId("door").addEventListener("submit", (event) => {
+  if (WRITTEN.test(byId("key").value.trim())) return;
+  event.preventDefault();
+  blame("no-key");
+});
