@@ -1,4 +1,4 @@
-"""Answers of a model on the page: while they are written, and why they rest on what they rest on."""
+"""Answers of a model on the page: while they are written, and what they are said to rest on."""
 
 from __future__ import annotations
 

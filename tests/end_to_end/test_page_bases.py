@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, Page, Route, expect
+from playwright.sync_api import Browser, FloatRect, Locator, Page, Route, expect
 
 from tests.end_to_end.visiting import QUESTION, QUOTE, ask, visiting
 from tests.qa.conftest import write_documents
@@ -14,17 +14,22 @@ from tests.qa.server.serving import Served, serving, settings_for
 
 pytestmark = pytest.mark.end_to_end
 
+FULL = "full-of-all-that-the-company-has-ever-written-down"
+LONG = "/".join(["a-folder-with-a-name-of-some-length"] * 12)
+
 
 @pytest.fixture(scope="module")
 def served(cache_dir: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
-    """A server with a `full` base and an `almost` empty one, which is shown first."""
+    """A server with a FULL base and an `almost` empty one, which is shown first."""
     folder = tmp_path_factory.mktemp("bases")
     docs = write_documents(folder / "docs")
+    (docs / LONG).mkdir(parents=True)
+    (docs / LONG / "mirror.md").write_text("# Mirror\n\nThe mirror is 11 metres wide.\n")
     one = folder / "one"
     one.mkdir()
     (one / "handbook.md").write_text("# Handbook\n\nA namesake.\n")
     with serving(settings_for(folder / "data", cache_dir, serve_rate=100_000)) as own:
-        own.service.bases.create("full").ingest(docs)
+        own.service.bases.create(FULL).ingest(docs)
         own.service.bases.create("almost").ingest(one)
         yield own
 
@@ -43,6 +48,12 @@ def held(page: Page, url: str) -> list[Route]:
     return waiting
 
 
+def box(located: Locator) -> FloatRect:
+    found = located.bounding_box()
+    assert found is not None
+    return found
+
+
 def choose(page: Page, name: str) -> None:
     page.get_by_label("Knowledge base").select_option(name)
 
@@ -55,24 +66,24 @@ def test_the_list_is_that_of_the_base_chosen_last(visit: Page) -> None:
     expect(visit.locator("#main")).to_be_focused()
     assert visit.evaluate("location.hash") == "#documents"
     waiting = held(visit, "**/almost/documents?*")
-    choose(visit, "full")
-    expect(visit.locator("#count")).to_have_text("4 documents")
+    choose(visit, FULL)
+    expect(visit.locator("#count")).to_have_text("5 documents")
     choose(visit, "almost")
     expect(visit.locator("#list .document")).to_have_count(0)
-    choose(visit, "full")
-    expect(visit.locator("#count")).to_have_text("4 documents")
+    choose(visit, FULL)
+    expect(visit.locator("#count")).to_have_text("5 documents")
     for route in waiting:
         route.continue_()
     visit.unroute("**/almost/documents?*")
     visit.wait_for_load_state("networkidle")
-    expect(visit.locator("#count")).to_have_text("4 documents")
-    expect(visit.locator("#list .document")).to_have_count(4)
+    expect(visit.locator("#count")).to_have_text("5 documents")
+    expect(visit.locator("#list .document")).to_have_count(5)
 
 
 def test_a_conversation_that_begins_late_is_not_one_of_the_next_base(visit: Page) -> None:
     waiting = held(visit, "**/almost/conversations")
     ask(visit, QUESTION)
-    choose(visit, "full")
+    choose(visit, FULL)
     expect(visit.locator(".exchange")).to_have_count(0)
     for route in waiting:
         route.continue_()
@@ -80,3 +91,47 @@ def test_a_conversation_that_begins_late_is_not_one_of_the_next_base(visit: Page
     ask(visit, QUESTION)
     expect(visit.locator(".answer")).to_contain_text(QUOTE)
     expect(visit.locator(".exchange .fault")).to_have_count(0)
+
+
+def test_long_names_on_a_phone(browser: Browser, served: Served, tmp_path: Path) -> None:
+    narrow = {"width": 360, "height": 640}
+    with visiting(browser, served, tmp_path / "long.png", viewport=narrow) as page:
+        choose(page, FULL)
+        page.get_by_role("link", name="Documents").click()
+        page.get_by_role("button", name=f"{LONG}/mirror.md", exact=True).click()
+        reader = page.get_by_role("dialog")
+        expect(reader.locator("#reader-text")).to_contain_text("11 metres")
+        assert box(reader.locator("#reader-text"))["height"] > 30
+        assert box(reader.locator("#reader-body"))["height"] > 100
+        for shown in ("#reader-title", ".close"):
+            expect(reader.locator(shown)).to_be_in_viewport(ratio=1)
+        page.keyboard.press("Escape")
+        assert page.evaluate("document.documentElement.scrollWidth") <= 360
+
+
+def test_an_answer_in_a_window_enlarged_four_times(
+    browser: Browser, served: Served, tmp_path: Path
+) -> None:
+    small = {"width": 320, "height": 256}
+    with visiting(browser, served, tmp_path / "small.png", viewport=small) as page:
+        choose(page, FULL)
+        ask(page, QUESTION)
+        answer = page.locator(".answer p").first
+        expect(answer).to_contain_text(QUOTE)
+        expect(page.locator("#send")).to_be_visible()
+        assert answer.evaluate(
+            """node => {
+                const { left, top } = node.getBoundingClientRect();
+                return document.elementFromPoint(left + 9, top + 9) === node;
+            }"""
+        )
+        page.get_by_text("Why these passages").click()
+        figures = page.locator(".why td:not(:first-child)")
+        expect(figures.first).to_be_attached()
+        assert figures.evaluate_all(
+            """cells => cells.every((cell) => {
+                const words = document.createRange();
+                words.selectNodeContents(cell);
+                return words.getClientRects().length === 1;
+            })"""
+        )

@@ -35,7 +35,8 @@ async function show(base, place, onePage) {
   const end = unitOf(found.text, place.end - found.start);
   byId("reader-title").textContent = found.title || place.uri;
   const page = place.page == null ? [] : [word("page", { n: place.page })];
-  byId("reader-place").textContent = [place.uri, ...page, ...(place.heading ?? [])].join(" › ");
+  const where = [place.uri, ...page, ...(place.heading ?? [])].join(" › ");
+  byId("reader-place").textContent = byId("reader-place").title = where; // two lines of it are shown
   byId("reader-text").replaceChildren(
     found.text.slice(0, start), el("mark", {}, found.text.slice(start, end)), found.text.slice(end));
   const whole = byId("reader-whole");
