@@ -65,8 +65,9 @@ def answer_of(told: Mapping[str, Any]) -> Answer:
         cost=told["cost"],
         notes=tuple(told["notes"]),
         statements=statements,
-        evidence=told.get("evidence"),  # older answers and servers lack both
+        evidence=told.get("evidence"),  # older answers and servers lack these
         doubtful=told.get("doubtful", False),
+        query=told.get("query", ""),
     )
 
 

@@ -76,6 +76,7 @@ def answer_json(answer: Answer) -> dict[str, Any]:
         "doubtful": answer.doubtful,
         "citations": [citation_json(citation) for citation in answer.citations],
         "statements": [statement_json(said, answer.citations) for said in answer.statements],
+        "query": answer.query,
         "hits": [hit_json(rank, hit) for rank, hit in enumerate(answer.hits, 1)],
         "model": answer.model,
         "usage": dict(answer.usage),

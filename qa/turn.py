@@ -101,6 +101,7 @@ class Answer:
     """What the caller gets. `abstained` is true when the documents do not answer the question.
 
     `evidence` is the probability (0..1) that they do; `doubtful`: answered although it is low.
+    `query` is what was looked up: the question, or what it means after those before it.
     """
 
     text: str
@@ -115,6 +116,7 @@ class Answer:
     statements: tuple[Statement, ...] = ()
     evidence: float | None = None
     doubtful: bool = False
+    query: str = ""
 
     @classmethod
     def of(cls, turn: Turn) -> Answer:

@@ -164,6 +164,7 @@ class AnswerItem(BaseModel):
     doubtful: bool = Field(description="answered on weak evidence: check the quotes")
     citations: list[CitationItem]
     statements: list[StatementItem]
+    query: str = Field(description="what was looked up: a question that leans on others, whole")
     hits: list[HitItem]
     model: str = Field(examples=["extractive"])
     usage: dict[str, int]

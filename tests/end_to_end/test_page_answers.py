@@ -13,7 +13,7 @@ from playwright.sync_api import Browser, expect
 from tests.end_to_end.visiting import QUESTION, ask, visiting
 from tests.qa.conftest import write_documents
 from tests.qa.server.serving import Served, serving, settings_for
-from tests.scripted_server import Exchange, ScriptedServer
+from tests.scripted_server import Exchange, ScriptedServer, saying
 
 pytestmark = pytest.mark.end_to_end
 
@@ -90,3 +90,19 @@ def test_who_reads_or_types_meanwhile_is_left_alone(
         expect(page.locator(".exchange")).to_have_count(2)
         expect(page.locator(".exchange footer")).to_have_count(2)
         expect(page.get_by_label("Your question")).to_be_focused()
+
+
+def test_why_a_follow_up_found_its_passages(
+    browser: Browser, served: Served, model: ScriptedServer, tmp_path: Path
+) -> None:
+    written = "How many days of annual leave do employees have in winter?"
+    with visiting(browser, served, tmp_path / "why.png") as page:
+        ask(page, QUESTION)
+        expect(page.locator("#send")).to_be_visible()
+        model.next(saying(written))
+        ask(page, "And in winter?")
+        expect(page.locator(".why")).to_have_count(2)
+        panel = page.locator(".why").last
+        panel.get_by_text("Why these passages").click()
+        expect(panel.locator("dl")).to_contain_text(f"Looked up{written}")
+        expect(panel.locator("tbody tr").first).to_contain_text("Staff handbook")

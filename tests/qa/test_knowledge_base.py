@@ -241,11 +241,12 @@ def test_the_fields_of_an_answer(kb: KnowledgeBase) -> None:
     assert isinstance(answered, Answer)
     assert {field.name for field in fields(answered)} == {
         "text", "citations", "hits", "abstained", "model", "usage", "timings", "cost", "notes",
-        "statements", "evidence", "doubtful",
+        "statements", "evidence", "doubtful", "query",
     }  # fmt: skip
     assert {field.name for field in fields(Citation)} >= {
         "number", "uri", "page", "start", "end", "quote", "verified",
     }  # fmt: skip
+    assert answered.query == QUESTION
     assert answered.model == "extractive"
     assert answered.usage == {}
     assert {"embed", "search", "total"} <= set(answered.timings)

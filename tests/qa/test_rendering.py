@@ -23,8 +23,8 @@ HIT_FIELDS = ["rank", "uri", "title", "heading", "page", "start", "end", "score"
               "copies"]  # fmt: skip
 CITATION_FIELDS = ["number", "uri", "page", "start", "end", "quote", "verified"]
 ANSWER_FIELDS = [
-    "text", "abstained", "evidence", "doubtful", "citations", "statements", "hits", "model",
-    "usage", "cost", "notes", "timings",
+    "text", "abstained", "evidence", "doubtful", "citations", "statements", "query",
+    "hits", "model", "usage", "cost", "notes", "timings",
 ]  # fmt: skip
 
 

@@ -253,8 +253,9 @@ function why(question, filter, answer) {
   panel.addEventListener("toggle", async () => {
     if (!panel.open || body.childElementCount) return;
     try {
-      const found = await post(path(base, "search"), { query: question, filter, explain: true });
-      body.replaceChildren(...reasons(found, answer));
+      const query = answer.query || question; // a follow-up says too little by itself
+      const found = await post(path(base, "search"), { query, filter, explain: true });
+      body.replaceChildren(...reasons(found, answer, query));
     } catch (error) {
       body.replaceChildren(el("p", { class: "fault" }, error.message));
     }
@@ -266,12 +267,13 @@ const figure = (value) => Number(value).toFixed(3);
 const pairs = (values) => Object.entries(values).map(([name, value]) => `${name} ${figure(value)}`).join(", ");
 const milliseconds = (values) => Object.entries(values).map(([name, value]) => `${name} ${(1000 * value).toFixed(1)} ms`).join(", ");
 
-function reasons({ hits, explanation }, answer) {
+function reasons({ hits, explanation }, answer, query) {
   const row = (cells, tag = "td") => el("tr", {}, ...cells.map((cell) => el(tag, {}, cell)));
   const leg = (hit, name) => (hit.legs[name] ? `${hit.legs[name].rank} · ${figure(hit.legs[name].score)}` : "–");
   const names = [...new Set(hits.flatMap((hit) => Object.keys(hit.legs)))];
   return [
     el("dl", {},
+      el("dt", {}, word("query")), el("dd", {}, query),
       el("dt", {}, word("evidence")), el("dd", {}, figure(explanation.evidence)),
       el("dt", {}, word("weights")), el("dd", {}, pairs(explanation.weights)),
       el("dt", {}, word("timings")), el("dd", {}, milliseconds({ ...explanation.timings, ...answer.timings })),

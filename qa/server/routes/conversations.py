@@ -61,6 +61,7 @@ class ExchangeItem(BaseModel):
     abstained: bool
     evidence: float | None = None
     doubtful: bool = False
+    query: str = ""
     citations: list[CitationItem]
     statements: list[StatementItem]
     model: str
