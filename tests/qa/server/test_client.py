@@ -14,6 +14,7 @@ from dataclasses import asdict, replace
 from pathlib import Path
 
 import pytest
+import uvicorn
 from fastapi import FastAPI, Response
 
 from ingest.errors import BadRequest, NotAuthorised, Unreachable
@@ -244,7 +245,10 @@ def saying(stream: bytes) -> Iterator[str]:
     def ask() -> Response:
         return Response(stream, media_type="text/event-stream")
 
-    with socket.create_server(("127.0.0.1", 0)) as listener, running(app, listener) as url:
+    with (
+        socket.create_server(("127.0.0.1", 0)) as listener,
+        running(uvicorn.Config(app, log_config=None), listener) as url,
+    ):
         yield url
 
 
