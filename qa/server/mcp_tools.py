@@ -6,8 +6,9 @@ kbqa://documents/BASE/ID    a document's text; ids are those of the HTTP API
 
 from __future__ import annotations
 
+import logging
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from importlib.metadata import version
 from typing import Any, Protocol, TypeVar
@@ -20,6 +21,7 @@ from mcp.server.lowlevel.server import Server
 from mcp.shared.exceptions import MCPError
 from pydantic import BaseModel, Field, ValidationError
 
+from ingest.documents import Record
 from ingest.errors import BadRequest, KbqaError
 from qa.answering import MAX_QUESTION
 from qa.knowledge_base import KnowledgeBase
@@ -29,10 +31,12 @@ from qa.server import ids
 from qa.server.ask_forms import MAX_K, answer_dict, hits_json
 from qa.server.models import DocumentItem
 from qa.server.openai_forms import sources_text
-from qa.server.problems import NotFound, problem_of
+from qa.server.problems import NotFound, problem_of, scrubbed
 from qa.turn import Answer
 from retrieval.filter_text import MAX_FILTER
 from retrieval.hits import Hit
+
+logger = logging.getLogger(__name__)
 
 NAME = "kbqa"
 SCHEME = "kbqa://documents/"
@@ -119,7 +123,10 @@ def mcp_server(source_of: Callable[[Context], Source]) -> Server[Any]:
         ctx: Context, params: types.PaginatedRequestParams | None
     ) -> types.ListResourcesResult:
         after = params.cursor if params and params.cursor else ""
-        return await _resources(source_of(ctx), after)
+        try:
+            return await _resources(source_of(ctx), after)
+        except KbqaError as exc:
+            raise _refusal(exc) from exc
 
     async def read_resource(
         ctx: Context, params: types.ReadResourceRequestParams
@@ -226,16 +233,17 @@ def _passage(number: int, hit: Hit) -> str:
 
 
 async def _resources(source: Source, after: str) -> types.ListResourcesResult:
-    """A page of the documents of all bases; the cursor is the last one's id, base and all."""
+    """A page of the documents of all bases; the cursor is the last one's id, base and all.
+
+    Raises BadRequest for a cursor that is none.
+    """
     base_of_last, _, uri_of_last = ids.uri_of(after).partition("/") if after else ("", "", "")
     last = base_of_last, uri_of_last
     found: list[types.Resource] = []
     for name in source.names():
         if name < base_of_last:
             continue
-        base = await source.open(name)
-        rows = await run_sync(base.documents)
-        for row in rows:
+        for row in await _rows(source, name):
             if answers(row) and (name, row.uri) > last:
                 found.append(
                     types.Resource(
@@ -252,6 +260,16 @@ async def _resources(source: Source, after: str) -> types.ListResourcesResult:
     return types.ListResourcesResult(resources=found)
 
 
+async def _rows(source: Source, name: str) -> Sequence[Record]:
+    """The ledger of a base; nothing of one that cannot be read now: the others are still there."""
+    try:
+        base = await source.open(name)
+        return await run_sync(base.documents)
+    except KbqaError as exc:
+        logger.warning("%s is left out of the resources: %s", name, scrubbed(str(exc)))
+        return ()
+
+
 async def _resource(source: Source, uri: str) -> types.ReadResourceResult:
     name, _, id_ = uri.removeprefix(SCHEME).partition("/")
     try:
@@ -260,12 +278,16 @@ async def _resource(source: Source, uri: str) -> types.ReadResourceResult:
         base = await source.open(_base(source, name))
         document = await run_sync(base.document, ids.uri_of(id_))
     except KbqaError as exc:
-        raise MCPError(code=types.INVALID_PARAMS, message=_told(exc)) from exc
+        raise _refusal(exc) from exc
     contents = types.TextResourceContents(uri=uri, text=document.text, mime_type="text/plain")
     return types.ReadResourceResult(contents=[contents])
 
 
 # --- inside ---
+
+
+def _refusal(exc: KbqaError) -> MCPError:
+    return MCPError(code=types.INVALID_PARAMS, message=_told(exc))
 
 
 def _told(exc: KbqaError) -> str:

@@ -14,11 +14,13 @@ from mcp.client.client import Client
 from mcp.client.stdio import StdioServerParameters, stdio_client
 from mcp.client.streamable_http import streamable_http_client
 from mcp.shared.exceptions import MCPError
-from mcp_types import CallToolResult, TextContent, TextResourceContents
+from mcp_types import INVALID_PARAMS, CallToolResult, TextContent, TextResourceContents
 
 from ingest.documents import Record
+from ingest.errors import Locked
 from qa.knowledge_base import KnowledgeBase
 from qa.server import mcp_tools
+from qa.server.access import Caller
 from qa.server.keys import Role
 from tests.qa.command_line import command, environment
 from tests.qa.server.serving import Served
@@ -145,6 +147,34 @@ def test_every_document_of_every_base_is_listed_once(
             "hr a.md", "hr b/c.md", "hr 中.md", "hr-old a.md", "hr-old \U0010ffff.md", "z a",
         )
     ]  # fmt: skip
+
+
+def test_a_base_that_cannot_be_read_is_left_out(
+    served: Served, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    opened = Caller.open
+
+    async def locked(who: Caller, name: str) -> KnowledgeBase:
+        if name == "other":
+            raise Locked("/var/lib/kbqa/other is in use by process 7 (kbqa ingest, since 9:00)")
+        return await opened(who, name)
+
+    monkeypatch.setattr(Caller, "open", locked)
+
+    async def talk(client: Client) -> None:
+        assert len((await client.list_resources()).resources) == 4
+
+    over_http(served, {}, talk)
+    assert ".../other is in use" in caplog.text
+
+
+def test_a_cursor_that_is_none_is_the_clients_fault(served: Served) -> None:
+    async def talk(client: Client) -> None:
+        with pytest.raises(MCPError) as refused:
+            await client.list_resources(cursor="?")
+        assert refused.value.code == INVALID_PARAMS
+
+    over_http(served, {}, talk)
 
 
 def test_a_key_shows_its_bases_only(served: Served) -> None:
