@@ -8,6 +8,7 @@ from typing import cast
 
 from fastapi import APIRouter, FastAPI, Request, Response
 from mcp.server.streamable_http_manager import StreamableHTTPSessionManager
+from sse_starlette.sse import AppStatus
 from starlette.types import Receive, Scope, Send
 
 from qa.server.access import Caller, Reader
@@ -19,15 +20,21 @@ router = APIRouter()
 @asynccontextmanager
 async def sessions(app: FastAPI) -> AsyncIterator[None]:
     """While the server runs. Each request stands alone, with its own key."""
+    # else replies under way, which end by themselves, are cut off when the server is told to end
+    AppStatus.enable_automatic_graceful_drain = False
     manager = StreamableHTTPSessionManager(mcp_server(_caller_of), stateless=True)
     app.state.mcp = manager
     async with manager.run():
         yield
 
 
-@router.api_route("/mcp", methods=["GET", "POST", "DELETE"], include_in_schema=False)
+@router.post("/mcp", include_in_schema=False)
 async def streamable_http(request: Request, who: Reader) -> Response:
-    """What the protocol's own library does, for whom `who` is."""
+    """What the protocol's own library does, for whom `who` is.
+
+    There is no GET, which would be a stream of messages that nobody asked for, nor a session that
+    could be ended.
+    """
     request.state.who = who
     return _Handled(request.app.state.mcp)
 

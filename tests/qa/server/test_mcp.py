@@ -177,6 +177,12 @@ def test_a_cursor_that_is_none_is_the_clients_fault(served: Served) -> None:
     over_http(served, {}, talk)
 
 
+def test_there_are_no_streams_but_replies(served: Served) -> None:
+    headers = {"Accept": "text/event-stream"}
+    refused = served.http.get("/mcp", headers=headers)
+    assert (refused.status_code, refused.headers["allow"]) == (405, "POST")
+
+
 def test_a_key_shows_its_bases_only(served: Served) -> None:
     headers = served.key(Role.READER, "other")
 

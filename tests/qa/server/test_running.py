@@ -15,6 +15,7 @@ import pytest
 from qa.server.ids import id_of
 from tests.qa.command_line import Kbqa, command, environment, is_one_clear_line, run
 from tests.qa.server.serving import events_of
+from tests.scripted_server import Exchange, ScriptedServer, well
 
 pytestmark = pytest.mark.integration
 
@@ -82,3 +83,28 @@ def test_a_second_server_of_a_data_folder_is_refused(tmp_path: Path) -> None:
     assert not address.exists()
     with server(tmp_path) as (_, http):
         assert http.get("/health/live").status_code == 200
+
+
+def test_an_answer_under_way_is_finished_for_a_tool_too(tmp_path: Path) -> None:
+    def end_the_server(exchange: Exchange) -> None:
+        process.send_signal(signal.SIGTERM)
+        exchange.wait(2)  # so long that the server has noticed
+        well(exchange)
+
+    call = {"name": "ask", "arguments": {"question": "When is the lift serviced?"}}
+    form = {"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": call}
+    headers = {"Accept": "application/json, text/event-stream"}
+    with ScriptedServer(lambda messages: "In May. [1]", then=end_the_server) as model:
+        settings = {
+            "KBQA_MODEL": "openai:m",
+            "KBQA_BASE_URL": model.base_url,
+            "KBQA_API_KEY": "k",
+        }
+        with server(tmp_path, **settings) as (process, http):
+            http.post("/v1/knowledge-bases", json={"name": "new"})
+            text = b"The lift is serviced in May."
+            sent = http.post(DOCUMENTS, params={"uri": "lift.txt"}, content=text).json()
+            http.get(f"/v1/knowledge-bases/new/ingest-jobs/{sent['job']['id']}/events")
+            reply = http.post("/mcp", json=form, headers=headers)
+            assert "In May." in reply.text
+            assert process.wait(30) == 0
