@@ -18,6 +18,7 @@ from ingest.workers_child import Declined, Job
 
 PREFETCH = 128  # files loaded ahead, and as many documents split: a batch of the embedder each
 BUFFERED = 16_000_000  # characters held in each of the two
+TICK = 0.5  # seconds
 _ITEM = 1_000  # characters that an item counts for beside its text
 _FEW, _PATIENCE = 8, 0.5  # so few files must last so many seconds before a second worker starts
 _MAX_DEATHS = 5  # members of one file that may cost a worker
@@ -27,12 +28,17 @@ Split = Callable[[Document], list[Chunk]]
 
 
 def prepare(
-    entries: Iterable[FileEntry], split: Split, *, limits: Limits | None = None
+    entries: Iterable[FileEntry],
+    split: Split,
+    *,
+    limits: Limits | None = None,
+    waiting: Callable[[], None] = lambda: None,
 ) -> Iterator[Item]:
     """Each file as documents with their chunks, or the reason why not, in the order given.
 
     What a file contains comes before its own document, and Finished after that. Works ahead, in
-    worker processes and threads, which end with the iterator.
+    worker processes and threads, which end with the iterator. `waiting` is called now and then
+    while nothing is ready; what it raises ends the iteration.
     """
     loading = _Loading(entries, limits or Limits())
     ready = _Buffer()
@@ -50,7 +56,7 @@ def prepare(
     thread = threading.Thread(target=produce, name="kbqa-load", daemon=True)
     thread.start()
     try:
-        while (item := ready.get()) is not None:
+        while (item := ready.get(waiting)) is not None:
             if isinstance(item, BaseException):
                 raise item
             yield item
@@ -92,13 +98,16 @@ class _Buffer:
             self._changed.notify_all()
             return not self._stopped
 
-    def get(self) -> Item | BaseException | None:
-        with self._changed:
-            self._changed.wait_for(lambda: self._items)
-            item, size = self._items.popleft()
-            self._held -= size
-            self._changed.notify_all()
-            return item
+    def get(self, waiting: Callable[[], None]) -> Item | BaseException | None:
+        """The next one; calls `waiting` each `TICK` seconds until it is there."""
+        while True:
+            with self._changed:
+                if self._changed.wait_for(lambda: self._items, TICK):
+                    item, size = self._items.popleft()
+                    self._held -= size
+                    self._changed.notify_all()
+                    return item
+            waiting()
 
     def stop(self) -> None:
         with self._changed:

@@ -451,8 +451,20 @@ class KnowledgeBase:
             yield
 
     def _apply(self, changes: Plan, on_progress: Callable[[Progress], None] | None) -> SyncReport:
+        """Carry out a plan; `on_progress` is called now and then, too, while a file is read."""
+        at_hand = Progress(total=len(changes.to_read))
+
+        def note(progress: Progress) -> None:
+            nonlocal at_hand
+            at_hand = progress
+            if on_progress:
+                on_progress(progress)
+
+        def prepared(entries: Iterable[FileEntry]) -> Iterator[Item]:
+            return self._prepare(entries, waiting=lambda: note(at_hand))
+
         return self._written(
-            lambda: sync.apply(changes, self._index, prepare=self._prepare, on_progress=on_progress)
+            lambda: sync.apply(changes, self._index, prepare=prepared, on_progress=note)
         )
 
     def _written(self, work: Callable[[], SyncReport]) -> SyncReport:
@@ -466,7 +478,9 @@ class KnowledgeBase:
 
         return traced.ingest(indexed)
 
-    def _prepare(self, entries: Iterable[FileEntry]) -> Iterator[Item]:
+    def _prepare(
+        self, entries: Iterable[FileEntry], *, waiting: Callable[[], None]
+    ) -> Iterator[Item]:
         settings = self._settings
         limits = Limits(
             timeout=settings.parse_timeout,
@@ -475,7 +489,7 @@ class KnowledgeBase:
         )
         if entries and isinstance(self._embedder, LazyEmbedder):
             self._embedder.warm()  # while the workers start
-        items = prepare(entries, self._split, limits=limits)
+        items = prepare(entries, self._split, limits=limits, waiting=waiting)
         if not settings.describe_images:
             return items
         from qa.configured import describer_of

@@ -165,3 +165,20 @@ def test_members_come_before_their_container_is_finished(tmp_path: Path) -> None
     assert not done.own
     assert done.media_type == "application/zip"
     assert done.sha256 == hashlib.sha256((tmp_path / "a.zip").read_bytes()).hexdigest()
+
+
+def test_it_ends_while_it_waits_for_a_file(tmp_path: Path) -> None:
+    write(tmp_path, a="Text.")
+    goes_on = threading.Event()
+
+    def split(document: Document) -> list[Chunk]:
+        assert goes_on.wait(60)
+        return split_by_words(document)
+
+    def stop() -> None:
+        goes_on.set()
+        raise ValueError("mine")
+
+    with pytest.raises(ValueError, match="mine"):
+        list(prepare(entries(tmp_path), split, waiting=stop))
+    assert loading() == []
