@@ -20,7 +20,7 @@ LONG = "/".join(["a-folder-with-a-name-of-some-length"] * 12)
 
 @pytest.fixture(scope="module")
 def served(cache_dir: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
-    """A server with a FULL base and an `almost` empty one, which is shown first."""
+    """A server with a FULL base, one of many `notes`, and, shown first, an `almost` empty one."""
     folder = tmp_path_factory.mktemp("bases")
     docs = write_documents(folder / "docs")
     (docs / LONG).mkdir(parents=True)
@@ -28,7 +28,13 @@ def served(cache_dir: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterato
     one = folder / "one"
     one.mkdir()
     (one / "handbook.md").write_text("# Handbook\n\nA namesake.\n")
-    with serving(settings_for(folder / "data", cache_dir, serve_rate=100_000)) as own:
+    notes = folder / "notes"
+    notes.mkdir()
+    for number in range(70):
+        (notes / f"note{number:02}.md").write_text(f"# Note {number}\n\nIt is number {number}.\n")
+    settings = settings_for(folder / "data", cache_dir, serve_rate=100_000, serve_folders=(notes,))
+    with serving(settings) as own:
+        own.service.bases.create("notes").ingest(notes)
         own.service.bases.create(FULL).ingest(docs)
         own.service.bases.create("almost").ingest(one)
         yield own
@@ -135,3 +141,39 @@ def test_an_answer_in_a_window_enlarged_four_times(
                 return words.getClientRects().length === 1;
             })"""
         )
+
+
+def test_a_long_list_stays_when_a_row_goes(visit: Page) -> None:
+    choose(visit, "notes")
+    visit.get_by_role("link", name="Documents").click()
+    rows = visit.locator("#list .document")
+    expect(rows).to_have_count(50)
+    visit.get_by_role("button", name="More").click()
+    expect(rows).to_have_count(70)
+    visit.get_by_role("button", name="Delete “note60.md”").click()
+    read = visit.evaluate("scrollY")
+    visit.get_by_role("dialog").get_by_role("button", name="Delete").click()
+    expect(rows).to_have_count(69)
+    expect(visit.get_by_role("button", name="Delete “note61.md”")).to_be_focused()
+    assert abs(visit.evaluate("scrollY") - read) < 100  # its foot moves up
+    again = visit.get_by_role("button", name="Read “note55.md” again")
+    again.click()
+    with visit.expect_response("**/notes/documents?*"):
+        expect(visit.locator("#uploads")).to_contain_text("note55.md: ")
+    expect(again).to_be_focused()
+    expect(rows).to_have_count(69)
+
+
+def test_a_page_loaded_again_is_where_it_was(visit: Page) -> None:
+    choose(visit, FULL)
+    ask(visit, QUESTION)
+    expect(visit.locator(".exchange footer")).to_be_visible()
+    visit.get_by_label("Only in").fill("type:md")
+    visit.reload()
+    expect(visit.locator(".asked")).to_have_text(QUESTION)
+    expect(visit.locator(".answer")).to_contain_text(QUOTE)
+    expect(visit.get_by_label("Only in")).to_have_value("type:md")
+    visit.get_by_role("button", name="New conversation").click()
+    visit.reload()
+    expect(visit.get_by_text("Earlier conversations")).to_be_visible()
+    expect(visit.locator(".exchange")).to_have_count(0)

@@ -6,6 +6,8 @@ import { render } from "./markdown.js";
 import { open } from "./reader.js";
 import { word } from "./words.js";
 
+const OPEN = "kbqa.conversation"; // what a reloaded page shows again
+const FILTER = "kbqa.filter";
 const MARKS = /\s*\[(?:\d{1,3}|unsupported)\]/g;
 
 let base = "";
@@ -14,8 +16,16 @@ let running = null; // the question that is being answered
 let shown = new AbortController(); // of what the base and its conversation are asked for besides
 
 export function use(name) {
+  const open = sessionStorage.getItem(OPEN)?.split(" ") ?? [];
   base = name;
   begin();
+  if (open[0] === name) resume(open[1]);
+}
+
+function enter(id) {
+  conversation = id;
+  if (id) sessionStorage.setItem(OPEN, `${base} ${id}`);
+  else sessionStorage.removeItem(OPEN);
 }
 
 function begin() {
@@ -24,7 +34,7 @@ function begin() {
   running = null;
   shown.abort();
   shown = new AbortController();
-  conversation = null;
+  enter(null);
   byId("talk").replaceChildren();
   byId("welcome").hidden = false;
   byId("anew").hidden = true;
@@ -54,7 +64,7 @@ async function resume(id) {
   try {
     const { exchanges } = await get(path(base, "conversations", id), { signal });
     if (signal.aborted || running) return;
-    conversation = id;
+    enter(id);
     byId("talk").replaceChildren();
     for (const said of exchanges) complete(draw(said.question), said.question, said, "");
     byId("talk").lastElementChild?.scrollIntoView({ block: "nearest" });
@@ -65,6 +75,8 @@ async function resume(id) {
   }
 }
 
+byId("filter").value = sessionStorage.getItem(FILTER) ?? "";
+byId("filter").addEventListener("input", () => sessionStorage.setItem(FILTER, byId("filter").value));
 byId("anew").addEventListener("click", () => { begin(); byId("words").focus(); });
 byId("stop").addEventListener("click", () => running?.abort());
 byId("words").addEventListener("keydown", (event) => {
@@ -102,7 +114,7 @@ async function ask(question) {
     const kept = path(base, "conversations");
     const id = conversation ?? (await post(kept, undefined, { signal })).id;
     signal.throwIfAborted();
-    conversation = id;
+    enter(id);
     const stream = events(`${kept}/${id}/ask`, { method: "POST", json: { question, filter }, signal });
     for await (const [event, value] of stream) {
       if (event === "token") {

@@ -5,6 +5,9 @@ import { byId, el, tell } from "./dom.js";
 import { open } from "./reader.js";
 import { word } from "./words.js";
 
+const STEP = 50;
+const MOST = 1000; // that the server gives at once
+
 let base = "";
 let next = "";
 let listing = new AbortController(); // of the list that was asked for last
@@ -18,8 +21,11 @@ export function use(name) {
   byId("more").hidden = true;
 }
 
-export async function show({ more = false } = {}) {
-  const asked = new URLSearchParams({ limit: "50" });
+// `more`: the next rows; `renew`: those there are, without a step of who reads them.
+export async function show({ more = false, renew = false } = {}) {
+  const list = byId("list");
+  const limit = renew ? Math.min(MOST, Math.max(STEP, list.childElementCount)) : STEP;
+  const asked = new URLSearchParams({ limit: String(limit) });
   if (more) asked.set("after", next);
   for (const name of ["path", "state"]) if (byId(name).value) asked.set(name, byId(name).value);
   listing.abort();
@@ -28,9 +34,9 @@ export async function show({ more = false } = {}) {
   try {
     const found = await get(`${path(base, "documents")}?${asked}`, { signal });
     if (signal.aborted) return;
-    const rows = found.documents.map(row);
-    if (more) byId("list").append(...rows);
-    else byId("list").replaceChildren(...rows);
+    if (more) list.append(...found.documents.map(row));
+    else if (renew) replace(found.documents);
+    else list.replaceChildren(...found.documents.map(row));
     byId("count").textContent = found.total ? word("count", { n: found.total }) : word("nothing");
     byId("more").hidden = !found.next;
     next = found.next ?? "";
@@ -39,22 +45,42 @@ export async function show({ more = false } = {}) {
   }
 }
 
+// Rows that say the same stay; the focus stays in its row, or goes to the one in its place.
+function replace(documents) {
+  const list = byId("list");
+  const old = [...list.children];
+  const known = new Map(old.map((node) => [node.dataset.item, node]));
+  const at = old.findIndex((node) => node.contains(document.activeElement));
+  const action = document.activeElement.dataset.act;
+  const rows = documents.map((item) => known.get(JSON.stringify(item)) ?? row(item));
+  const kept = new Set(rows);
+  for (const node of old) if (!kept.has(node)) node.remove();
+  rows.forEach((node, place) => { if (list.children[place] !== node) list.insertBefore(node, list.children[place] ?? null); });
+  if (at < 0 || list.contains(document.activeElement)) return;
+  const same = rows.find((node) => node.dataset.uri === old[at].dataset.uri) ?? rows[Math.min(at, rows.length - 1)];
+  const button = same?.querySelector(`[data-act="${action}"]`) ?? same?.querySelector("button") ?? byId("path");
+  button.focus({ preventScroll: true });
+}
+
 function row(item) {
   const read = item.state === "ok" && item.chunks > 0;
   const name = read
     ? el("button", { type: "button", class: "name", onclick: () => open(base, { uri: item.uri, page: null, start: 0, end: 0 }) }, item.uri)
     : el("span", { class: "name" }, item.uri);
-  const node = el("li", { class: `document ${item.state}` }, name,
+  const node = el("li", { class: `document ${item.state}`, "data-uri": item.uri, "data-item": JSON.stringify(item) }, name,
     el("span", { class: "facts" }, word(`state-${item.state}`), " · ", item.kind,
       item.chunks ? ` · ${word("passages", { n: item.chunks })}` : null),
     item.error ? el("p", { class: "fault" }, item.error) : null);
-  const act = el("span", { class: "acts" },
-    el("button", { type: "button", onclick: () => again(item) }, word("again")),
-    el("button", { type: "button", class: "danger", onclick: () => drop(item, node) }, word("delete")));
-  if (!item.container) node.append(act);
+  const acts = el("span", { class: "acts" },
+    act("again", item.uri, () => again(item)), act("delete", item.uri, () => drop(item)));
+  if (!item.container) node.append(acts);
   if (read) complain(item, node);
   return node;
 }
+
+const act = (name, uri, onclick) => el("button", {
+  type: "button", class: name === "delete" && "danger", "data-act": name, "aria-label": word(`${name}-one`, { name: uri }), onclick,
+}, word(name));
 
 async function complain(item, node) {
   if (!Object.keys(item.quality).length) return;
@@ -66,7 +92,7 @@ async function complain(item, node) {
     ...why.slice(0, 20).map((line) => el("p", {}, line))));
 }
 
-function drop(item, node) {
+function drop(item) {
   const sure = byId("sure");
   byId("sure-words").textContent = word("sure", { name: item.uri });
   sure.returnValue = "no";
@@ -75,8 +101,7 @@ function drop(item, node) {
     try {
       await remove(documentPath(base, item.uri));
       note(item.uri).textContent = word("deleted", { name: item.uri });
-      node.remove();
-      await show();
+      await show({ renew: true });
     } catch (error) {
       tell(error.message);
     }
@@ -131,7 +156,7 @@ async function follow(into, name, job, line) {
       else line.textContent = word(now.report.chunks ? "read" : "unchanged", { name, chunks: now.report.chunks });
     }
   }
-  await show();
+  await show({ renew: true });
 }
 
 const zone = byId("drop");
