@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, FloatRect, Locator, Page, Route, expect
 
-from tests.end_to_end.visiting import QUESTION, QUOTE, ask, visiting
+from tests.end_to_end.visiting import QUESTION, QUOTE, ask, is_seen, visiting
 from tests.qa.conftest import write_documents
 from tests.qa.server.serving import Served, serving, settings_for
 
@@ -58,6 +58,18 @@ def box(located: Locator) -> FloatRect:
     found = located.bounding_box()
     assert found is not None
     return found
+
+
+def contrast(one: str, other: str) -> float:
+    """Of two colours, as WCAG 2 reckons it."""
+    dark, light = sorted(map(luminance, (one, other)))
+    return (light + 0.05) / (dark + 0.05)
+
+
+def luminance(colour: str) -> float:
+    parts = [int(part) / 255 for part in colour.strip("rgb()").split(",")]
+    red, green, blue = (p / 12.92 if p <= 0.04045 else ((p + 0.055) / 1.055) ** 2.4 for p in parts)
+    return 0.2126 * red + 0.7152 * green + 0.0722 * blue
 
 
 def choose(page: Page, name: str) -> None:
@@ -113,6 +125,14 @@ def test_long_names_on_a_phone(browser: Browser, served: Served, tmp_path: Path)
             expect(reader.locator(shown)).to_be_in_viewport(ratio=1)
         page.keyboard.press("Escape")
         assert page.evaluate("document.documentElement.scrollWidth") <= 360
+        for _ in ("dark", "light"):
+            page.get_by_role("button", name="Dark").click()
+            style = page.locator("#path").evaluate_handle("getComputedStyle")
+            edge, ground = (
+                style.evaluate(f"style => style.{name}")
+                for name in ("borderTopColor", "backgroundColor")
+            )
+            assert contrast(edge, ground) >= 3
 
 
 def test_an_answer_in_a_window_enlarged_four_times(
@@ -125,12 +145,7 @@ def test_an_answer_in_a_window_enlarged_four_times(
         answer = page.locator(".answer p").first
         expect(answer).to_contain_text(QUOTE)
         expect(page.locator("#send")).to_be_visible()
-        assert answer.evaluate(
-            """node => {
-                const { left, top } = node.getBoundingClientRect();
-                return document.elementFromPoint(left + 9, top + 9) === node;
-            }"""
-        )
+        assert is_seen(answer)
         page.get_by_text("Why these passages").click()
         figures = page.locator(".why td:not(:first-child)")
         expect(figures.first).to_be_attached()

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from playwright.sync_api import Browser, Page, expect
+from playwright.sync_api import Browser, Locator, Page, expect
 
 from tests.qa.server.serving import Served
 
@@ -45,3 +45,15 @@ def ask(page: Page, question: str) -> None:
     page.get_by_label("Your question").fill(question)
     page.keyboard.press("Enter")
     expect(page.locator(".exchange")).to_have_count(asked + 1)
+
+
+def is_seen(located: Locator) -> bool:
+    """Whether its beginning is in the window, and nothing lies over it."""
+    return bool(
+        located.evaluate(
+            """node => {
+                const { left, top } = node.getBoundingClientRect();
+                return node.contains(document.elementFromPoint(left + 9, top + 9));
+            }"""
+        )
+    )

@@ -97,7 +97,9 @@ byId("question").addEventListener("submit", (event) => {
 async function ask(question) {
   const filter = byId("filter").value.trim();
   const exchange = draw(question);
-  const status = (name) => { exchange.status.textContent = byId("told").textContent = name ? word(name) : ""; };
+  const status = (name) => follow(exchange.node, () => {
+    exchange.status.textContent = byId("told").textContent = name ? word(name) : "";
+  });
   const asked = running = new AbortController();
   const { signal } = asked;
   busy(true);
@@ -136,7 +138,8 @@ async function ask(question) {
     if (frame) write();
     const stopped = error.name === "AbortError";
     status(stopped ? "stopped" : "");
-    if (!stopped) exchange.answer.append(el("p", { class: "fault", role: "alert" }, error.message));
+    const fault = () => exchange.answer.append(el("p", { class: "fault", role: "alert" }, error.message));
+    if (!stopped) follow(exchange.node, fault);
   } finally {
     if (running === asked) {
       running = null;
