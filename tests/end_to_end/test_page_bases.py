@@ -133,6 +133,11 @@ def test_long_names_on_a_phone(browser: Browser, served: Served, tmp_path: Path)
                 for name in ("borderTopColor", "backgroundColor")
             )
             assert contrast(edge, ground) >= 3
+        page.get_by_role("link", name="Ask").click()
+        for count, question in enumerate((QUESTION, "What does alarm E-17 mean?", QUESTION), 1):
+            ask(page, question)
+            expect(page.locator(".exchange footer")).to_have_count(count)
+            assert is_seen(page.locator(".answer").last.locator("p").first)
 
 
 def test_an_answer_in_a_window_enlarged_four_times(
