@@ -25,8 +25,8 @@ def mcp(kb: Kb = None) -> None:
     from qa.server.observing import log_to_stderr
 
     settings = load_settings(kb=kb)
-    log_to_stderr(settings.serve_log)
     with local(settings, "mcp") as base:
+        log_to_stderr(settings.serve_log)
         anyio.run(_serve, settings.kb.rstrip("/").rpartition("/")[2], base)
     raise typer.Exit
 
