@@ -176,12 +176,14 @@ def chain_of(specs: Sequence[str | Plugin | WithParts]) -> list[Layer]:
     """The layers that `specs` name, outermost first: kbqa's names, those of entry points,
     `FILE.py:NAME`, or plugins as objects.
 
-    A list without any of ours stands around the default ones. Raises BadRequest in one line.
+    A list without any of ours stands around the default ones; one of ours is the whole chain, which
+    must look for passages and tell an LLM of them. Raises BadRequest in one line.
     """
     layers = [_layer(spec) for spec in specs]
     if not any(layer.source == KBQA for layer in layers):
         layers += [OURS[name] for name in DEFAULT_PLUGINS]
     _require_order(layers)
+    _require_indispensable(layers)
     return layers
 
 
@@ -233,6 +235,18 @@ def _unknown(spec: str) -> str:
         f"there is no plugin '{spec}': {guess}there are {', '.join(known)}, and one of your own is "
         "written FILE.py:NAME"
     )
+
+
+def _require_indispensable(layers: Sequence[Layer]) -> None:
+    names = {layer.name for layer in layers}
+    for needed in ("retrieve", "build_prompt"):
+        if needed not in names:
+            named = next(layer.name for layer in layers if layer.source == KBQA)
+            whole = [name for name in OURS if name in names or name in DEFAULT_PLUGINS]
+            raise BadRequest(
+                f"the setting plugins names '{named}', which makes it the whole chain, and not "
+                f"'{needed}'; this list will do: {', '.join(whole)}"
+            )
 
 
 def _require_order(layers: Sequence[Layer]) -> None:

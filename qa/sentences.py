@@ -16,7 +16,7 @@ FIELD = re.compile(
 )
 _GOES_ON = re.compile(r"[ \t]*[a-z\d(（]")
 _LINE_BLOCK = re.compile(r"[ \t]*(?:#{1,6}[ \t]|\||```|~~~)")
-_STOP = re.compile(r"[。！？；!?…]+[”’」』）)\"']*|\.+[”’)\"'\]]*(?=\s|$)")
+_STOP = re.compile(r"[。！？；!?…]+[”’」』）)\"'*_]*|\.+[”’)\"'\]]*(?=\s|$)")
 _ABBREVIATION = re.compile(
     r"(?:\b(?:Mr|Mrs|Ms|Dr|Prof|St|Jr|Sr|vs|etc|approx|No|Nos|Fig|Figs|Eq|Sec|Vol|pp|cf|al|Inc|"
     r"Ltd|Co|Corp|Gen|Col|Lt|Sgt|Capt|Rev|Hon|Mt|ca|est|Jan|Feb|Mar|Apr|Jun|Jul|Aug|Sep|Sept|Oct|"

@@ -7,15 +7,24 @@ from collections.abc import Callable, Iterator
 
 LONGEST_RANGE = 8
 _ITEM = r"\d{1,4}(?:\s?[-–—~]\s?\d{1,4})?"
-_NUMBERS = rf"[\[【]\s?({_ITEM}(?:\s?[,，、;；]\s?{_ITEM}){{0,7}})\s?[\]】]"
+# as models write them, whatever they were told: [1], [1, 3-5], [^1], ［1］, 【1†source】
+_NUMBERS = (
+    rf"[\[【［]\s?\^?({_ITEM}(?:\s?[,，、;；]\s?{_ITEM}){{0,7}})"
+    r"(?:†[^\]】］\s]{0,20})?\s?[\]】］]"
+)
 _MARK = re.compile(rf"[ \t]?{_NUMBERS}(?!\(https?:)")  # [7](https://...) is a link
 _UNFINISHED = re.compile(
-    r"[ \t]?(?:[\[【][\d\s,，、;；–—~-]{0,60}"  # longer than the longest mark
+    r"[ \t]?(?:[\[【［]\s?\^?[\d\s,，、;；–—~-]{0,60}(?:†[^\]】］\s]{0,20}\s?)?"
     rf"|{_NUMBERS}(?:\((?:h(?:t(?:t(?:ps?)?)?)?)?)?|`+)?\Z"
 )
 _CODE = re.compile(r"`+|\n")
 _FENCE = 3  # as many backticks begin a block; fewer end with their line
 NO_ANSWER = "NO_ANSWER"
+_QUOTES = r"[\s*_\"'`“”‘’«»「『【\[(（]*"
+_BEFORE_NO_ANSWER = re.compile(
+    rf"{_QUOTES}(?:(?:answer|答案|回答)[ \t]*[:：]{_QUOTES})?", re.IGNORECASE
+)
+_LABELS = ("answer:", "答案：", "回答：")
 
 
 def mark_numbers(text: str) -> list[tuple[int, int]]:
@@ -64,8 +73,11 @@ class MarkFilter:
         self.fed = True
         self._pending += token
         if not self._started:
-            beginning = self._pending.lstrip()
-            if beginning.startswith(NO_ANSWER) or NO_ANSWER.startswith(beginning):
+            beginning = _beginning(self._pending)
+            if any(
+                beginning.startswith(NO_ANSWER) or whole.startswith(beginning.lower())
+                for whole in (NO_ANSWER.lower(), *_LABELS)
+            ):
                 return
             self._started = True
         held = _UNFINISHED.search(self._pending)
@@ -75,10 +87,9 @@ class MarkFilter:
 
     def finish(self) -> str:
         """The rest of the answer has come; returns all of `text`."""
-        rest = self._pending.strip()
-        if rest.startswith(NO_ANSWER) and not self._started:
+        if _beginning(self._pending).startswith(NO_ANSWER) and not self._started:
             self.refused = True
-        elif rest or self._started:
+        elif self._pending.strip() or self._started:
             self._pass_on(self._pending)
         self._pending = ""
         return self.text
@@ -98,6 +109,12 @@ class MarkFilter:
         marks = "".join(f"[{number}]" for number in numbers if 1 <= number <= self._sources)
         space = match.group()[0] if match.group()[0] in " \t" and marks else ""
         return space + marks
+
+
+def _beginning(text: str) -> str:
+    """What an answer begins with, without what models put before `NO_ANSWER`."""
+    found = _BEFORE_NO_ANSWER.match(text)
+    return text[found.end() :] if found else text
 
 
 def _numbers_of(inside: str) -> Iterator[int]:

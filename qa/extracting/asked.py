@@ -9,7 +9,7 @@ from itertools import islice
 from ingest.documents import Chunk
 
 _LINE = re.compile(r"^(?:#{1,6}[ \t]+(?P<heading>.+)|(?P<line>.*[?？]))[ \t*]*$", re.MULTILINE)
-_ASKS = re.compile(r"[?？][\s*]*$")
+ASKS = re.compile(r"[?？][\s*]*$")
 _BREAK = re.compile(r"\n[ \t]*\n")
 PARAGRAPHS = 2  # breaks until the end of what answers a line that is no heading
 
@@ -22,7 +22,7 @@ class Asked:
 
     def __init__(self, chunk: Chunk) -> None:
         heading = chunk.heading[-1] if chunk.heading else ""
-        self._from, self._text = [-1], [heading if _ASKS.search(heading) else ""]
+        self._from, self._text = [-1], [heading if ASKS.search(heading) else ""]
         for found in _LINE.finditer(chunk.text):
             self._reach(found.start(), found["heading"] or found["line"])
             if not found["heading"]:
@@ -39,4 +39,4 @@ class Asked:
             self._from.pop()
             self._text.pop()
         self._from.append(start)
-        self._text.append(text if _ASKS.search(text) else "")
+        self._text.append(text if ASKS.search(text) else "")

@@ -18,8 +18,9 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from qa.extracting.asked import Asked
+from qa.extracting.asked import ASKS, Asked
 from qa.extracting.fields import field_of
+from qa.extracting.headed import Headed
 from qa.extracting.kinds import asks_whether, counts_the_same, holds, kind_of
 from qa.extracting.tables import head_of, rows_without_bars
 from qa.sentences import sentences
@@ -30,7 +31,8 @@ from retrieval.terms import EXACT, analyse, analyse_query, stems
 
 PASSAGES = 5  # the right passage is among the first five for .997 of the questions (FACTS)
 UNDERSTOOD = 0.5  # share of the question that the embedder must know for cosines to be worth it
-NOTHING_NEW = 10.0  # what a sentence loses that says no word beyond the question's: titles, mostly
+UNDER = 0.6  # what a word of the headings above a sentence counts of one of its own
+NOTHING_NEW = 10.0  # what a question loses, and a sentence without a word beyond the question's
 FIELD = 3.0  # what a field gains whose label stands in the question
 EMBEDDED = 48  # sentences that are embedded at most: a passage of short rows has many
 SHOWN = 3  # sentences at most
@@ -101,7 +103,7 @@ class Candidate:
 
 class Sentence(NamedTuple):
     """A span of a hit; `before` is the sentence before, `head` that of its table, `asked` the
-    question of the document that stands above it."""
+    question of the document that stands above it, `under` the headings."""
 
     hit: Hit
     start: int
@@ -109,6 +111,7 @@ class Sentence(NamedTuple):
     before: str
     head: str
     asked: str = ""
+    under: str = ""
 
     @property
     def text(self) -> str:
@@ -151,10 +154,11 @@ def seen(
 def sentences_of(hit: Hit) -> Iterator[Sentence]:
     """The sentences and table rows of a passage, each with what stands before it."""
     chunk = hit.chunk
-    before, asked = "", Asked(chunk)
+    before, asked, headed = "", Asked(chunk), Headed(chunk)
     spans = rows_without_bars(chunk) or sentences(chunk.text, omitted=chunk.omitted)
     for start, end in spans:
-        yield Sentence(hit, start, end, before, head_of(chunk, start), asked.above(start))
+        head = head_of(chunk, start)
+        yield Sentence(hit, start, end, before, head, asked.above(start), headed.above(start))
         before = chunk.text[start:end]
 
 
@@ -168,15 +172,18 @@ def features(
     meant = {term: weights[term] for term in stems(weights)}
     exact = {term: weight for term, weight in weights.items() if term.startswith(EXACT)}
     terms = [sentence.terms for sentence in found]
-    rare = _rare_here(meant, terms)
+    rare = _rare_here(meant, [own | _terms(s.under) for own, s in zip(terms, found, strict=True)])
     kind = kind_of(question)
     rows = []
-    for sentence, held in zip(found, terms, strict=True):
+    for sentence, own in zip(found, terms, strict=True):
+        held = own | _terms(sentence.under)
         missing = {term: weight for term, weight in meant.items() if term not in held}
         before = _share({t: meant[t] for t in missing if t in _terms(sentence.before)}, meant)
         row = Features(
             cosine=0.0,
-            words=_share({t: rare[t] for t in rare if t in held}, rare),
+            words=_share(
+                {t: rare[t] * (1.0 if t in own else UNDER) for t in rare if t in held}, rare
+            ),
             exact=_share({t: exact[t] for t in exact if t in held}, exact),
             passage=sentence.hit.score,
             before=before,
@@ -225,6 +232,8 @@ def _scores(
 ) -> NDArray[np.float64]:
     """Of each sentence as an answer."""
     scores: NDArray[np.float64] = np.array(rows) @ np.array(WEIGHTS)
+    asking = [bool(ASKS.search(sentence.text)) for sentence in found]
+    scores -= NOTHING_NEW * np.array(asking)
     if asks_whether(question):
         return scores
     asked = _terms(question)

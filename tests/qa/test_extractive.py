@@ -146,6 +146,32 @@ def test_a_title_that_repeats_the_question_is_no_answer(kb: KnowledgeBase) -> No
     assert answered.citations[0].quote == "The inspector is Ann Lee."
 
 
+OUTAGE = """\
+# Label outage of 4 May
+
+Labels could not be printed in either hall, and the outage lasted two hours.
+
+## Root cause
+
+The disk of the print server was full.
+
+## Who was told
+
+The shift leads were called at six.
+"""
+
+
+def test_the_heading_above_a_sentence_counts(kb: KnowledgeBase) -> None:
+    answered, _ = ask(kb, OUTAGE, "What was the root cause of the outage?")
+    assert answered.citations[0].quote == "The disk of the print server was full."
+
+
+def test_a_question_of_the_document_is_no_answer(kb: KnowledgeBase) -> None:
+    text = "**How can I delete my account?**\nWrite to the help desk, with your number.\n"
+    answered, _ = ask(kb, text, "account deletion")
+    assert answered.text == "Write to the help desk, with your number. [1]"
+
+
 def test_what_stands_below_the_same_question_answers_it(kb: KnowledgeBase) -> None:
     text = (
         "# 常见问题\n\n### 年假有几天？\n\n工龄不满十年的为 8 天。当年未休完的年假可顺延。\n\n"

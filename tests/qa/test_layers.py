@@ -35,6 +35,15 @@ def test_an_order_that_cannot_work_is_told() -> None:
     )
 
 
+@pytest.mark.parametrize("names", [["redact"], ["cache_answers"], ["retrieve", "redact"]])
+def test_a_chain_that_asks_without_passages_is_told(names: list[str]) -> None:
+    with pytest.raises(BadRequest, match="this list will do: ") as caught:
+        chain_of(names)
+    whole = str(caught.value).partition("will do: ")[2].split(", ")
+    assert [layer.name for layer in chain_of(whole)] == whole
+    assert {*names, *DEFAULT_PLUGINS} == set(whole)
+
+
 def test_what_stands_anywhere_stands_anywhere() -> None:
     for order in permutations(["trace", "retrieve", "build_prompt"]):
         if order.index("retrieve") < order.index("build_prompt"):

@@ -413,6 +413,6 @@ def test_an_unknown_plugin_is_told_with_the_known_ones(open_library: OpenLibrary
 
 
 def test_the_chain_is_a_setting(open_library: OpenLibrary) -> None:
-    settings = load_settings(plugins=["retrieve", "cite_sources"])
+    settings = load_settings(plugins=["retrieve", "build_prompt", "cite_sources"])
     answered = open_library(settings=settings).ask("Which team won the World Cup?")
     assert not answered.abstained  # without require_evidence it says what it has

@@ -14,7 +14,8 @@ PIECES = st.sampled_from(
     ["Paris", " ", "[1]", "[2][3]", "[1, 2]", "【1】", "【2、9】", "[9]", "[2024]", "[", "]",
      "【", "】", "1", ",", "，", "\n", "[text](http://a/1)", "[x]", "巴黎", "。", "NO_ANSWER", "NO",
      "_ANSWER", "[ 1 ]", "\t", "[12345]", "[1;2]", "[0]", "[" + "1," * 30, "(", "http", "h", ":",
-     "`", "``", "```", "[1-3]", "[2–9]", "-"]
+     "`", "``", "```", "[1-3]", "[2–9]", "-", "[^1]", "［2］", "【1†source】", "†", "^", "**", '"',
+     "Answer:", "答案：", "Answer"]
 )  # fmt: skip
 ANSWERS = st.lists(PIECES, max_size=14).map("".join)
 
@@ -38,6 +39,11 @@ def streamed(tokens: list[str]) -> tuple[MarkFilter, str]:
 def cut(text: str, places: set[int]) -> list[str]:
     bounds = [0, *sorted(place % (len(text) + 1) for place in places), len(text)]
     return [text[a:b] for a, b in pairwise(bounds)]
+
+
+@pytest.mark.parametrize("mark", ["[^1]", "［1］", "【1†source】", "[1†L3-L9]", "[ 1 ]"])
+def test_marks_as_models_write_them(mark: str) -> None:
+    assert whole(f"Paris {mark}.").text == "Paris [1]."
 
 
 @given(ANSWERS, st.sets(st.integers(0, 200), max_size=20))
@@ -108,7 +114,13 @@ def test_a_link_is_no_citation() -> None:
     assert mark_numbers("See [2](http://a/1) and [1].") == [(1, 23)]
 
 
-@pytest.mark.parametrize("text", [NO_ANSWER, f" {NO_ANSWER}\n", f"{NO_ANSWER}.", f"\n{NO_ANSWER}"])
+@pytest.mark.parametrize(
+    "text",
+    [
+        *(NO_ANSWER, f" {NO_ANSWER}\n", f"{NO_ANSWER}.", f"\n{NO_ANSWER}", f"**{NO_ANSWER}**"),
+        *(f'"{NO_ANSWER}"', f"`{NO_ANSWER}`", f"Answer: {NO_ANSWER}", f"答案：「{NO_ANSWER}」"),
+    ],
+)
 def test_no_answer_alone_is_a_refusal(text: str) -> None:
     for tokens in ([text], list(text)):
         marks, seen = streamed(tokens)

@@ -30,7 +30,9 @@ def test_plugins_lists_the_chain_in_order(kbqa: Kbqa) -> None:
 
 def test_plugins_tells_where_each_comes_from(kbqa: Kbqa) -> None:
     Path("mine.py").write_text("def shout(turn, call_next):\n    'Aloud.'\n", "utf-8")
-    Path("kbqa.toml").write_text('plugins = ["./mine.py:shout", "retrieve"]', "utf-8")
+    Path("kbqa.toml").write_text(
+        'plugins = ["./mine.py:shout", "retrieve", "build_prompt"]', "utf-8"
+    )
     found = kbqa("plugins", "--json").json
     assert found["llm"] is False
     assert found["chain"][0] == {
@@ -39,7 +41,7 @@ def test_plugins_tells_where_each_comes_from(kbqa: Kbqa) -> None:
         "needs_llm": False,
         "description": "Aloud.",
     }
-    assert [layer["name"] for layer in found["chain"]] == ["shout", "retrieve"]
+    assert [layer["name"] for layer in found["chain"]] == ["shout", "retrieve", "build_prompt"]
     assert {"trace", "cite_sources"} <= {layer["name"] for layer in found["available"]}
 
 
