@@ -6,9 +6,9 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
-from ingest.documents import Chunk, Document, Prepared, Record
+from ingest.documents import Chunk, Document, Failure, Prepared, Record
 from ingest.errors import BadRequest
-from ingest.quality import judged
+from ingest.quality import judged, refusal
 from ingest.sync import Progress, Sink, SyncReport, in_batches
 
 
@@ -24,14 +24,15 @@ def take(
     """Add documents, or replace those of the same uri whose version is another one.
 
     With `prune_below` what the ledger has of uris that begin so, and is not among the documents,
-    is removed. Raises BadRequest for a document without a uri.
+    is removed. Garbled ones fail, as files do. Raises BadRequest for a document without a uri.
     """
     started = time.monotonic()
     counts = Counter[str]()
     progress = Progress(total=0)
     versions = {uri: row.sha256 for uri, row in ledger.items() if row.state == "ok"}
     seen: set[str] = set()
-    fresh = _fresh(documents, versions, seen, split, counts)
+    failures: list[Failure] = []
+    fresh = _fresh(documents, versions, seen, split, counts, failures)
     for batch in in_batches(fresh):
         sink.replace([item for item in batch if isinstance(item, Prepared)])
         progress.done += len(batch)
@@ -48,6 +49,8 @@ def take(
         changed=counts["changed"],
         removed=len(gone),
         unchanged=counts["unchanged"],
+        failed=len(failures),
+        failures=tuple(failures),
         chunks=counts["chunks"],
         seconds=time.monotonic() - started,
     )
@@ -59,8 +62,9 @@ def _fresh(
     seen: set[str],
     split: Callable[[Document], Sequence[Chunk]],
     counts: Counter[str],
+    failures: list[Failure],
 ) -> Iterator[Prepared]:
-    """The documents whose version is not in the ledger yet, counted."""
+    """The documents whose version is not in the ledger yet, counted; not those that are garbled."""
     for document in documents:
         if not document.uri:
             raise BadRequest("a document has an empty uri")
@@ -70,7 +74,11 @@ def _fresh(
             counts["unchanged"] += 1
             continue
         versions[document.uri] = document.sha256
+        found = judged(document)
+        if reason := refusal(found):
+            failures.append(Failure(document.uri, reason))
+            continue
         chunks = split(document)
         counts["changed" if known else "added"] += 1
         counts["chunks"] += len(chunks)
-        yield Prepared(judged(document), chunks)
+        yield Prepared(found, chunks)

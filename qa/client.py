@@ -226,7 +226,10 @@ class AsyncRemoteKnowledgeBase(_Methods):
 
 def _next(flow: Flow[Any], said: Any) -> Call | Wait:
     """What a flow does upon a reply, or upon the error of its request."""
-    return flow.throw(said) if isinstance(said, KbqaError) else flow.send(said)
+    try:
+        return flow.throw(said) if isinstance(said, KbqaError) else flow.send(said)
+    except KeyError as exc:
+        raise Unreachable(f"what answers is no kbqa server: its reply has no {exc}") from exc
 
 
 class _Events:

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Protocol, cast
 from urllib.parse import urlsplit
 
-from ingest.errors import BadRequest, StorageError
+from ingest.errors import BadRequest, NotConfigured, StorageError
 from qa.keys import StoredKeys
 from qa.presets import PRESETS
 from qa.settings import ENV_PREFIX, Settings, environ, is_url, kb_folder, keys_file
@@ -259,6 +259,11 @@ def _open_embedder(spec: str, settings: Settings, adapter: Adapter | None = None
             key = environ().get(variable)
             if not (key or settings.embedder_base_url):
                 key = StoredKeys(keys_file()).get(provider)
+        if preset.key_variable and not (key or settings.embedder_base_url):
+            raise NotConfigured(
+                f"the embedder '{spec}' needs a key: set {preset.key_variable}, run `kbqa keys set "
+                f"{provider}`, or name an endpoint of your own with embedder_base_url"
+            )
         spec = f"openai:{model}"
     return open_embedder(
         spec,

@@ -19,6 +19,7 @@ from pydantic_settings import (
     SettingsConfigDict,
     TomlConfigSettingsSource,
 )
+from pydantic_settings.exceptions import SettingsError
 
 from ingest.errors import BadRequest
 from qa.keys import read_private
@@ -240,6 +241,10 @@ def load_settings(**flags: Any) -> Settings:
         settings = Settings(**given)
     except ValidationError as exc:
         raise BadRequest(_explained(exc, file)) from exc
+    except SettingsError as exc:  # a value that is to be JSON and is none
+        name = re.search(r'"(\w+)"', str(exc))
+        variable = f"{ENV_PREFIX}{name[1]}".upper() if name else "a setting of the environment"
+        raise BadRequest(f"{variable}: its value is no JSON") from exc
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as exc:
         raise BadRequest(f"{file}: {exc}") from exc
     except OSError as exc:

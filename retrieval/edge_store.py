@@ -294,6 +294,7 @@ class EdgeStore:
                 check(shard, found)
                 break_seal(self._folder, self.tag)
         except StorageError as exc:
+            self._require_space()  # without it the engine may be ended as it opens a whole base
             raise StorageError(f"{self._damaged()}: {exc}; {CURE}") from exc
         except OSError as exc:
             raise StorageError(f"cannot open {self._folder}: {exc.strerror or exc}") from exc

@@ -46,7 +46,7 @@ def mapped(url: str) -> Iterator[None]:
         raise _of_grpc(grpc_code(exc), _details(exc), url) from exc
     except (ApiException, QdrantException, RuntimeError) as exc:
         raise StorageError(f"Qdrant at {url}: {_line(str(exc))}") from exc
-    except json.JSONDecodeError as exc:  # the client lets it through
+    except (json.JSONDecodeError, AssertionError) as exc:  # the client lets them through
         raise _no_qdrant(url) from exc
     except (ValueError, TypeError) as exc:  # before anything is sent
         raise BadRequest(f"this cannot be stored at {url}: {_line(str(exc))}") from exc

@@ -59,6 +59,8 @@ def chat(
     kept = Conversations(settings.state_dir / "conversations.sqlite")
     if id_ != "last" and not (resume or delete):
         raise BadRequest(f"'{id_}': name a conversation with --resume or --delete")
+    if delete and id_ == "last":
+        raise BadRequest("--delete: name the conversation; `kbqa chat --list` lists them")
     with opened_to_ask(settings, model, base_url) as base:
         if list_ or delete:
             _manage(kept, base.location, id_ if delete else "", json_)

@@ -151,6 +151,8 @@ def _shown(value: Any) -> Any:
         return "(set)"
     if isinstance(value, Mapping):
         return {name: _shown(part) for name, part in value.items()}
+    if isinstance(value, list | tuple):
+        return [_shown(part) for part in value]
     if isinstance(value, BaseModel):
         return value.model_dump()
     return str(value) if isinstance(value, Path) else value

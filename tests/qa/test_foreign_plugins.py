@@ -188,7 +188,7 @@ def test_an_entry_point_is_a_name_in_the_chain(site: Path) -> None:
     install(site, "loud", "loud = loud_kbqa:shout\nretrieve = loud_kbqa:shout")
     assert answer_of("loud") == "SAID"
     assert chain_of(["loud"])[0].source == "entry point of loud 1.2"
-    assert chain_of(["retrieve"])[0].source == KBQA
+    assert chain_of(["retrieve", "build_prompt"])[0].source == KBQA
 
 
 @pytest.mark.parametrize(

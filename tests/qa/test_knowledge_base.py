@@ -102,6 +102,18 @@ def test_texts_from_elsewhere(kb: KnowledgeBase) -> None:
     assert kb.search("canteen", filters={"metadata.lang": "en"}) == []
 
 
+def test_garbage_from_elsewhere_is_refused(kb: KnowledgeBase) -> None:
+    report = kb.ingest_documents(
+        [
+            Document.from_text("\ufffd\x01K\x03" * 200, uri="a.docx"),
+            Document.from_text("A.", uri="a"),
+        ]
+    )
+    assert (report.added, report.failed) == (1, 1)
+    assert "garbled" in report.failures[0].reason
+    assert {"a.docx", "a"} & {row.uri for row in kb.documents()} == {"a"}
+
+
 def test_the_last_text_of_a_uri_wins(kb: KnowledgeBase) -> None:
     kb.ingest_documents(Document.from_text(f"Version {n}.", uri="x") for n in range(3))
     assert kb.document("x").text == "Version 2."

@@ -8,7 +8,15 @@ from pathlib import Path
 
 import pytest
 
-from ingest.errors import BadRequest, Closed, KbqaError, Locked, StorageError, Unreachable
+from ingest.errors import (
+    BadRequest,
+    Closed,
+    KbqaError,
+    Locked,
+    NotConfigured,
+    StorageError,
+    Unreachable,
+)
 from qa.knowledge_base import KnowledgeBase
 from qa.settings import load_settings
 from retrieval.edge_store import EdgeStore
@@ -85,6 +93,14 @@ def test_an_unknown_embedder_is_told_and_leaves_nothing(tmp_path: Path) -> None:
     with pytest.raises(BadRequest, match="unknown embedder 'minilmm'"):
         KnowledgeBase.open(tmp_path / "kb", embedder="minilmm")
     assert not EdgeStore.exists(tmp_path / "kb")
+
+
+def test_an_embedder_behind_an_api_needs_a_key_or_an_address(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("OPENAI_API_KEY", raising=False)
+    with pytest.raises(NotConfigured, match=r"set OPENAI_API_KEY, .* or name an endpoint"):
+        KnowledgeBase.open(tmp_path / "kb", embedder="openai:text-embedding-3-small")
 
 
 def test_a_base_of_a_newer_format_is_refused(base_folder: Path, open_library: OpenLibrary) -> None:

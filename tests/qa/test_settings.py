@@ -115,6 +115,12 @@ def test_an_empty_folder_is_not_the_one_one_stands_in(
         load_settings()
 
 
+def test_what_is_to_be_json_and_is_none_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("KBQA_PRICES", "bogus")
+    with pytest.raises(BadRequest, match="KBQA_PRICES: its value is no JSON"):
+        load_settings()
+
+
 def test_a_secret_is_not_told(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("KBQA_API_KEY", "sk-secret")
     settings = load_settings()

@@ -6,6 +6,7 @@ import random
 import shutil
 import tempfile
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from hypothesis import given
@@ -174,6 +175,22 @@ def test_holes_count_as_the_zeros_that_they_are(size: int, writes: list[tuple[in
                 file.seek(at)
                 file.write(bytes(byte ^ 1 for byte in data))
         assert (_digest(sparse) == _digest(dense)) == (sparse.read_bytes() == dense.read_bytes())
+
+
+def test_damage_on_a_full_disk_is_told_as_a_full_disk(
+    base: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (base / "closed.json").unlink()  # as after a crash
+
+    def crashed(shard: Path) -> None:
+        raise StorageError("reading it ends the engine with signal 7")
+
+    monkeypatch.setattr("retrieval.edge_store.probe", crashed)
+    with pytest.raises(StorageError, match="is damaged: reading it ends"):
+        open_base(base)
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: SimpleNamespace(free=10**7))
+    with pytest.raises(StorageError, match=r"nearly full: 9 MB free, .* nothing is lost"):
+        open_base(base)
 
 
 def test_points_that_are_missing_are_noticed(base: Path) -> None:
