@@ -71,7 +71,7 @@ class _Stderr:
         with self._lock:
             if not self._holders:
                 sys.stderr.flush()
-                self._held = tempfile.TemporaryFile()  # noqa: SIM115 - until `release`
+                self._held = _somewhere()
                 self._saved = os.dup(2)
                 os.dup2(self._held.fileno(), 2)
                 self._failed = False
@@ -91,6 +91,14 @@ class _Stderr:
                 said = b"" if self._failed else held.read()
             if said:
                 os.write(2, said)
+
+
+def _somewhere() -> Any:
+    """A file that can be written and read; an empty one for ever where none can be made."""
+    try:
+        return tempfile.TemporaryFile()
+    except OSError:
+        return open(os.devnull, "r+b")
 
 
 _stderr = _Stderr()

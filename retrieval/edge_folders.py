@@ -28,8 +28,9 @@ def delete(folder: Path, *, lock_timeout: float) -> None:
     aside = _aside(folder, "deleted")
     try:
         with _held(folder, lock_timeout):
-            if aside.exists():  # someone was killed below
-                shutil.rmtree(aside)
+            for left in (aside, _aside(folder, "replaced")):
+                if left.exists():  # someone was killed below, or in `take_place`
+                    shutil.rmtree(left)
             os.rename(folder, aside)
     except OSError as exc:
         raise StorageError(f"cannot remove {folder}: {exc.strerror or exc}") from exc
@@ -60,7 +61,10 @@ def take_place(new: Path, folder: Path, *, lock_timeout: float) -> None:
         except BaseException:
             os.rename(aside, folder)
             raise
-    shutil.rmtree(aside, ignore_errors=True)
+        gone = _aside(folder, "deleted")
+        shutil.rmtree(gone, ignore_errors=True)
+        os.rename(aside, gone)  # from here on nobody may take it back
+    shutil.rmtree(gone, ignore_errors=True)
 
 
 def require_ours(folder: Path) -> None:

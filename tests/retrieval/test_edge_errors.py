@@ -32,6 +32,19 @@ def test_what_others_write_while_a_base_is_loaded_is_not_lost(
     assert capfd.readouterr().err == "a line of the log\n"
 
 
+def test_a_base_is_loaded_where_no_temporary_file_can_be_made(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refused() -> None:
+        raise FileNotFoundError(2, "No usable temporary directory found")
+
+    monkeypatch.setattr("retrieval.edge_errors.tempfile.TemporaryFile", refused)
+    before = os.fstat(2).st_ino
+    with mapped(tmp_path, loading=True):
+        os.write(2, b"lost")
+    assert os.fstat(2).st_ino == before
+
+
 def test_what_is_written_while_loading_fails_is_not_seen(
     tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:

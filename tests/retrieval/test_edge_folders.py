@@ -108,8 +108,22 @@ def test_who_is_killed_in_between_has_lost_nothing(tmp_path: Path) -> None:
     os.rename(folder, tmp_path / ".kb.replaced")  # and here it was killed
     restore(folder)
     assert EdgeStore.exists(folder)
-    os.rename(new, tmp_path / ".kb.replaced")  # killed while it removed the old one
+    os.rename(new, tmp_path / ".kb.replaced")  # killed after the second one
     restore(folder)
     assert (tmp_path / ".kb.replaced").exists()
     take_place(made(tmp_path / "other"), folder, lock_timeout=0)
     assert list(tmp_path.iterdir()) == [folder]
+
+
+def test_a_removed_base_does_not_come_back(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    new, folder = made(tmp_path / "new"), made(tmp_path / "kb")
+    with monkeypatch.context() as patched:  # what was replaced cannot be removed
+        patched.setattr(shutil, "rmtree", lambda folder, ignore_errors: None)
+        take_place(new, folder, lock_timeout=0)
+    shutil.rmtree(folder)  # by hand
+    restore(folder)
+    assert not folder.exists()
+    made(tmp_path / ".kb.replaced")  # as a kill right after the second rename leaves it
+    delete(made(folder), lock_timeout=0)
+    restore(folder)
+    assert list(tmp_path.iterdir()) == []
