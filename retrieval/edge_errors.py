@@ -48,6 +48,9 @@ def _silent_stderr() -> Iterator[None]:
 
     What others write there meanwhile is kept back until the last one has loaded, unless one failed.
     """
+    if not sys.stderr:  # closed from outside: descriptor 2 may be any file by now
+        yield
+        return
     _stderr.hold()
     failed = True
     try:

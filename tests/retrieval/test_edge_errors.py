@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import os
+import sys
 import threading
 from pathlib import Path
 
@@ -43,6 +44,12 @@ def test_a_base_is_loaded_where_no_temporary_file_can_be_made(
     with mapped(tmp_path, loading=True):
         os.write(2, b"lost")
     assert os.fstat(2).st_ino == before
+
+
+def test_a_closed_stderr_is_no_damage(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "stderr", None)
+    with mapped(tmp_path, loading=True):
+        pass
 
 
 def test_what_is_written_while_loading_fails_is_not_seen(
