@@ -85,7 +85,7 @@ _BUILT_IN: dict[str, tuple[str, str]] = {
     mt.ICS: ("ics/2", _OFFICE),
     mt.FB2: ("fb2/2", _OFFICE),
     mt.VSDX: ("vsdx/2", _OFFICE),
-    mt.RTF: ("rtf/2", _OFFICE),
+    mt.RTF: ("rtf/3", _OFFICE),
     mt.DOC: ("doc/2", _OFFICE),
     mt.PPT: ("ppt/2", _OFFICE),
     mt.MSG: ("msg/2", _OFFICE),

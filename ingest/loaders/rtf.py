@@ -26,7 +26,7 @@ _SKIPPED = frozenset(
     b" themedata colorschememapping latentstyles revtbl rsidtbl xmlnstbl userprops bkmkstart"
     b" mmathPr bkmkend nonshppict atnid atnauthor atndate atnref atntime atrfstart atrfend template"
     b" objclass objname pnseclvl sp wgrffmtfilter defchp defpap pgptbl ftnsep ftnsepc aftnsep"
-    b" aftnsepc aftncn ftncn xe tc txe rxe".split()
+    b" aftnsepc aftncn ftncn xe tc txe rxe shprslt".split()
 )
 _NOTES = frozenset((b"footnote", b"annotation"))
 _RUNNING = frozenset(b"header headerl headerr headerf footer footerl footerr footerf".split())
@@ -52,7 +52,7 @@ _MAX_HEADING = 200
 class _State:
     """What a group inherits and its end restores."""
 
-    target: str = "body"  # body, note, running, style, font, title, list, none
+    target: str = "body"  # body, box, note, running, style, font, title, list, none
     encoding: str = ""
     skip: int = 1  # bytes to leave out after a \u
     hidden: bool = False
@@ -77,6 +77,7 @@ class _Reader:
     blocks: list[Block] = field(default_factory=list)
     texts: dict[str, list[str]] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
+    boxes: list[str] = field(default_factory=list)  # those in the paragraph at hand
     running: dict[str, None] = field(default_factory=dict)
     rows: list[list[str]] = field(default_factory=list)
     row: list[str] = field(default_factory=list)
@@ -202,7 +203,7 @@ def _word(
         if state.target == "font":
             return state
         return replace(state, encoding=reader.fonts.get(number, "")) if word == b"f" else state
-    if word == b"v":
+    if word in (b"v", b"deleted"):  # hidden, or taken out by a reviewer
         _flush(reader, state)
         return replace(state, hidden=number != 0)
     if word == b"plain":
@@ -219,7 +220,7 @@ def _word(
 
 _DESTINATIONS = {
     b"fonttbl": "font", b"stylesheet": "style", b"title": "title", b"pntext": "list",
-    b"listtext": "list", b"shptxt": "body", b"fldrslt": "",
+    b"listtext": "list", b"shpinst": "", b"shptxt": "box", b"fldrslt": "",
 }  # fmt: skip
 
 
@@ -234,6 +235,8 @@ def _entered(state: _State, word: bytes) -> _State:
         return replace(state, target="note")
     if word in _RUNNING:
         return replace(state, target="running")
+    if word == b"shptxt" and state.target != "body":  # a box in a header, or in a box
+        return state
     if word in _DESTINATIONS:
         return replace(state, target=_DESTINATIONS[word] or state.target)
     return replace(state, target="none")
@@ -300,6 +303,9 @@ def _write(reader: _Reader, state: _State, text: str) -> None:
 
 
 def _structure(reader: _Reader, state: _State, word: bytes) -> None:
+    if state.target == "box" and word in (b"par", b"line", b"row"):
+        _write(reader, state, "\n")
+        return
     if state.target != "body":
         _write(reader, state, " " if word in _SYMBOLS and word != b"tab" else "\t")
         return
@@ -331,8 +337,14 @@ def _end_paragraph(reader: _Reader, glue: str) -> None:
     text = _flat(_taken(reader, "body"))
     level = paragraph.level or reader.styles.get(paragraph.style, 0)
     label, paragraph.label = paragraph.label, ""
-    if not text:
-        return
+    boxes, reader.boxes = reader.boxes, []
+    if text:
+        _add(reader, text, label, level)
+    reader.blocks += [Block(box, page=reader.page) for box in boxes]
+
+
+def _add(reader: _Reader, text: str, label: str, level: int) -> None:
+    """A paragraph with its number or bullet."""
     if level and len(text) <= _MAX_HEADING:
         reader.blocks.append(headed(level, f"{label} {text}", reader.page))
     elif label:
@@ -360,6 +372,8 @@ def _close(reader: _Reader, target: str) -> None:
         reader.notes.append(" ".join(text.split()))
     elif target == "running":
         reader.running[" ".join(text.split())] = None
+    elif target == "box":
+        reader.boxes.append(text)
     elif target == "list":
         reader.paragraph.label = " ".join(text.split())
 

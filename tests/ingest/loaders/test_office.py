@@ -214,6 +214,12 @@ def test_rich_text() -> None:
     assert marked(document, "boilerplate") == ["Ann's pumps"]
 
 
+def test_text_boxes_and_deletions_of_rich_text() -> None:
+    box = rb"{\shp{\*\shpinst\shpleft9{\sp{\sn a}{\sv b}}{\shptxt Boxed\par twice\par}}{\shprslt x}}"
+    data = rb"{\rtf1 Before " + box + rb"after.\par{\deleted gone}{\header " + box + rb"}Next.\par}"
+    assert load(data, mt.RTF).text == "Boxed twice\n\nBefore after.\n\nBoxed\ntwice\n\nNext."
+
+
 def test_deep_groups_in_rich_text() -> None:
     data = rb"{\rtf1 " + b"{" * 100_000 + b"deep" + b"}" * 100_000 + b"}"
     assert load(data, mt.RTF).text == "deep"
@@ -456,7 +462,7 @@ def test_another_reader_takes_over_where_ours_fails(monkeypatch: pytest.MonkeyPa
     document = load(RTF, mt.RTF)
     assert "Pump manual" in document.text
     assert document.quality == {"fallback": "kreuzberg after ZeroDivisionError"}
-    assert document.parser == "rtf/2"
+    assert document.parser == "rtf/3"
 
 
 def test_a_workbook_shown_as_a_picture_is_a_lost_table() -> None:
