@@ -32,7 +32,8 @@ _BLOCK_NAMES = (
 )
 _BLOCKS = frozenset(_BLOCK_NAMES.split())
 _HEADINGS = frozenset({"h1", "h2", "h3", "h4", "h5", "h6"})
-_LAYOUT = "table, pre, h1, h2, h3, h4, ul, ol, article, section"  # what a cell of data never holds
+_LAYOUT = "table, td h1, td h2, td h3, td h4, article, section"  # what no cell of data holds
+_LISTING = "pre, ul, ol"  # what a cell of data holds now and then
 _MAX_SPAN = 100  # cells; a page may ask for colspan="1000000000"
 _MAX_INDENT = 8  # levels of lists
 _CHARSET = re.compile(rb"charset\s*=\s*[\"']?\s*([a-zA-Z0-9_.:\-]+)|encoding=[\"']([\w.\-]+)", re.I)
@@ -113,8 +114,9 @@ class _List:
 
 @dataclass(slots=True)
 class _Writer:
-    """Collects inline text and closes it into blocks."""
+    """Collects inline text and closes it into blocks; `cell`: to stand on one line of a table."""
 
+    cell: bool = False
     blocks: list[Block] = field(default_factory=list)
     lists: list[_List] = field(default_factory=list)
     inline: list[str] = field(default_factory=list)
@@ -128,7 +130,7 @@ class _Writer:
         lines = [flat for line in text.split("\v") if (flat := _SPACES.sub(" ", line).strip())]
         if not lines:
             return
-        if level:
+        if level and not self.cell:
             self.blocks.append(headed(level, " ".join(lines)))
         else:
             self.add("\n".join(lines))
@@ -153,12 +155,10 @@ class _Writer:
         """The start of a block element."""
         self.flush()
         if tag in ("ul", "ol", "menu", "dir"):
-            start = node.attributes.get("start") or "1" if tag == "ol" else "1"
-            number = int(start) if re.fullmatch(r"\d{1,6}", start) else 1
             self.list_number += not self.lists
-            self.lists.append(_List(tag == "ol", number))
+            self.lists.append(_List(tag == "ol", _count(node, "start") or 1))
         elif tag == "li":
-            self._open_item()
+            self._open_item(_count(node, "value"))
 
     def leave(self, tag: str) -> None:
         """The end of a block element."""
@@ -168,13 +168,19 @@ class _Writer:
         elif tag == "li":
             self.marker = ""
 
-    def _open_item(self) -> None:
+    def _open_item(self, number: int | None) -> None:
         if not self.lists:
             self.marker = ""
             return
         current = self.lists[-1]
+        current.number = current.number if number is None else number
         self.marker = f"{current.number}. " if current.ordered else "- "
         current.number += 1
+
+
+def _count(node: LexborNode, name: str) -> int | None:
+    value = node.attributes.get(name) or ""
+    return int(value) if re.fullmatch(r"\d{1,6}", value) else None
 
 
 def _walk(root: LexborNode, writer: _Writer, *, furniture: bool) -> None:
@@ -215,7 +221,7 @@ def _visit(node: LexborNode, tag: str, writer: _Writer, *, furniture: bool) -> L
         return node.child
     if tag == "pre":
         writer.flush()
-        writer.add(_code(node))
+        writer.add(_verbatim(node) if writer.cell else _code(node))
         return None
     if tag == "table" and not _is_layout(node):
         writer.flush()
@@ -238,8 +244,18 @@ def _beginning(node: LexborNode) -> str:
 
 
 def _is_layout(node: LexborNode) -> bool:
-    """A table that places parts of the page: its cells hold blocks that no row of data holds."""
-    return any(child.css_first(_LAYOUT) is not None for child in node.iter())
+    """A table that places parts of the page: its cells hold blocks that no row of data holds.
+
+    With a row of headers, or rows that are alike, lists and code are data too.
+    """
+    if node.attributes.get("role") in ("presentation", "none"):
+        return True
+    if any(child.css_first(_LAYOUT) is not None for child in node.iter()):
+        return True
+    if node.css_first(_LISTING) is None or node.css_first("th") is not None:
+        return False
+    widths = [sum(cell.tag == "td" for cell in row.iter()) for row in node.css("tr")]
+    return len(widths) < 3 or min(widths) < 2 or len({*widths}) > 1
 
 
 def _is_in(row: LexborNode, node: LexborNode) -> bool:
@@ -280,7 +296,7 @@ def _span(cell: LexborNode, name: str) -> int:
 
 def _inline_text(node: LexborNode, *, furniture: bool) -> str:
     """All of a node's text on one line."""
-    writer = _Writer()
+    writer = _Writer(cell=True)
     for child in node.iter(include_text=True):
         if child.tag == "-text":
             writer.inline.append(child.text_content or "")

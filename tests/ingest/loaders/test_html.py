@@ -17,11 +17,11 @@ def test_blocks_become_markdown() -> None:
     text = html(
         "<h1>Top <em>title</em></h1><p>A <a href='x'>link</a>,\n a&nbsp;b &lt;c&gt;<br>new  line"
         "<ul><li>one<ul><li>inner</li></ul></li><li><p>two</p><p>more</p></li></ul>"
-        "<ol start=3><li>c<li>d</ol><h3>Next</h3>end"
+        "<ol start=3><li>c<li>d<li value=9>e</ol><h3>Next</h3>end"
     ).text
     assert text == (
         "# Top title\n\nA link, a b <c>\nnew line\n\n- one\n  - inner\n- two\n  more\n\n"
-        "3. c\n4. d\n\n### Next\n\nend"
+        "3. c\n4. d\n9. e\n\n### Next\n\nend"
     )
 
 
@@ -38,6 +38,25 @@ def test_tables_become_rows() -> None:
 def test_layout_tables_are_blocks() -> None:
     page = "<table><tr><td><h2>Left</h2><p>words</td><td><table><tr><td>a<td>b</table></table>"
     assert html(page).text == "## Left\n\nwords\n\n| a | b |\n| --- | --- |"
+
+
+@pytest.mark.parametrize(
+    ("table", "text"),
+    [
+        (
+            "<tr><th><h3>Part</h3><th>Steps<tr><td>Seal<td><ol><li>Clean<li>Press</ol>"
+            "<tr><td>Code<td><pre>a | b</pre>",
+            "| Part | Steps |\n| --- | --- |\n| Seal | 1. Clean 2. Press |\n| Code | a \\| b |",
+        ),
+        (
+            "<tr><td>Part<td>Kinds<tr><td>Seal<td><ul><li>flat<li>round</ul><tr><td>Nut<td>hex",
+            "| Part | Kinds |\n| --- | --- |\n| Seal | - flat - round |\n| Nut | hex |",
+        ),
+        ("<tr><td><ul><li>Home<li>About</ul><td>Words", "- Home\n- About\n\nWords"),
+    ],
+)
+def test_lists_and_code_in_tables_of_data(table: str, text: str) -> None:
+    assert html(f"<table>{table}</table>").text == text
 
 
 def test_code_is_fenced_and_its_hashes_are_no_headings() -> None:
