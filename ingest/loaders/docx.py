@@ -8,18 +8,27 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from dataclasses import replace
-from itertools import accumulate, groupby, pairwise
+from dataclasses import dataclass, replace
+from itertools import groupby
 from typing import Any
 
 from selectolax.lexbor import LexborHTMLParser
 
 from ingest.documents import Document, Mark, Page
-from ingest.loaders.blocks import Block, headed, is_table, join_blocks, table
-from ingest.loaders.docx_cleaning import PAGE_BREAK, W, text_of, texts_of
+from ingest.loaders.blocks import Block, headed, is_table, join_blocks
+from ingest.loaders.docx_cleaning import (
+    BREAK,
+    PAGE_BREAK,
+    W,
+    flat_lines,
+    page_breaks,
+    text_of,
+    texts_of,
+)
 from ingest.loaders.docx_inside import relation_of
 from ingest.loaders.docx_numbering import Numbering
 from ingest.loaders.docx_package import Package, open_package
+from ingest.loaders.docx_tables import lays_out, table_block
 from ingest.loaders.encoding import normalise
 from ingest.loaders.html import table_text
 from ingest.loaders.registry import Source
@@ -30,9 +39,7 @@ _LABEL = re.compile(  # 1.  2.3.1  a)  iv.  （二）  第三条
     r"(?:\d{1,3}(?:\.\d{1,3})+\.?|(?:\d{1,3}|[a-zA-Z]|[ivxlcIVXLC]{1,6}|[一二三四五六七八九十]{1,3})"
     r"[.)、．）]|[(（][^)）]{1,3}[)）]|第[^ ]{1,4}[条章节款])(?=\s|$)"
 )
-_BREAK = f"{W}lastRenderedPageBreak"
 _IMAGE = re.compile(r"!\[[^\]\n]*\]\(([^()\s]+/media/[^()\s]+)\)")
-_MAX_SPAN = 100  # columns
 _MAX_TURNS = 50  # pages that a paragraph goes on
 _MAX_HEADING = 200  # characters; longer "headings" are paragraphs in a heading's style
 
@@ -46,8 +53,8 @@ def load_docx(source: Source) -> Document:
     except Exception as exc:  # noqa: BLE001 - unstructured takes over, whatever it was
         quality["fallback"] = f"unstructured after {type(exc).__name__}"
         blocks = list(_blocks(package))
-    running = [Block(_flat(text)) for text in package.running]
-    blocks += [Block(_flat(note)) for note in package.notes]
+    running = [Block(flat_lines(text)) for text in package.running]
+    blocks += [Block(flat_lines(note)) for note in package.notes]
     text, starts = join_blocks([*running, *blocks])
     sections = sections_at(starts, len(text))
     heads = {id(block) for block in running}
@@ -87,13 +94,13 @@ def _rendered(element: Any, levels: dict[str, int], page: int | None) -> Block:
     kind, depth = type(element).__name__, element.metadata.category_depth or 0
     text = normalise(element.text)
     if kind == "Table":
-        return Block(_table(element.metadata.text_as_html) or _flat(text), page=page)
+        return Block(_table(element.metadata.text_as_html) or flat_lines(text), page=page)
     level = levels.get(_key(text), 0)
     if (level or kind == "Title") and len(text) <= _MAX_HEADING:
         return headed(level or depth + 1, text, page)
     if kind == "ListItem":
-        return Block("  " * min(depth, 8) + _item(_flat(text)), 1, page)
-    return Block(_flat(text), page=page)
+        return Block("  " * min(depth, 8) + _item(flat_lines(text)), 1, page)
+    return Block(flat_lines(text), page=page)
 
 
 def _item(text: str) -> str:
@@ -104,12 +111,6 @@ def _item(text: str) -> str:
 def _table(markup: str | None) -> str:
     node = LexborHTMLParser(markup).css_first("table") if markup else None
     return normalise(table_text(node)) if node is not None else ""
-
-
-def _flat(text: str) -> str:
-    """Lines without blanks at their ends, no empty lines, one space where there were several."""
-    lines = (" ".join(line.split()) for line in normalise(text).split("\n"))
-    return "\n".join(line for line in lines if line)
 
 
 def _pages(starts: list[tuple[int, Block]], length: int) -> tuple[Page, ...]:
@@ -193,54 +194,61 @@ def _inherited(identity: str, own: dict[str, int], bases: dict[str, str]) -> int
 
 
 def _own_blocks(package: Package) -> Iterator[Block]:
-    styles = _style_levels(package.styles)
-    numbering = Numbering(package.numbering, package.styles)
-    told = next(package.body.iter(_BREAK), None) is not None
-    pages = dict(package.pages)
-    page = 1
-    for child in package.body:
-        before, after = _page_breaks(child)
-        block = Block("")
-        if child.tag == f"{W}altChunk":
-            inside = _page_inside(child, pages)
-            yield from (replace(block, page=page if told else None) for block in inside)
-        elif child.tag == f"{W}tbl":
-            block = _own_table(child, page)
-        elif child.tag == f"{W}p":
-            block = _own_paragraph(child, styles, numbering)
-            turns = _turns(child, block.text, page + before) if after else ()
-            block = replace(block, page=page + before, turns=turns)
+    told = next(package.body.iter(BREAK), None) is not None
+    reading = _Reading(
+        _style_levels(package.styles),
+        Numbering(package.numbering, package.styles),
+        dict(package.pages),
+    )
+    for block in reading.blocks(package.body):
         yield block if told else replace(block, page=None, turns=())
-        page += before + after
 
 
-def _page_inside(element: Any, pages: dict[str, Document | None]) -> Iterator[Block]:
-    """The blocks of a document inside; once, however often it is asked for."""
-    page = pages.pop(relation_of(element), None)
-    return document_blocks(page) if page is not None else iter(())
+@dataclass(slots=True)
+class _Reading:
+    """Reads a body from top to bottom; `page` is the one that it has come to."""
 
+    styles: dict[str, int]
+    numbering: Numbering
+    pages: dict[str, Document | None]  # documents inside, by relation
+    page: int = 1
 
-def _page_breaks(element: Any) -> tuple[int, int]:
-    """Page breaks before the first character of an element, and after it."""
-    before = after = 0
-    seen = False
-    for node in element.iter(_BREAK, f"{W}t"):
-        if node.tag == _BREAK:
-            before, after = (before, after + 1) if seen else (before + 1, after)
-        else:
-            seen = seen or bool((node.text or "").strip())
-    return (before, after) if seen else (0, before)
+    def blocks(self, parent: Any) -> Iterator[Block]:
+        """What stands in the body, or in the cell of a table that lays out a page."""
+        for child in parent:
+            if child.tag == f"{W}tbl" and lays_out(child, self._level):
+                for cell in child.iterfind(f"{W}tr/{W}tc"):
+                    yield from self.blocks(cell)
+                continue
+            before, after = page_breaks(child)
+            if child.tag == f"{W}altChunk":
+                yield from (replace(block, page=self.page) for block in self._inside(child))
+            elif child.tag == f"{W}tbl":
+                yield table_block(child, self.page)
+            elif child.tag == f"{W}p":
+                block = _own_paragraph(child, self.styles, self.numbering)
+                turns = _turns(child, block.text, self.page + before) if after else ()
+                yield replace(block, page=self.page + before, turns=turns)
+            self.page += before + after
+
+    def _level(self, paragraph: Any) -> int:
+        return _level(paragraph, self.styles)
+
+    def _inside(self, element: Any) -> Iterator[Block]:
+        """The blocks of a document inside; once, however often it is asked for."""
+        page = self.pages.pop(relation_of(element), None)
+        return document_blocks(page) if page is not None else iter(())
 
 
 def _turns(paragraph: Any, text: str, page: int) -> tuple[tuple[int, int], ...]:
     """Where further pages begin in the text of a paragraph that begins on `page`."""
-    label = len(text) - len(_flat(text_of(paragraph)))
+    label = len(text) - len(flat_lines(text_of(paragraph)))
     turns: list[tuple[int, int]] = []
     texts: list[str] = []
     for part in texts_of(paragraph):
         if part != PAGE_BREAK:
             texts.append(part)
-        elif (said := len(_flat("".join(texts)))) and len(turns) < _MAX_TURNS:
+        elif (said := len(flat_lines("".join(texts)))) and len(turns) < _MAX_TURNS:
             at = label + said
             at += len(text[at:]) - len(text[at:].lstrip())
             page += 1
@@ -249,7 +257,7 @@ def _turns(paragraph: Any, text: str, page: int) -> tuple[tuple[int, int], ...]:
 
 
 def _own_paragraph(paragraph: Any, styles: dict[str, int], numbering: Numbering) -> Block:
-    text = _flat(text_of(paragraph))
+    text = flat_lines(text_of(paragraph))
     if not text:
         return Block("")
     label, depth = numbering.label(paragraph)
@@ -257,43 +265,3 @@ def _own_paragraph(paragraph: Any, styles: dict[str, int], numbering: Numbering)
     if level and len(text) <= _MAX_HEADING:
         return headed(level, text if label == "-" else f"{label} {text}")
     return Block(f"{'  ' * depth}{label} {text}", 1) if label else Block(text)
-
-
-def _own_table(element: Any, page: int) -> Block:
-    """Rows of cells: what is merged downwards stands in each row, sideways in its first column."""
-    rows: list[list[str]] = []
-    pages: list[int] = []
-    for row in element.iterfind(f"{W}tr"):
-        before, after = _page_breaks(row)
-        pages.append(page + before)
-        page += before + after
-        cells = [""] * _span(row.find(f"{W}trPr/{W}gridBefore"), 0)
-        for cell in row.iterfind(f"{W}tc"):
-            merge = cell.find(f"{W}tcPr/{W}vMerge")
-            above = merge is not None and merge.get(f"{W}val", "continue") == "continue"
-            text = rows[-1][len(cells)] if above and rows and len(cells) < len(rows[-1]) else ""
-            cells += [
-                text or _cell_text(cell),
-                *[""] * (_span(cell.find(f"{W}tcPr/{W}gridSpan"), 1) - 1),
-            ]
-        rows.append(cells)
-    text = table(rows)
-    shown = [number for row, number in zip(rows, pages, strict=True) if any(row)]
-    if is_table(text):
-        shown.insert(1, shown[0])
-    starts = accumulate((len(line) + 1 for line in text.split("\n")), initial=0)
-    places = list(zip(starts, shown, strict=False))
-    turns = [place for above, place in pairwise(places) if place[1] > above[1]]
-    return Block(text, page=shown[0] if shown else page, turns=tuple(turns))
-
-
-def _span(element: Any | None, least: int) -> int:
-    """A number of columns."""
-    value = element.get(f"{W}val", "") if element is not None else ""
-    number = int(value) if value.isascii() and value.isdigit() else least
-    return max(min(number, _MAX_SPAN), least)
-
-
-def _cell_text(cell: Any) -> str:
-    texts = (_flat(text_of(paragraph)) for paragraph in cell.iter(f"{W}p"))
-    return " ".join(" ".join(texts).split())

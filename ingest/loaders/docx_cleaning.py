@@ -9,6 +9,7 @@ from typing import Any
 
 from lxml import etree
 
+from ingest.loaders.encoding import normalise
 from ingest.loaders.equations import office_equation, raised, spaced
 from ingest.loaders.symbols import has_symbols, symbol, with_symbols
 
@@ -25,6 +26,7 @@ _DROPPED = (
 _CODE = re.compile(r"[0-9a-fA-F]{1,5}\Z")
 _TABS = (f"{W}tab", f"{W}ptab")
 PAGE_BREAK = "\f"  # which no XML can contain
+BREAK = f"{W}lastRenderedPageBreak"
 
 
 def text_of(element: Any) -> str:
@@ -43,8 +45,26 @@ def texts_of(element: Any) -> Iterator[str]:
             yield "\n"
         elif node.tag == f"{W}noBreakHyphen":
             yield "-"
-        elif node.tag == f"{W}lastRenderedPageBreak":
+        elif node.tag == BREAK:
             yield PAGE_BREAK
+
+
+def flat_lines(text: str) -> str:
+    """Lines without blanks at their ends, no empty lines, one space where there were several."""
+    lines = (" ".join(line.split()) for line in normalise(text).split("\n"))
+    return "\n".join(line for line in lines if line)
+
+
+def page_breaks(element: Any) -> tuple[int, int]:
+    """Page breaks before the first character of an element, and after it."""
+    before = after = 0
+    seen = False
+    for node in element.iter(BREAK, f"{W}t"):
+        if node.tag == BREAK:
+            before, after = (before, after + 1) if seen else (before + 1, after)
+        else:
+            seen = seen or bool((node.text or "").strip())
+    return (before, after) if seen else (0, before)
 
 
 def clean(document: Any, hidden: frozenset[str]) -> None:
@@ -195,9 +215,9 @@ def _is_raised(element: Any) -> bool:
 
 def mark_page_breaks(document: Any) -> None:
     """Word records where pages ended when it last drew them; other writers only ask for breaks."""
-    if next(document.iter(f"{W}lastRenderedPageBreak"), None) is not None:
+    if next(document.iter(BREAK), None) is not None:
         return
     for line_break in list(document.iter(f"{W}br")):
         if line_break.get(f"{W}type") == "page":
-            line_break.addnext(etree.Element(f"{W}lastRenderedPageBreak"))
+            line_break.addnext(etree.Element(BREAK))
             line_break.getparent().remove(line_break)

@@ -74,7 +74,7 @@ _BUILT_IN: dict[str, tuple[str, str]] = {
     ),
     mt.HTML: ("html/3", "ingest.loaders.html:load_html"),
     mt.PDF: ("pdf/3", "ingest.loaders.pdf:load_pdf"),
-    mt.DOCX: ("docx/4", _OFFICE),
+    mt.DOCX: ("docx/5", _OFFICE),
     mt.PPTX: ("pptx/2", _OFFICE),
     **dict.fromkeys(
         (mt.ODT, mt.ODP, mt.ODS, mt.FLAT_OPEN),

@@ -20,6 +20,12 @@ def word(body: str, **options: bool | str) -> Document:
     return load_bytes(raw_word_document(body, **options), uri="a/file.docx")  # type: ignore[arg-type]
 
 
+def grid(rows: list[list[str]]) -> str:
+    """A table of these cells, each its paragraphs."""
+    lines = ("".join(f"<w:tc>{cell}</w:tc>" for cell in row) for row in rows)
+    return f"<w:tbl>{''.join(f'<w:tr>{line}</w:tr>' for line in lines)}</w:tbl>"
+
+
 def test_a_document_of_python_docx() -> None:
     document = load_bytes(word_document(), uri="pump.docx")
     assert document.text == (
@@ -42,6 +48,24 @@ def test_titles() -> None:
 def test_outline_levels_are_headings() -> None:
     body = paragraph("第一章 总则", '<w:outlineLvl w:val="0"/>') + paragraph("正文。")
     assert word(body).text == "# 第一章 总则\n\n正文。"
+
+
+def test_tables_that_lay_out_a_page() -> None:
+    head = paragraph("Duties", '<w:outlineLvl w:val="0"/>')
+    cells = [head + paragraph("Seals first."), paragraph("Beside")]
+    framed = grid([[paragraph("Warning") + paragraph("It is hot.")]])
+    inner = grid([[paragraph(text) for text in row] for row in ("ab", "cd")])
+    outer = grid([[paragraph("Prices"), inner + "<w:p/>"]])
+    assert word(grid([cells]) + framed + outer).text == (
+        "# Duties\n\nSeals first.\n\nBeside\n\nWarning\n\nIt is hot.\n\n"
+        "Prices\n\n| a | b |\n| --- | --- |\n| c | d |"
+    )
+
+
+def test_data_stays_in_rows_where_cells_hold_several_paragraphs() -> None:
+    cells = [[paragraph("Part"), paragraph("Steps")]]
+    cells += [[paragraph("Seal"), paragraph("Clean.") + paragraph("Press.")]]
+    assert word(grid(cells)).text == "| Part | Steps |\n| --- | --- |\n| Seal | Clean. Press. |"
 
 
 def test_strict_ooxml() -> None:

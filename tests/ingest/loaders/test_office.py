@@ -215,8 +215,10 @@ def test_rich_text() -> None:
 
 
 def test_text_boxes_and_deletions_of_rich_text() -> None:
-    box = rb"{\shp{\*\shpinst\shpleft9{\sp{\sn a}{\sv b}}{\shptxt Boxed\par twice\par}}{\shprslt x}}"
-    data = rb"{\rtf1 Before " + box + rb"after.\par{\deleted gone}{\header " + box + rb"}Next.\par}"
+    text = rb"{\shptxt Boxed\par twice\par}"
+    box = rb"{\shp{\*\shpinst\shpleft9{\sp{\sn a}{\sv b}}" + text + rb"}{\shprslt x}}"
+    head = rb"{\header " + box + rb"}"
+    data = rb"{\rtf1 Before " + box + rb"after.\par{\deleted gone}" + head + rb"Next.\par}"
     assert load(data, mt.RTF).text == "Boxed twice\n\nBefore after.\n\nBoxed\ntwice\n\nNext."
 
 
