@@ -73,6 +73,7 @@ def clean(document: Any, hidden: frozenset[str]) -> None:
     _unfold_alternatives(document)
     _lift_text_boxes(document)
     _drop_hidden(document, hidden)
+    _spell_fields(document)
     _spell_symbols(document)
     _spell_equations(document)
     etree.strip_elements(document, *(W + name for name in _DROPPED.split()), with_tail=False)
@@ -155,6 +156,24 @@ def _is_on(switch: Any) -> bool:
 
 def _value(element: Any | None) -> str:
     return element.get(f"{W}val", "") if element is not None else ""
+
+
+def _spell_fields(document: Any) -> None:
+    """What stands in a form: the entry that was chosen from a list, boxes that are ticked."""
+    for data in list(document.iter(f"{W}ffData")):
+        choice, box = data.find(f"{W}ddList"), data.find(f"{W}checkBox")
+        said = ""
+        if choice is not None:
+            chosen = _value(choice.find(f"{W}result")) or _value(choice.find(f"{W}default")) or "0"
+            entries = [_value(entry) for entry in choice.iterfind(f"{W}listEntry")]
+            said = dict(zip(map(str, range(len(entries))), entries, strict=True)).get(chosen, "")
+        elif box is not None:
+            state = box.find(f"{W}checked")
+            state = box.find(f"{W}default") if state is None else state
+            said = "☒" if state is not None and _is_on(state) else "☐"
+        run = next(data.iterancestors(f"{W}r"), None)
+        if said and run is not None:
+            etree.SubElement(run, f"{W}t").text = said
 
 
 def _spell_symbols(document: Any) -> None:

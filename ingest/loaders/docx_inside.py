@@ -10,17 +10,13 @@ from lxml import etree
 
 from ingest.documents import Document
 from ingest.errors import LoadError
+from ingest.loaders import media_types as mt
 from ingest.loaders.docx_cleaning import COMPATIBILITY, W
 from ingest.loaders.drawing import Graphic, graphic_of
-from ingest.loaders.html import load_html
-from ingest.loaders.mhtml import load_mhtml
 from ingest.loaders.office_zip import OfficeZip, Relation
-from ingest.loaders.registry import Source
+from ingest.loaders.registry import load_bytes
 
-_PAGES = {
-    **dict.fromkeys((".html", ".htm", ".xhtml"), load_html),
-    **dict.fromkeys((".mht", ".mhtml"), load_mhtml),
-}
+_PAGES = (mt.HTML, mt.MHTML, mt.DOCX, mt.RTF, mt.PLAIN)
 
 
 def spell_graphics(archive: OfficeZip, document: Any, relations: dict[str, Relation]) -> int:
@@ -101,10 +97,11 @@ def relation_of(node: Any) -> str:
 
 
 def _page(archive: OfficeZip, relation: Relation) -> Document | None:
-    loader = _PAGES.get(posixpath.splitext(relation.target.lower())[1])
-    if loader is None or relation.external:
+    media_type = mt.BY_SUFFIX.get(posixpath.splitext(relation.target.lower())[1])
+    if media_type not in _PAGES or relation.external:
         return None
+    data = archive.read(relation.target)
     try:
-        return loader(Source(relation.target, archive.read(relation.target), "text/html", ""))
+        return load_bytes(data, uri=relation.target, media_type=media_type)
     except LoadError:  # damaged, or no text
         return None

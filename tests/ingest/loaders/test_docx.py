@@ -68,6 +68,20 @@ def test_data_stays_in_rows_where_cells_hold_several_paragraphs() -> None:
     assert word(grid(cells)).text == "| Part | Steps |\n| --- | --- |\n| Seal | Clean. Press. |"
 
 
+def test_forms_say_what_was_chosen() -> None:
+    def field(inside: str) -> str:
+        data = f"<w:ffData>{inside}</w:ffData>"
+        return f'<w:r><w:fldChar w:fldCharType="begin">{data}</w:fldChar></w:r>'
+
+    entries = '<w:listEntry w:val="Nantes"/><w:listEntry w:val="Lyon"/>'
+    chosen = field(f'<w:ddList><w:result w:val="1"/>{entries}</w:ddList>')
+    ticked, empty = field("<w:checkBox><w:checked/></w:checkBox>"), field("<w:checkBox/>")
+    text = "<w:r><w:t> paid</w:t></w:r>"
+    assert word(f"<w:p>{chosen}</w:p><w:p>{ticked}{text}</w:p><w:p>{empty}{text}</w:p>").text == (
+        "Lyon\n\n☒ paid\n\n☐ paid"
+    )
+
+
 def test_strict_ooxml() -> None:
     assert word(paragraph("Strict text"), strict=True).text == "Strict text"
 
@@ -277,11 +291,13 @@ def test_charts_diagrams_and_pages_inside() -> None:
         "Steps", "r:dm", "diagramData"
     )
     body += f'<w:altChunk {names} r:id="page"/><w:altChunk {names} r:id="page"/>'
+    body += f'<w:altChunk {names} r:id="inner"/>'
     body += f'<w:altChunk {names} r:id="other"/>' + drawing.format("Lost", "r:id", "gone")
-    targets = {
+    targets: dict[str, tuple[str, str | bytes]] = {
         "chart": ("chart", CHART),
         "diagramData": ("diagramData", DIAGRAM),
         "page": ("aFChunk", "<h2>Terms</h2><p># 1 of <b>all</b></p>"),
+        "inner": ("aFChunk", raw_word_document(paragraph("inserted"))),
         "other": ("aFChunk", "rtf"),
         "gone": ("chart", ""),
     }
@@ -289,7 +305,8 @@ def test_charts_diagrams_and_pages_inside() -> None:
     buffer = io.BytesIO(raw_word_document(body + paragraph("end")))
     with zipfile.ZipFile(buffer, "a") as archive:
         for identity, (kind, content) in targets.items():
-            name = f"{identity}.{'html' if identity == 'page' else 'xml'}"
+            suffixes = {"page": "html", "inner": "docx"}
+            name = f"{identity}.{suffixes.get(identity, 'xml')}"
             relations += f'<Relationship Id="{identity}" Type="{LINKS}/{kind}" Target="{name}"/>'
             archive.writestr(f"word/{name}", content)
         package = "http://schemas.openxmlformats.org/package/2006/relationships"
@@ -298,7 +315,7 @@ def test_charts_diagrams_and_pages_inside() -> None:
     document = load_bytes(buffer.getvalue(), uri="a.docx")
     assert document.text == (
         "See\n\nSales\n\n|  | 2024 |\n| --- | --- |\n| Q1 | 4711 |\n\nSee\n\nSteps\n\nOrder\n\n"
-        "## Terms\n\n# 1 of all\n\nLost\n\nend"
+        "## Terms\n\n# 1 of all\n\ninserted\n\nLost\n\nend"
     )
     assert [section.title for section in document.sections] == ["Terms"]
     assert document.quality == {"parts_lost": 2}
