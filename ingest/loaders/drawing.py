@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
 from ingest.loaders.encoding import normalise
 from ingest.loaders.equations import office_equation, raised, spaced
+from ingest.loaders.number_format import render_number
 from ingest.loaders.office_zip import OfficeZip, Relation, local_name
 
 _MAX_SERIES, _MAX_POINTS = 50, 1_000
@@ -36,7 +38,9 @@ def graphic_of(archive: OfficeZip, relation: Relation) -> Graphic | None:
 
 
 def _chart(root: Any) -> Graphic:
-    titles = (" ".join(paragraphs(title)) for title in root.iterfind(".//{*}chart/{*}title"))
+    titles = [" ".join(paragraphs(title)) for title in root.iterfind(".//{*}chart/{*}title")]
+    axes = [" ".join(paragraphs(title)) for title in root.iterfind(".//{*}plotArea/*/{*}title")]
+    titles += [f"({', '.join(axes)})"] if any(axes) else []
     series = [_series(one) for one in root.iter("{*}ser")][:_MAX_SERIES]
     categories = next((names for _, names, _ in series if names), {})
     points = sorted({point for _, _, values in series for point in values})[:_MAX_POINTS]
@@ -44,7 +48,7 @@ def _chart(root: Any) -> Graphic:
     for point in points:
         values = (values.get(point, "") for _, _, values in series)
         rows.append([categories.get(point, str(point + 1)), *values])
-    return Graphic(" ".join(titles), rows)
+    return Graphic(" ".join(filter(None, titles)), rows)
 
 
 def paragraphs(element: Any) -> list[str]:
@@ -94,13 +98,38 @@ def _series(series: Any) -> tuple[str, dict[int, str], dict[int, str]]:
 
 
 def _points(holders: list[Any]) -> dict[int, str]:
+    """Texts by index, numbers in their formats; outer groups of categories stand before inner."""
     found: dict[int, str] = {}
     for holder in holders:
-        for point in holder.iter("{*}pt"):
-            index, value = point.get("idx", ""), point.findtext("{*}v")
-            if index.isascii() and index.isdigit() and len(index) < 9 and value:
-                found.setdefault(int(index), flat(value))
+        inner, *outer = [_cached(level) for level in holder.iter("{*}lvl")] or [_cached(holder)]
+        groups = [sorted(level.items()) for level in reversed(outer)]
+        for index, value in inner.items():
+            above = (_group_at(group, index) for group in groups)
+            found.setdefault(index, " ".join((*filter(None, above), value)))
     return found
+
+
+def _group_at(groups: list[tuple[int, str]], index: int) -> str:
+    """The last group that begins at `index` or before it."""
+    place = bisect_right(groups, index, key=lambda group: group[0])
+    return groups[place - 1][1] if place else ""
+
+
+def _cached(holder: Any) -> dict[int, str]:
+    code = holder.findtext(".//{*}formatCode") or "General"
+    found: dict[int, str] = {}
+    for point in holder.iter("{*}pt"):
+        index, value = point.get("idx", ""), point.findtext("{*}v")
+        if index.isascii() and index.isdigit() and len(index) < 9 and value:
+            found.setdefault(int(index), _shown(value, point.get("formatCode") or code))
+    return found
+
+
+def _shown(value: str, code: str) -> str:
+    try:
+        return flat(value if code == "General" else render_number(float(value), code))
+    except ValueError:  # a text
+        return flat(value)
 
 
 def flat(text: str) -> str:

@@ -176,8 +176,7 @@ class _Reader:
 
     def _graphic(self, frame: Any, relations: Any) -> Iterator[Piece]:
         for grid in frame.iter("{*}tbl"):
-            rows = [[_cell(cell) for cell in row.iterfind("{*}tc")] for row in grid.iter("{*}tr")]
-            yield Piece(table(rows), "table")
+            yield Piece(table(_rows(grid)), "table")
         ids = [v for n in frame.iter() for k, v in n.attrib.items() if k.endswith(("}id", "}dm"))]
         for identity in dict.fromkeys(ids):
             relation = relations.get(identity)
@@ -291,5 +290,13 @@ def _lines(shape: Any, *, listed: bool) -> Iterator[str]:
         yield f"{'  ' * depth}- {text}" if bullet else text
 
 
-def _cell(cell: Any) -> str:
-    return " ".join(paragraphs(cell))
+def _rows(grid: Any) -> list[list[str]]:
+    """Texts by row and column; what is merged downwards stands in each of its rows."""
+    rows: list[list[str]] = []
+    for row in grid.iter("{*}tr"):
+        cells = [" ".join(paragraphs(cell)) for cell in row.iterfind("{*}tc")]
+        for column, cell in enumerate(row.iterfind("{*}tc")):
+            if rows and cell.get("vMerge") in ("1", "true") and column < len(rows[-1]):
+                cells[column] = cells[column] or rows[-1][column]
+        rows.append(cells)
+    return rows

@@ -60,9 +60,9 @@ _BUILT_IN: dict[str, tuple[str, str]] = {
     mt.PLAIN: ("text/3", "ingest.loaders.text:load_text"),
     mt.MARKDOWN: ("markdown/4", "ingest.loaders.markdown:load_markdown"),
     **dict.fromkeys(
-        (mt.RST, mt.ORG, mt.ASCIIDOC, mt.TEX), ("markup/1", "ingest.loaders.markup:load_markup")
+        (mt.RST, mt.ORG, mt.ASCIIDOC, mt.TEX), ("markup/2", "ingest.loaders.markup:load_markup")
     ),
-    **dict.fromkeys((mt.CSV, mt.TSV), ("tabular/2", "ingest.loaders.tabular:load_csv")),
+    **dict.fromkeys((mt.CSV, mt.TSV), ("tabular/3", "ingest.loaders.tabular:load_csv")),
     **dict.fromkeys(
         (mt.JSON, mt.JSONL, mt.YAML), ("records/1", "ingest.loaders.records:load_records")
     ),
@@ -75,7 +75,7 @@ _BUILT_IN: dict[str, tuple[str, str]] = {
     mt.HTML: ("html/3", "ingest.loaders.html:load_html"),
     mt.PDF: ("pdf/3", "ingest.loaders.pdf:load_pdf"),
     mt.DOCX: ("docx/5", _OFFICE),
-    mt.PPTX: ("pptx/2", _OFFICE),
+    mt.PPTX: ("pptx/3", _OFFICE),
     **dict.fromkeys(
         (mt.ODT, mt.ODP, mt.ODS, mt.FLAT_OPEN),
         ("opendocument/3", _OFFICE),
@@ -89,7 +89,7 @@ _BUILT_IN: dict[str, tuple[str, str]] = {
     mt.DOC: ("doc/2", _OFFICE),
     mt.PPT: ("ppt/2", _OFFICE),
     mt.MSG: ("msg/3", _OFFICE),
-    mt.XLSX: ("xlsx/4", _OFFICE),
+    mt.XLSX: ("xlsx/5", _OFFICE),
     mt.XLS: ("xls/3", _OFFICE),
     mt.EML: ("eml/3", _OFFICE),
     mt.MHTML: ("mhtml/3", _OFFICE),
