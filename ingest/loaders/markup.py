@@ -36,7 +36,8 @@ _TEX_HEADING = re.compile(
 )
 _TEX_TITLE = re.compile(r"\\title\s*(?:\[[^\]]{0,500}\])?\s*\{")
 _TEX_COMMENT = re.compile(r"^[ \t]*%.*$", re.M)
-_TEX_COMMAND = re.compile(r"\\[a-zA-Z]+\*?(?:\[[^\]]{0,200}\])?|[{}~$]")
+_TEX_ASIDE = re.compile(r"\\(?:label|footnote|thanks|index|cite\w*)\*?\{[^{}]*\}")
+_TEX_COMMAND = re.compile(r"\\[a-zA-Z]+\*?(?:\[[^\]]{0,200}\])?[ \t]*|[{}$]")
 _TEX_BEGIN = "\\begin{document}"
 
 
@@ -137,8 +138,9 @@ def _tex_headings(text: str) -> Iterator[Heading]:
 
 
 def plain_tex(markup: str) -> str:
-    """The words of a TeX argument, without commands and braces."""
-    return " ".join(_TEX_COMMAND.sub(" ", markup.replace("\\\\", " ")).split())[:300]
+    """The words of a TeX argument, without commands, labels, notes and braces."""
+    words = _TEX_ASIDE.sub("", markup.replace("\\\\", " ").replace("~", " "))
+    return " ".join(_TEX_COMMAND.sub("", words).split())[:300]
 
 
 def _braced(text: str, start: int) -> str:

@@ -228,10 +228,9 @@ def _without_titles(rows: Sequence[Row]) -> Iterator[Sequence[Row]]:
 def titles_above(filled: Sequence[int]) -> int:
     """How many rows at the top stand above the header, by how many cells of each are filled.
 
-    Up to `MAX_TITLES` of one cell (a title, a unit), if a row of more follows.
+    Up to `MAX_TITLES` of one cell (a title, a unit) or none, if a row of more follows.
     """
-    titles = next((n for n, cells in enumerate(filled[: MAX_TITLES + 1]) if cells != 1), 0)
-    return titles if filled and filled[titles] > 1 else 0
+    return next((n for n, cells in enumerate(filled[: MAX_TITLES + 1]) if cells > 1), 0)
 
 
 def _runs(rows: Iterable[Row]) -> Iterator[list[Row]]:

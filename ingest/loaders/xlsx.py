@@ -150,8 +150,8 @@ class _Reader:
             return flat(value)
         index = _number(style)
         code = self._formats[index] if index < len(self._formats) else "General"
-        if code == "General":
-            return plain_number(number)
+        if code == "General":  # a number of many digits is a name, which a float would round
+            return value if value.isdigit() else plain_number(number)
         return flat(render_number(number, code, from_1904=self._from_1904))
 
     def _notes(self, part: str) -> Iterator[tuple[str, str]]:

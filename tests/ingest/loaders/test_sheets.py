@@ -213,6 +213,11 @@ def test_prefixed_names_implicit_addresses_and_references() -> None:
     assert load(raw_workbook(rows, prefix="x:")).text == "## S\n\n| 1 | a < b 中 |"
 
 
+def test_long_numbers_are_names() -> None:
+    rows = '<row><c r="A1"><v>6222021234567890123</v></c><c r="B1"><v>0.1234567890123</v></c></row>'
+    assert load(raw_workbook(rows)).text.endswith("6222021234567890123 | 0.12345678901 |")
+
+
 def test_entities_do_not_expand() -> None:
     laughs = '<!DOCTYPE d [<!ENTITY a "haha"><!ENTITY f SYSTEM "file:///etc/passwd">]>'
     rows = f'<row r="1">{cell("A1", "safe")}{cell("B1", "&a;&f;")}</row>'

@@ -219,11 +219,12 @@ def test_headings_of_org_and_asciidoc() -> None:
 def test_tex_knows_its_title_and_leaves_out_its_preamble() -> None:
     text = (
         "\\documentclass{a}\n\\title{Pumps \\\\ and \\emph{seals}}\n\\begin{document}\n"
-        "\\section*{One}\n50\\% is kept\n% not this\n\\subsection[s]{T{w}o}\n\\end{document}\n"
+        "\\section*{One}\n50\\% is kept\n% not this\n"
+        "\\subsection[s]{T{w}o~words\\label{s:2}}\n\\end{document}\n"
     )
     document = loaded(text, TEX)
     assert document.title == "Pumps and seals"
-    assert titles(document) == [(2, "One"), (3, "T w o")]
+    assert titles(document) == [(2, "One"), (3, "Two words")]
     assert marked(document, "boilerplate") == [text[: text.index("\\begin")]]
     assert marked(document, "hidden") == ["% not this"]
 
@@ -252,10 +253,11 @@ def test_rows_of_csv_with_quoted_line_breaks_and_ragged_rows() -> None:
     [
         ("Made on 1 May\n\nRegion,Sales,Margin\nNorth,100,0.1\nSouth,200,0.2\n", "Region", "A4:C5"),
         ('Sales,,\n"in EUR, net",,\nRegion,Sales,Margin\nNorth,100,0.1\n', "Region", "A4:C4"),
+        ("Sales,,\n,,\nRegion,Sales,Margin\nNorth,100,0.1\n", "Region", "A4:C4"),
         ("sep=;\nname;qty, all\nbolt;5\nnut;6\n", "name", "A2:B3"),
         ("comment\nGood, cheap\nBad\nSlow, but nice, too\n", "comment", "A2:A4"),
     ],
-    ids=["title", "title of a sheet", "sep", "prose"],
+    ids=["title", "title of a sheet", "title and a gap", "sep", "prose"],
 )
 def test_what_stands_above_the_header_of_a_csv(text: str, header: str, rows: str) -> None:
     document = loaded(text, CSV)
