@@ -46,7 +46,8 @@ def set_headings(pages: Sequence[PageText], outline: Sequence[Entry]) -> None:
 
 def largest_line(page: PageText) -> str:
     """The first lines of the page in its largest type; "" where all type is of one size."""
-    shown = [p for p in page.passages if p.kind is None and not p.line.turned]
+    upright = [p for p in page.passages if p.kind is None and not p.line.turned]
+    shown = [passage for passage in upright if not _NAMES.search(passage.text)]
     heights = sorted(passage.line.height for passage in shown for _ in passage.text)
     if not heights or heights[-1] < 1.15 * heights[len(heights) // 2]:
         return ""

@@ -19,7 +19,7 @@ _PLACEHOLDERS = re.compile(
     r"(?:microsoft word|microsoft powerpoint|powerpoint|word) ?[-–].*|(?:untitled|no title|title|"
     r"\(?anonymous\)?|document|presentation|slide|文档|无标题|未命名|新建文档)[ \d]*"
     r"|(?:word|powerpoint) ?(?:文档|演示文稿)|[\d\W_]*"
-    r"|.*\.(?:docx?|dot|pptx?|xlsx?|pdf|indd|qxd|tex|dvi|rtf|odt|pages|md|html?)",
+    r"|.*\.(?:docx?|dot|pptx?|xlsx?|pdf|indd|qxd|tex|dvi|rtf|odt|pages|md|html?|jpe?g|png|tiff?)",
     re.I,
 )
 
