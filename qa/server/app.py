@@ -35,6 +35,7 @@ from qa.server.routes import (
     ingest_jobs,
     knowledge_bases,
     mcp,
+    me,
     openai_api,
     page,
     search,
@@ -48,6 +49,7 @@ from qa.tracing import start
 KB, MB = 1024, 1024 * 1024
 ROUTERS = (
     health.router,
+    me.router,
     knowledge_bases.router,
     documents.router,
     ingest_jobs.router,

@@ -32,8 +32,10 @@ export async function show({ more = false, renew = false } = {}) {
   listing = new AbortController();
   const { signal } = listing;
   try {
-    const found = await get(`${path(base, "documents")}?${asked}`, { signal });
+    const [found, me] = await Promise.all([
+      get(`${path(base, "documents")}?${asked}`, { signal }), get("/v1/me", { signal })]);
     if (signal.aborted) return;
+    byId("documents").classList.toggle("keeps", me.role !== "reader");
     if (more) list.append(...found.documents.map(row));
     else if (renew) replace(found.documents);
     else list.replaceChildren(...found.documents.map(row));

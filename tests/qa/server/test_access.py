@@ -24,6 +24,7 @@ TABLE = {
     "GET /health/live": None,
     "GET /health/ready": None,
     "GET /metrics": "reader+",
+    "GET /v1/me": "reader",
     "GET /v1/knowledge-bases": "reader",
     "POST /v1/knowledge-bases": "admin+",
     "GET /v1/knowledge-bases/{kb}": "reader",
@@ -58,7 +59,8 @@ TABLE = {
     "POST /v1/chat/completions": "reader",
     "POST /v1/embeddings": "reader",
 }
-UNSCOPED = {"GET /v1/knowledge-bases", "GET /v1/models"}  # they show what the key is for
+# they show what the key is for
+UNSCOPED = {"GET /v1/me", "GET /v1/knowledge-bases", "GET /v1/models"}
 BODIES: dict[str, dict[str, Any]] = {
     "search": {"query": "leave"},
     "ask": {"question": "Who?"},
@@ -138,6 +140,16 @@ def test_a_base_out_of_scope_looks_the_same_whether_it_exists(served: Served) ->
     assert [reply.status_code for reply in replies] == [403, 403]
     listed = served.http.get("/v1/knowledge-bases", headers=key).json()
     assert listed == {"knowledge_bases": [{"name": "other"}]}
+
+
+def test_a_key_tells_what_it_is_for(served: Served) -> None:
+    for role in ROLES:
+        told = served.http.get("/v1/me", headers=served.key(role, "other", "library")).json()
+        assert (told["role"], told["knowledge_bases"]) == (role, ["library", "other"])
+    key = served.key(Role.READER)
+    told = served.http.get("/v1/me", headers=key).json()
+    assert told["knowledge_bases"] is None
+    assert told["id"] == key["Authorization"].split("_")[1]
 
 
 def test_a_revoked_key_is_worth_nothing(served: Served) -> None:
