@@ -57,8 +57,11 @@ class SyncReport:
 class Sink(Protocol):
     """Where documents go. Each call is complete and durable when it returns."""
 
-    def replace(self, batch: Sequence[Prepared]) -> None:
-        """Write documents in their new version, then drop their old one."""
+    def replace(self, batch: Sequence[Prepared], *, waiting: Callable[[], None]) -> None:
+        """Write documents in their new version, then drop their old one.
+
+        `waiting` is called now and then before anything is written; what it raises ends it.
+        """
         ...
 
     def note(self, records: Sequence[Record]) -> None:
@@ -120,16 +123,17 @@ def apply(
 
     `prepare` loads and splits (see `ingest.pipeline`). A document is durable once its batch is;
     an interrupted run is finished by the next one. `on_progress` is called for each document and
-    each batch; what it raises ends the run, without the batch that is being filled.
+    each batch, and now and then while one is embedded; what it raises ends the run, without the
+    batch that is being filled or embedded.
     """
     started = time.monotonic()
     if changes.renamed:
         sink.rename(changes.renamed)
     if changes.touched:
         sink.touch(changes.touched)
-    writer = _Writer(changes, sink)
     progress = Progress(total=len(changes.to_read))
     tell = on_progress or _keep_silent
+    writer = _Writer(changes, sink, waiting=lambda: tell(progress))
     items = prepare(changes.to_read) if changes.to_read else iter(())
     for batch in in_batches(_told(items, progress, tell)):
         writer.write(batch)
@@ -184,8 +188,8 @@ def in_batches(items: Iterable[Item]) -> Iterator[list[Item]]:
 class _Writer:
     """Hands over batch after batch, in the order that makes it safe, and counts."""
 
-    def __init__(self, changes: Plan, sink: Sink) -> None:
-        self._changes, self._sink = changes, sink
+    def __init__(self, changes: Plan, sink: Sink, *, waiting: Callable[[], None]) -> None:
+        self._changes, self._sink, self._waiting = changes, sink, waiting
         self._known = {row.uri: row for rows in changes.members.values() for row in rows}
         self._new = {entry.uri for entry in changes.added}
         self._failures = list(changes.failures)
@@ -217,7 +221,7 @@ class _Writer:
                 self._sink.remove(vanished)
                 self.counts["removed"] += len(vanished)
             if ready:
-                self._sink.replace(ready)
+                self._sink.replace(ready, waiting=self._waiting)
                 self._count(ready)
         notes.extend(row for item in finished for row in self._own_rows(item))
         if notes:

@@ -33,12 +33,13 @@ def take(
     seen: set[str] = set()
     failures: list[Failure] = []
     fresh = _fresh(documents, versions, seen, split, counts, failures)
+    tell = on_progress or (lambda progress: None)
     for batch in in_batches(fresh):
-        sink.replace([item for item in batch if isinstance(item, Prepared)])
+        ready = [item for item in batch if isinstance(item, Prepared)]
+        sink.replace(ready, waiting=lambda: tell(progress))
         progress.done += len(batch)
         progress.chunks = counts["chunks"]
-        if on_progress:
-            on_progress(progress)
+        tell(progress)
     gone = []
     if prune_below is not None:
         gone = [uri for uri in ledger if uri.startswith(prune_below) and uri not in seen]

@@ -143,12 +143,18 @@ class Index:
 
     # --- writing ---
 
-    def replace(self, batch: Sequence[Prepared]) -> None:
-        """Write documents in their new version, then drop the old one. Durable on return."""
+    def replace(
+        self, batch: Sequence[Prepared], *, waiting: Callable[[], None] = lambda: None
+    ) -> None:
+        """Write documents in their new version, then drop the old one. Durable on return.
+
+        `waiting` is called now and then while they are embedded; what it raises ends that, with
+        nothing written.
+        """
         batch = list({item.document.uri: item for item in batch}.values())
         texts = [chunk.embedded_text for item in batch for chunk in item.chunks]
         known = known_vectors(self._store, [item.document.uri for item in batch])
-        vectors = iter(embed_unknown(self._embedder, texts, known))
+        vectors = iter(embed_unknown(self._embedder, texts, known, waiting))
         uris = [item.document.uri for item in batch]
         with self._writing, self._journalled(uris, [item.document.id for item in batch]):
             chunks = [

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 
 from retrieval.embedding import Embedder, Vectors
 from retrieval.points import CHUNK_FIELDS, chunk_of, row_id
 from retrieval.store import Store
+
+STEP = 64  # texts embedded at a time: a full batch of every runtime
 
 
 def known_vectors(store: Store, uris: Sequence[str]) -> dict[str, Vectors]:
@@ -25,11 +27,20 @@ def known_vectors(store: Store, uris: Sequence[str]) -> dict[str, Vectors]:
 
 
 def embed_unknown(
-    embedder: Embedder, texts: Sequence[str], known: Mapping[str, Vectors]
+    embedder: Embedder,
+    texts: Sequence[str],
+    known: Mapping[str, Vectors],
+    waiting: Callable[[], None],
 ) -> Sequence[Vectors]:
-    """A vector for each of `texts`; only those that are not `known` are embedded, each once."""
+    """A vector for each of `texts`; only those that are not `known` are embedded, each once.
+
+    `waiting` is called before each `STEP` of them; what it raises ends it.
+    """
     new = list(dict.fromkeys(text for text in texts if text not in known))
-    if len(new) == len(texts):
-        return list(embedder.embed(texts))
-    fresh = dict(zip(new, embedder.embed(new), strict=True)) if new else {}
+    new.sort(key=len)  # little padding in each step
+    fresh: dict[str, Vectors] = {}
+    for start in range(0, len(new), STEP):
+        waiting()
+        step = new[start : start + STEP]
+        fresh.update(zip(step, embedder.embed(step), strict=True))
     return [np.asarray(fresh[text] if text in fresh else known[text]) for text in texts]

@@ -143,8 +143,7 @@ class Jobs:
         }
 
     def cancel(self, kb: str, id_: str) -> Job:
-        """End a job: at once if it waits, else after the file or batch at hand; what is in the base
-        by then stays there.
+        """End a job: at once if it waits, else soon. What is in the base by then stays there.
 
         Raises NotFound, Conflict for one that has ended.
         """
@@ -180,7 +179,7 @@ class Jobs:
         return leave
 
     def end(self, timeout: float) -> None:
-        """Stop after the files or batches at hand; the next process takes up what is not done."""
+        """Stop what is under way; the next process takes up what is not done."""
         self._ending.set()
         until = time.monotonic() + timeout
         for thread in list(self._threads.values()):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -24,7 +24,7 @@ class Ledger:
         self.texts: dict[str, str] = {}
         self.operations: list[str] = []
 
-    def replace(self, batch: Sequence[Prepared]) -> None:
+    def replace(self, batch: Sequence[Prepared], *, waiting: Callable[[], None]) -> None:
         self.operations.append("replace")
         for item in batch:
             document, entry = item.document, item.entry

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import random
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing
 from dataclasses import asdict
 from pathlib import Path
@@ -18,9 +18,10 @@ from hypothesis import strategies as st
 from ingest.chunking import split
 from ingest.documents import Chunk, Document
 from ingest.planning import plan
-from ingest.sync import SyncReport, apply
+from ingest.sync import Progress, SyncReport, apply
 from retrieval.edge_store import EdgeStore
 from retrieval.index import Index
+from retrieval.reuse import STEP
 from tests.fakes import HashEmbedder
 from tests.ingest.boxes import pack, unpacking
 from tests.ingest.ledger import counts, write
@@ -40,11 +41,22 @@ class Base:
         self.embedder = HashEmbedder()
         self.index = Index(self.writes, self.embedder, clock=lambda: 0)
 
-    def ingest(self, path: Path, *, prune: bool = True) -> SyncReport:
+    def ingest(
+        self,
+        path: Path,
+        *,
+        prune: bool = True,
+        on_progress: Callable[[Progress], None] | None = None,
+    ) -> SyncReport:
         self.index.recover()
         ledger = {record.uri: record for record in self.index.documents()}
         changes = plan(path, ledger, prune=prune)
-        return apply(changes, self.index, prepare=lambda files: unpacking(files, self._split))
+        return apply(
+            changes,
+            self.index,
+            prepare=lambda files: unpacking(files, self._split),
+            on_progress=on_progress,
+        )
 
     def known(self) -> dict[str, Any]:
         """Everything that a reader can see, scores aside, in a comparable order."""
@@ -111,6 +123,23 @@ def test_an_unchanged_folder_writes_nothing(base: Base, tmp_path: Path) -> None:
     writes, embedded = base.writes.writes, base.embedder.embedded
     assert counts(base.ingest(docs)) == {"unchanged": 3}
     assert (base.writes.writes, base.embedder.embedded) == (writes, embedded)
+
+
+def test_an_ingest_can_be_stopped_within_a_batch(base: Base, tmp_path: Path) -> None:
+    docs = tmp_path / "docs"
+    docs.mkdir()
+    write(docs, **{f"n{n}": f"Part {n} of it." for n in range(100)})
+    before = base.known()
+
+    def stop(progress: Progress) -> None:
+        if base.embedder.embedded:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        base.ingest(docs, on_progress=stop)
+    assert base.embedder.embedded == STEP
+    assert base.known() == before
+    assert base.ingest(docs).added == 100
 
 
 def test_a_rename_and_a_touch_embed_nothing(base: Base, tmp_path: Path) -> None:

@@ -59,7 +59,7 @@ def get_ingest_job(request: Request, kb: BaseName, id: Id, _: Editor) -> JobItem
 
 @router.post("/{id}/cancel", responses=problems(404, 409))
 def cancel_ingest_job(request: Request, kb: BaseName, id: Id, _: Editor) -> JobItem:
-    """End an ingest after the file or batch at hand. What is in the base by then stays."""
+    """End an ingest. What is in the base by then stays."""
     note_target(request, id)
     return JobItem.of(service_of(request).jobs.cancel(kb, id))
 
