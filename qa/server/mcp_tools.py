@@ -237,8 +237,7 @@ async def _resources(source: Source, after: str) -> types.ListResourcesResult:
 
     Raises BadRequest for a cursor that is none.
     """
-    base_of_last, _, uri_of_last = ids.uri_of(after).partition("/") if after else ("", "", "")
-    last = base_of_last, uri_of_last
+    last = base_of_last, _ = _place_of(after)
     found: list[types.Resource] = []
     for name in source.names():
         if name < base_of_last:
@@ -258,6 +257,19 @@ async def _resources(source: Source, after: str) -> types.ListResourcesResult:
                     cursor = ids.id_of(f"{name}/{row.uri}")
                     return types.ListResourcesResult(resources=found, next_cursor=cursor)
     return types.ListResourcesResult(resources=found)
+
+
+def _place_of(cursor: str) -> tuple[str, str]:
+    """The base and the uri after which a page begins. Raises BadRequest."""
+    if not cursor:
+        return "", ""
+    try:
+        base, slash, uri = ids.uri_of(cursor).partition("/")
+    except NotFound:
+        slash = ""
+    if not slash:
+        raise BadRequest("cursor is not one that this server gave: take `nextCursor` as it is")
+    return base, uri
 
 
 async def _rows(source: Source, name: str) -> Sequence[Record]:

@@ -21,6 +21,7 @@ from ingest.errors import Locked
 from qa.knowledge_base import KnowledgeBase
 from qa.server import mcp_tools
 from qa.server.access import Caller
+from qa.server.ids import id_of
 from qa.server.keys import Role
 from tests.qa.command_line import command, environment
 from tests.qa.server.serving import Served
@@ -170,9 +171,10 @@ def test_a_base_that_cannot_be_read_is_left_out(
 
 def test_a_cursor_that_is_none_is_the_clients_fault(served: Served) -> None:
     async def talk(client: Client) -> None:
-        with pytest.raises(MCPError) as refused:
-            await client.list_resources(cursor="?")
-        assert refused.value.code == INVALID_PARAMS
+        for cursor in ("?", "x" * 100_000, id_of("no-slash")):
+            with pytest.raises(MCPError, match=r"^cursor is not one .{,50}$") as refused:
+                await client.list_resources(cursor=cursor)
+            assert refused.value.code == INVALID_PARAMS
 
     over_http(served, {}, talk)
 
