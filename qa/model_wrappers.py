@@ -227,6 +227,7 @@ class Traced(Around):
             gen_ai__operation__name="chat",
             gen_ai__provider__name=provider,
             gen_ai__request__model=model or provider,
+            gen_ai__request__stream=True if on_token else None,
         ) as told:
             reply = self._model.generate(messages, on_token=on_token)
             told.note(

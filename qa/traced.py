@@ -17,7 +17,7 @@ _OUTCOMES = (
 
 def search(index: Index, query: str, k: int, filters: Filters | None) -> Explanation:
     """As `Index.explain`."""
-    with span("retrieval", gen_ai__operation__name="retrieval", gen_ai__request__top_k=k) as told:
+    with span("retrieval", gen_ai__operation__name="retrieval", gen_ai__retrieval__top_k=k) as told:
         found = index.explain(query, k, where=filters)
         told.note(
             kbqa__hits=len(found.hits),

@@ -33,12 +33,19 @@ class Span(Protocol):
         """Call it by what it turned out to be."""
         ...
 
+    def fail(self, kind: str) -> None:
+        """Mark it as failed; `kind` is the name of an error's class, or a status."""
+        ...
+
 
 class _Nothing:
     def note(self, **attributes: Value | None) -> None:
         """Nobody asks."""
 
     def rename(self, name: str) -> None:
+        """Nobody asks."""
+
+    def fail(self, kind: str) -> None:
         """Nobody asks."""
 
 
@@ -53,6 +60,12 @@ class _Recorded:
 
     def rename(self, name: str) -> None:
         self._span.update_name(name)
+
+    def fail(self, kind: str) -> None:
+        from opentelemetry.trace import StatusCode
+
+        self.note(error__type=kind)
+        self._span.set_status(StatusCode.ERROR)
 
 
 _NOTHING = _Nothing()
@@ -131,7 +144,7 @@ def request_span(name: str, headers: Mapping[str, str]) -> Iterator[Span]:
 def _opened(
     tracer: Any, name: str, kind: str, context: Any, attributes: Mapping[str, Value | None]
 ) -> Iterator[_Recorded]:
-    from opentelemetry.trace import SpanKind, StatusCode
+    from opentelemetry.trace import SpanKind
 
     with tracer.start_as_current_span(
         name,
@@ -145,6 +158,5 @@ def _opened(
         try:
             yield recorded
         except Exception as exc:
-            recorded.note(error__type=type(exc).__name__)
-            made.set_status(StatusCode.ERROR)
+            recorded.fail(type(exc).__name__)
             raise

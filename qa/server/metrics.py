@@ -10,7 +10,7 @@ from ingest.sync import SyncReport
 from qa.turn import Answer
 
 _SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60)
-_METHODS = {"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"}
+METHODS = {"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE", "CONNECT"}
 _OUTCOMES = ("added", "changed", "renamed", "removed", "unchanged", "failed", "skipped")
 
 
@@ -47,7 +47,7 @@ class Metrics:
 
         Methods are what clients write: those that are none count as one, `other`.
         """
-        method = method if method in _METHODS else "other"
+        method = method if method in METHODS else "other"
         self._requests.labels(method, route, str(status)).inc()
         self._seconds.labels(route).observe(seconds)
 

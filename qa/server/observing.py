@@ -24,7 +24,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from qa.neutral import for_json, in_one_line
 from qa.server.guards import HEADERS
-from qa.server.metrics import Metrics
+from qa.server.metrics import METHODS, Metrics
 from qa.server.problems import reply_to, scrubbed
 from qa.tracing import Span, request_span
 
@@ -32,7 +32,9 @@ logger = logging.getLogger(__name__)
 
 REQUEST_ID: ContextVar[str] = ContextVar("request_id", default="")
 CLIENT_LEFT = 499  # as nginx calls it
+LONGEST = 200  # characters of what a client made up, in a line of the log
 _GIVEN_ID = re.compile(r"[\w.-]{8,64}\Z", re.ASCII)
+_SEVERAL = re.compile(r"[\s=\"]")
 _SECRET = re.compile(r"(kbqa_[0-9a-f]{12})_[\w-]+|\b(sk-)[\w-]{8,}|(?i:(bearer )\S+)")
 
 
@@ -53,7 +55,7 @@ class Observer:
         request.state.request_id = id_
         token = REQUEST_ID.set(id_)
         try:
-            with request_span(request.method, request.headers) as traced:
+            with request_span("HTTP", request.headers) as traced:
                 await self._handle(request, receive, send, id_, traced)
         finally:
             REQUEST_ID.reset(token)
@@ -79,21 +81,15 @@ class Observer:
             if not reply.status:
                 self._write_audit(request, CLIENT_LEFT)
             self._note(request, reply.status or CLIENT_LEFT, time.perf_counter() - started)
-            traced.rename(f"{request.method} {_route(request)}".strip())
-            traced.note(
-                http__request__method=request.method,
-                http__route=_route(request) or None,
-                http__response__status_code=reply.status or CLIENT_LEFT,
-                kbqa__request_id=id_,
-            )
+            _tell(traced, request, reply.status or CLIENT_LEFT)
 
     def _note(self, request: Request, status: int, seconds: float) -> None:
         route = _route(request)
         self._metrics.request(request.method, route or "none", status, seconds)
         fields = {
-            "method": request.method,
-            "route": route or request.url.path,
-            "kb": request.path_params.get("kb", ""),
+            "method": _brief(request.method),
+            "route": route or _brief(request.url.path),
+            "kb": _brief(request.path_params.get("kb", "")),
             "status": status,
             "caller": getattr(request.state, "caller", ""),
             "ms": round(1000 * seconds, 2),
@@ -107,14 +103,37 @@ class Observer:
                 request=request.state.request_id,
                 caller=getattr(request.state, "caller", ""),
                 action=getattr(request.scope.get("route"), "name", ""),
-                kb=request.path_params.get("kb", ""),
+                kb=_brief(request.path_params.get("kb", "")),
                 target=getattr(request.state, "target", ""),
                 status=status,
             )
 
 
+def _tell(traced: Span, request: Request, status: int) -> None:
+    """By the HTTP semantic conventions, which call a method that is none by names of their own."""
+    route, known = _route(request), request.method in METHODS
+    traced.rename(f"{request.method if known else 'HTTP'} {route}".strip())
+    traced.note(
+        http__request__method=request.method if known else "_OTHER",
+        http__request__method_original=None if known else _brief(request.method),
+        http__route=route or None,
+        http__response__status_code=status,
+        url__scheme=request.url.scheme,
+        url__path=_brief(request.url.path),
+        kbqa__request_id=request.state.request_id,
+    )
+    if status >= 500:
+        traced.fail(str(status))
+
+
 def _route(request: Request) -> str:
     return str(getattr(request.scope.get("route"), "path", ""))
+
+
+def _brief(made_up: str) -> str:
+    """As much of what a client may have made up as a line has room for."""
+    shown = _without_secrets(made_up)
+    return shown if len(shown) <= LONGEST else f"{shown[:LONGEST]}..."
 
 
 class _Reply:
@@ -190,7 +209,7 @@ class ConsoleFormatter(_Formatter):
         """The line."""
         fields = self.fields(record)
         first = [fields.pop(name) for name in ("time", "level", "request", "message")]
-        rest = [f"{name}={value}" for name, value in fields.items() if value != ""]
+        rest = [f"{name}={_apart(value)}" for name, value in fields.items() if value != ""]
         return in_one_line(" ".join([*(part for part in first if part), *rest]))
 
 
@@ -212,8 +231,18 @@ def _told(exc: BaseException) -> str:
     return f"{type(exc).__name__}: {_clean(str(exc))}{where}"
 
 
+def _apart(value: object) -> str:
+    """A value that nobody takes for several fields."""
+    text = str(value)
+    return json.dumps(text, ensure_ascii=False) if _SEVERAL.search(text) else text
+
+
 def _clean(text: str) -> str:
-    return _SECRET.sub(lambda match: f"{next(filter(None, match.groups()))}...", scrubbed(text))
+    return _without_secrets(scrubbed(text))
+
+
+def _without_secrets(text: str) -> str:
+    return _SECRET.sub(lambda match: f"{next(filter(None, match.groups()))}...", text)
 
 
 def _now(seconds: float | None = None) -> str:

@@ -15,9 +15,10 @@ from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanE
 from opentelemetry.trace import SpanContext, SpanKind, StatusCode
 
 from ingest.documents import Document
-from ingest.errors import NotAuthorised
+from ingest.errors import NotAuthorised, StorageError
 from qa import tracing
 from qa.knowledge_base import KnowledgeBase
+from qa.server.keys import Keys
 from qa.settings import load_settings
 from tests.qa.command_line import Kbqa, is_one_clear_line, run
 from tests.qa.conftest import OpenLibrary
@@ -75,7 +76,7 @@ def test_a_question_is_a_tree(spans: InMemorySpanExporter, open_library: OpenLib
     assert told["gen_ai.operation.name"] == "chat"
     assert (told["gen_ai.provider.name"], told["gen_ai.request.model"]) == ("openai", "m")
     assert (told["gen_ai.usage.input_tokens"], told["gen_ai.usage.output_tokens"]) == (12, 3)
-    assert attributes(search)["gen_ai.request.top_k"] == settings.top_k
+    assert attributes(search)["gen_ai.retrieval.top_k"] == settings.top_k
     assert attributes(search)["kbqa.hits"] > 0
     assert attributes(asked)["kbqa.abstained"] is False
     said = str([dict(attributes(span)) for span in spans.get_finished_spans()])
@@ -137,6 +138,8 @@ def test_a_request_is_part_of_its_callers_trace(
             headers={"traceparent": f"00-{trace}-{caller}-01"},
         )
         served.http.get("/v1/knowledge-bases/nothing")
+        served.http.request("BREW", "/health/live")
+        served.http.get(f"/{'x' * 5000}")
     request = named(spans, "POST /v1/knowledge-bases/{kb}/search")
     assert request.kind is SpanKind.SERVER
     assert f"{own(request).trace_id:032x}" == trace
@@ -145,6 +148,28 @@ def test_a_request_is_part_of_its_callers_trace(
     assert parent(named(spans, "retrieval")) == own(request).span_id
     missing = attributes(named(spans, "GET /v1/knowledge-bases/{kb}"))
     assert missing["http.response.status_code"] == 404
+    assert (missing["url.scheme"], missing["url.path"]) == ("http", "/v1/knowledge-bases/nothing")
+    unknown = attributes(named(spans, "HTTP /health/live"))
+    assert unknown["http.request.method"] == "_OTHER"
+    assert unknown["http.request.method_original"] == "BREW"
+    assert len(str(attributes(named(spans, "GET"))["url.path"])) < 300
+
+
+def test_a_fault_of_the_server_is_an_error(
+    spans: InMemorySpanExporter,
+    tmp_path: Path,
+    cache_dir: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def full(*_: object) -> None:
+        raise StorageError("the disk is full")
+
+    with serving(settings_for(tmp_path / "data", cache_dir)) as served:
+        monkeypatch.setattr(Keys, "needed", full)
+        assert served.http.get("/v1/models").status_code == 503
+    request = named(spans, "GET /v1/models")
+    assert request.status.status_code is StatusCode.ERROR
+    assert attributes(request)["error.type"] == "503"
 
 
 def test_without_a_tracer_a_span_is_nothing(kb: KnowledgeBase) -> None:

@@ -175,6 +175,23 @@ def test_json_as_attackers_write_it(served: Served) -> None:
         assert reply.status_code in (200, 400, 422), body[:20]
 
 
+def test_what_a_client_makes_up_is_cut_short_in_the_log(
+    served: Served, caplog: pytest.LogCaptureFixture
+) -> None:
+    long = "x" * 10_000
+    secret = "kbqa_0123456789ab_TopSecretTopSecret"
+    with caplog.at_level("INFO", logger="qa"):
+        for path in (f"/{long}", f"/v1/knowledge-bases/{long}", f"/{secret}"):
+            served.http.get(path)
+        served.http.request(long.upper(), "/")
+        served.http.get("/health/live")  # the line of a request is written after its reply
+    requests = [record for record in caplog.records if record.message == "request"]
+    lines = [vars(record)["fields"] for record in requests[:4]]
+    assert [line["status"] for line in lines] == [404, 422, 404, 405]
+    assert all(len(str(line)) < 500 for line in lines)
+    assert lines[2]["route"] == "/kbqa_0123456789ab..."
+
+
 def test_every_refusal_is_a_problem(served: Served) -> None:
     refusals: list[httpx2.Response] = [
         served.http.get("/nothing"),

@@ -110,6 +110,13 @@ def test_no_name_forges_a_line_or_commands_a_terminal(
         assert "kb=" in line
 
 
+def test_no_name_forges_a_field() -> None:
+    record = logging.LogRecord("qa", logging.INFO, "/x.py", 1, "request", None, None)
+    record.fields = {"route": '/x status=200 "', "status": 404}
+    line = ConsoleFormatter().format(record)
+    assert line.endswith(r'request route="/x status=200 \"" status=404')
+
+
 @pytest.mark.parametrize("name", NAMES, ids=ascii)
 def test_no_name_forges_a_line_of_the_audit_log(name: str, tmp_path: Path) -> None:
     AuditLog(tmp_path / "audit.jsonl").write(kb=name, target=name)
