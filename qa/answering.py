@@ -74,7 +74,11 @@ class Answering:
 
 
 def _turn(question: str, history: Sequence[Message], filters: Filters | None) -> Turn:
-    """Raises BadRequest for a question that is empty or too long."""
+    return Turn(checked(question), history=tuple(history), filters=filters)
+
+
+def checked(question: str) -> str:
+    """A question without blanks around it. Raises BadRequest if it is empty or too long."""
     question = question.encode("utf-8", "replace").decode().strip()  # a lone surrogate: no text
     if not question:
         raise BadRequest("the question is empty")
@@ -82,4 +86,4 @@ def _turn(question: str, history: Sequence[Message], filters: Filters | None) ->
         raise BadRequest(
             f"the question has {len(question):,} characters; the limit is {MAX_QUESTION:,}"
         )
-    return Turn(question, history=tuple(history), filters=filters)
+    return question

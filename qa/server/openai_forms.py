@@ -13,24 +13,25 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, StrictBool
 
 from ingest.errors import BadRequest
-from qa.answering import MAX_QUESTION
+from qa.answering import MAX_QUESTION, checked
 from qa.language import language_of
 from qa.rendering import answer_json, place
 from qa.server.ask_forms import MAX_HISTORY, CitationItem, StatementItem
 from qa.tokens import estimate_tokens
 from qa.turn import Answer, Message
 
-MAX_INPUTS, LONGEST_INPUT = 256, 20_000  # texts to embed, characters
+MAX_INPUTS, LONGEST_INPUT = 2048, 20_000  # texts to embed (as OpenAI takes them), characters
 OWNER = "kbqa"
 BEYOND_OPENAI = ("citations", "statements", "abstained", "evidence", "doubtful")
 _SOURCES = {"en": "Sources:", "zh": "来源："}
 
 
 class Part(BaseModel):
-    """A part of a message; only texts have a meaning here."""
+    """A part of a message; only texts, refusals among them, have a meaning here."""
 
     type: str = Field(examples=["text"])
     text: str = ""
+    refusal: str = ""
     model_config = ConfigDict(extra="allow")
 
 
@@ -43,13 +44,16 @@ class ChatMessage(BaseModel):
 
     @property
     def said(self) -> str:
-        """Its text. Raises BadRequest for an image or the like."""
+        """Its text."""
         if not isinstance(self.content, list):
             return self.content or ""
-        for part in self.content:
+        return "".join(part.text or part.refusal for part in self.content)
+
+    def require_text(self) -> None:
+        """Raise BadRequest for an image or the like."""
+        for part in self.content if isinstance(self.content, list) else ():
             if part.type != "text":
                 raise BadRequest(f"a part of a message is of type '{part.type}'; only text is read")
-        return "".join(part.text for part in self.content)
 
 
 class StreamOptions(BaseModel):
@@ -78,11 +82,12 @@ class ChatForm(BaseModel):
         last = self.messages[-1]
         if last.role != "user":
             raise BadRequest(f"the last message is of the {last.role}; it should be the question")
+        last.require_text()
         history: list[Message] = []
         for message in self.messages[-1 - MAX_HISTORY : -1]:
             if message.role == "user" or message.role == "assistant":
                 history.append(Message(message.role, message.said[:MAX_QUESTION]))
-        return last.said, tuple(history)
+        return checked(last.said), tuple(history)
 
 
 class Usage(BaseModel):
@@ -170,14 +175,23 @@ class EmbeddingForm(BaseModel):
     """Texts to be embedded as the passages of a base are."""
 
     model: str = Field(min_length=1, max_length=100, examples=["handbook"])
-    input: str | list[str] = Field(examples=[["annual leave"]])
+    input: str | list[str] | list[int] | list[list[int]] = Field(
+        description="texts; the tokens of another model's tokenizer are refused",
+        examples=[["annual leave"]],
+    )
     encoding_format: Literal["float", "base64"] | None = "float"
     dimensions: int | None = Field(None, description="only that of the base's embedder")
     model_config = ConfigDict(extra="allow")
 
     def texts(self) -> Sequence[str]:
         """What is to be embedded. Raises BadRequest for too much or nothing of it."""
-        texts = [self.input] if isinstance(self.input, str) else self.input
+        given = [self.input] if isinstance(self.input, str) else self.input
+        texts = [text for text in given if isinstance(text, str)]
+        if len(texts) < len(given):
+            raise BadRequest(
+                "input holds tokens, which are those of another model: send texts (in LangChain "
+                "by check_embedding_ctx_length=False)"
+            )
         if not 1 <= len(texts) <= MAX_INPUTS:
             raise BadRequest(f"input has {len(texts)} texts; 1 to {MAX_INPUTS} can be embedded")
         if any(not text or len(text) > LONGEST_INPUT for text in texts):

@@ -38,6 +38,7 @@ logger = logging.getLogger(__name__)
 MEDIA_TYPE = "application/problem+json"
 TYPE_PREFIX = "urn:kbqa:problem:"
 OPENAI_PATHS = ("/v1/chat/", "/v1/models", "/v1/embeddings")
+NOT_JSON = "it should be JSON, with the header Content-Type: application/json"
 _PATH = re.compile(r"(?<![\w/:.~-])~?/(?:[^\s/'\":,;()]+/)+")
 
 
@@ -204,6 +205,8 @@ def problem_of(exc: Exception, request_id: str) -> Problem:
             Fault(place=".".join(map(str, error["loc"])), message=scrubbed(error["msg"]))
             for error in exc.errors()
         ]
+        if isinstance(exc.body, bytes):  # it was not taken for JSON
+            faults = [Fault(place="body", message=NOT_JSON)]
         said = "; ".join(f"{fault.place}: {fault.message}" for fault in faults[:3])
         problem = problem.model_copy(update={"errors": faults, "detail": said})
     return problem

@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator, Sequence
 from functools import partial
 from typing import Annotated
 
+import numpy as np
 from fastapi import APIRouter, Path, Request
 from fastapi.responses import JSONResponse, Response, StreamingResponse
 from fastapi.sse import format_sse_event
@@ -38,6 +39,7 @@ from qa.turn import Answer
 
 router = APIRouter(prefix="/v1", tags=["OpenAI API"])
 
+STEP = 64  # texts embedded at a time
 ModelName = Annotated[str, Path(pattern=NAME, max_length=100, examples=["handbook"])]
 
 
@@ -129,7 +131,11 @@ def _ending(id_: str, form: ChatForm, answer: Answer) -> list[dict[str, object]]
 def _embedded(
     base: KnowledgeBase, form: EmbeddingForm, texts: Sequence[str], emit: Emit
 ) -> EmbeddingList:
-    vectors = base.embed(texts)
+    steps = []
+    for start in range(0, len(texts), STEP):
+        emit("step", start)  # does anybody wait for it?
+        steps.append(base.embed(texts[start : start + STEP]))
+    vectors = np.concatenate(steps)
     if form.dimensions not in (None, vectors.shape[1]):
         raise BadRequest(f"dimensions is {form.dimensions}; the embedder has {vectors.shape[1]}")
     rows = [

@@ -81,6 +81,21 @@ def test_a_follow_up_is_understood(client: openai.OpenAI) -> None:
     assert "door" in (completion.choices[0].message.content or "")
 
 
+def test_a_conversation_goes_on_after_what_is_no_text(client: openai.OpenAI) -> None:
+    image = {"type": "image_url", "image_url": {"url": "data:image/png;base64,AA"}}
+    said: Any = [
+        {"role": "user", "content": [{"type": "text", "text": "What is this?"}, image]},
+        {"role": "assistant", "content": [{"type": "refusal", "refusal": "I cannot see it."}]},
+        {"role": "assistant", "content": None, "tool_calls": [
+            {"id": "1", "type": "function", "function": {"name": "f", "arguments": "{}"}}
+        ]},
+        {"role": "tool", "tool_call_id": "1", "content": "42"},
+        {"role": "user", "content": QUESTION},
+    ]  # fmt: skip
+    completion = client.chat.completions.create(model="library", messages=said)
+    assert "25 days" in (completion.choices[0].message.content or "")
+
+
 def test_a_long_conversation_goes_on(client: openai.OpenAI) -> None:
     """A client sends all of it each time, and the person cannot make it shorter."""
     before = [("user", "Good morning."), ("assistant", "Good morning.")] * 200
@@ -110,6 +125,9 @@ def test_errors_are_those_that_the_client_knows(client: openai.OpenAI) -> None:
     image = {"type": "image_url", "image_url": {"url": "data:image/png;base64,AA"}}
     with pytest.raises(openai.BadRequestError, match="only text"):
         ask(model="library", messages=[{"role": "user", "content": [image]}])  # type: ignore[list-item, misc]
+    for question in (" ", "x" * 20_001):
+        with pytest.raises(openai.BadRequestError, match="the question"):
+            ask(model="library", messages=[{"role": "user", "content": question}], stream=True)
     with pytest.raises(openai.UnprocessableEntityError) as refused:
         ask(model="library", messages=[])
     assert refused.value.type == "invalid"
@@ -122,9 +140,15 @@ def test_embeddings_are_those_of_the_base(client: openai.OpenAI, served: Served)
     vectors = [row.embedding for row in by_base64.data]
     assert [len(vector) for vector in vectors] == [384, 384]
     assert plain.data[0].embedding == pytest.approx(vectors[0], abs=1e-2)
-    for wrong in ([], [""], ["x"] * 300):
+    many = client.embeddings.create(model="library", input=[f"part {n}" for n in range(130)])
+    assert len(many.data) == 130
+    for wrong in ([], [""], ["x"] * 2049):
         with pytest.raises(openai.BadRequestError):
             client.embeddings.create(model="library", input=wrong)
+    tokens: list[Any] = [[1, 2, 3], [[1, 2, 3]]]
+    for given in tokens:
+        with pytest.raises(openai.BadRequestError, match="check_embedding_ctx_length"):
+            client.embeddings.create(model="library", input=given)
     with pytest.raises(openai.BadRequestError, match="384"):
         client.embeddings.create(model="library", input="x", dimensions=7)
 
