@@ -18,7 +18,7 @@ from typing import Any
 
 import numpy as np
 
-from bench.common import parser, peak_memory_mb, quantiles, report, temporary_base
+from bench.common import a_folder, parser, peak_memory_mb, quantiles, report, temporary_base
 from bench.corpus import chunk_texts
 from bench.synthetic import TEXTS, grow, questions
 from qa import Handler, Message, Turn
@@ -68,7 +68,7 @@ def main() -> None:
     arguments = parser(__doc__)
     arguments.add_argument("--chunks", type=int, default=50_000)
     arguments.add_argument("--questions", type=int, default=200)
-    arguments.add_argument("--folder", type=Path, default=Path("sample_docs"))
+    arguments.add_argument("--folder", type=a_folder, default=Path("sample_docs"))
     given = arguments.parse_args()
     model = Instant()
     with temporary_base(min_score=0.0) as base:

@@ -19,7 +19,7 @@ from typing import Any
 
 import numpy as np
 
-from bench.common import parser, report, temporary_base, timed
+from bench.common import a_folder, parser, report, temporary_base, timed
 from ingest.chunking import split
 from ingest.documents import Chunk, Document
 from ingest.loaders import load
@@ -37,10 +37,10 @@ Spans = list[tuple[int, int]]
 def main() -> None:
     """Measure and print."""
     arguments = parser(__doc__)
-    arguments.add_argument("folder", type=Path, help="a set whose queries have spans")
+    arguments.add_argument("folder", type=a_folder, help="a set whose queries have spans")
     arguments.add_argument("--queries", type=int, default=10_000, help="the first N")
     arguments.add_argument("--dense", action="store_true", help="leave out the search of a base")
-    arguments.add_argument("--speed", type=Path, help="also time loading and cutting this folder")
+    arguments.add_argument("--speed", type=a_folder, help="also time the loading of this folder")
     given = arguments.parse_args()
     embedder = open_embedder(cache_dir=load_settings().cache_dir)
     documents = [

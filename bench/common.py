@@ -23,9 +23,19 @@ from qa.settings import load_settings
 
 def parser(description: str | None) -> argparse.ArgumentParser:
     """An argument parser with the option every bench has."""
-    made = argparse.ArgumentParser(description=(description or "").strip().splitlines()[0])
+    made = argparse.ArgumentParser(
+        prog=f"python -m bench.{Path(sys.argv[0]).stem}",
+        description=(description or "").strip().splitlines()[0],
+    )
     made.add_argument("--json", action="store_true", help="one JSON object instead of a table")
     return made
+
+
+def a_folder(argument: str) -> Path:
+    """A folder that is there, as the type of an argument."""
+    if not Path(argument).is_dir():
+        raise argparse.ArgumentTypeError(f"there is no folder {argument}")
+    return Path(argument)
 
 
 @contextlib.contextmanager

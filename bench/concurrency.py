@@ -10,7 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 from itertools import cycle
 from pathlib import Path
 
-from bench.common import parser, report, temporary_base
+from bench.common import a_folder, parser, report, temporary_base
 from bench.corpus import chunk_texts
 from bench.synthetic import TEXTS, grow, questions
 from qa import KnowledgeBase
@@ -22,7 +22,7 @@ def main() -> None:
     arguments.add_argument("--chunks", type=int, default=10_000)
     arguments.add_argument("--seconds", type=float, default=10)
     arguments.add_argument("--threads", type=int, default=16)
-    arguments.add_argument("--folder", type=Path, default=Path("sample_docs"))
+    arguments.add_argument("--folder", type=a_folder, default=Path("sample_docs"))
     given = arguments.parse_args()
     with temporary_base() as base:
         grow(base, chunk_texts(given.folder, base._embedder, TEXTS), given.chunks)

@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from bench.common import parser, report, timed
+from bench.common import a_folder, parser, report, timed
 from bench.corpus import chunk_texts
 from qa.settings import load_settings
 from retrieval.minilm import package_folder
@@ -27,7 +27,7 @@ LIMITS = {"rate ratio": ">= 2.5 on a CPU with AMX", "mean cosine": ">= .999"}
 def main() -> None:
     """Measure and print."""
     arguments = parser(__doc__)
-    arguments.add_argument("folder", type=Path, nargs="?", default=Path("sample_docs"))
+    arguments.add_argument("folder", type=a_folder, nargs="?", default=Path("sample_docs"))
     arguments.add_argument("--texts", type=int, default=600)
     given = arguments.parse_args()
     os.environ["HF_HUB_OFFLINE"] = "1"

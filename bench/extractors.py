@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from bench.common import parser, report, timed
+from bench.common import a_folder, parser, report, timed
 from ingest.errors import KbqaError
 from ingest.loaders import load_bytes
 from ingest.loaders import media_types as mt
@@ -72,9 +72,11 @@ class File:
 def main() -> None:
     """Measure each extractor on each format and print."""
     arguments = parser(__doc__)
-    arguments.add_argument("folder", type=Path)
+    arguments.add_argument("folder", type=a_folder)
     arguments.add_argument("--formats", default=",".join(FORMATS))
     given = arguments.parse_args()
+    if not (given.folder / "manifest.tsv").is_file():
+        arguments.error(f"there is no manifest.tsv in {given.folder}")
     files = list(_files(given.folder, given.formats.split(",")))
     rows = []
     for kind in dict.fromkeys(file.format for file in files):

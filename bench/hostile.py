@@ -8,6 +8,7 @@ after a crash, a hang, a connection to the canary, a changed canary file, or 2 G
 
 from __future__ import annotations
 
+import argparse
 import os
 import resource
 import socket
@@ -19,6 +20,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from bench.common import a_folder
 from ingest.documents import Chunk, Document, Failure, FileEntry, Finished, Prepared
 from ingest.pipeline import prepare
 from ingest.walking import uri_of
@@ -30,15 +32,20 @@ PORT = 9  # the files that ask for a connection name it, where it can be had
 
 def main() -> int:
     """Run over the folders of the command line."""
+    arguments = argparse.ArgumentParser(
+        prog="python -m bench.hostile", description=(__doc__ or "").splitlines()[0]
+    )
+    arguments.add_argument("folders", type=a_folder, nargs="+", metavar="FOLDER")
+    given = arguments.parse_args()
     troubles: list[str] = []
-    with canary_listener() as visitors, tempfile.TemporaryDirectory() as folder:
-        canary = Path(folder) / "canary"
+    with canary_listener() as visitors, tempfile.TemporaryDirectory() as place:
+        canary = Path(place) / "canary"
         canary.write_text("as it was", "utf-8")
-        for argument in sys.argv[1:]:
-            for path in sorted(Path(argument).resolve().rglob("*")):
+        for root in given.folders:
+            for path in sorted(root.resolve().rglob("*")):
                 if path.is_file():
-                    troubles += run_one(path, Path(argument).resolve())
-        if canary.read_text("utf-8") != "as it was" or os.listdir(folder) != ["canary"]:
+                    troubles += run_one(path, root.resolve())
+        if canary.read_text("utf-8") != "as it was" or os.listdir(place) != ["canary"]:
             troubles.append("the canary file was changed")
         troubles += [f"connected: {visitor}" for visitor in visitors]
     own, workers = (

@@ -18,7 +18,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from bench.common import parser, peak_memory_mb, report, timed
+from bench.common import a_folder, parser, peak_memory_mb, report, timed
 from ingest.chunking import split
 from ingest.documents import FileEntry, Prepared
 from ingest.pipeline import prepare
@@ -37,7 +37,7 @@ LIMITS = {
 def main() -> None:
     """Measure in child processes and print."""
     arguments = parser(__doc__)
-    arguments.add_argument("folder", type=Path, nargs="?", default=Path("sample_docs"))
+    arguments.add_argument("folder", type=a_folder, nargs="?", default=Path("sample_docs"))
     arguments.add_argument("--files", type=int, help="only the first N files")
     arguments.add_argument("--child", choices=("ingest", "embed"), help=argparse.SUPPRESS)
     arguments.add_argument("--base", type=Path, help=argparse.SUPPRESS)

@@ -21,7 +21,7 @@ from contextlib import redirect_stdout
 from pathlib import Path
 from typing import Any
 
-from bench.common import parser, report, temporary_base
+from bench.common import a_folder, parser, report, temporary_base
 from bench.injections import texts, write_files
 from qa import KnowledgeBase, Message
 from qa.models import Reply
@@ -97,7 +97,7 @@ def _outside(prompt: str) -> str:
 def main() -> None:
     """Ask about every document, in both chains, and print what got out."""
     arguments = parser(__doc__)
-    arguments.add_argument("folders", type=Path, nargs="*")
+    arguments.add_argument("folders", type=a_folder, nargs="*")
     given = arguments.parse_args()
     with temporary_base() as base, tempfile.TemporaryDirectory() as folder:
         base.ingest_documents(texts())

@@ -18,7 +18,7 @@ from typing import Any
 
 import pypdfium2
 
-from bench.common import parser, peak_memory_mb, report
+from bench.common import a_folder, parser, peak_memory_mb, report
 from ingest.documents import Document
 from ingest.errors import LoadError
 from ingest.loaders.media_types import BY_SUFFIX, IMAGES, PDF
@@ -55,7 +55,7 @@ class Run:
 def main() -> None:
     """Measure the PDFs and images of a folder."""
     arguments = parser(__doc__)
-    arguments.add_argument("folder", type=Path)
+    arguments.add_argument("folder", type=a_folder)
     given = arguments.parse_args()
     runs = [_run(sample) for sample in _samples(given.folder)]
     texts = [run for run in runs if run.sample.media_type == PDF and not run.read]

@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from bench.common import parser, peak_memory_mb, quantiles, report, temporary_base, timed
+from bench.common import a_folder, parser, peak_memory_mb, quantiles, report, temporary_base, timed
 from bench.corpus import chunk_texts
 from bench.synthetic import TEXTS, grow, questions
 from qa import KnowledgeBase
@@ -34,7 +34,7 @@ def main() -> None:
     arguments = parser(__doc__)
     arguments.add_argument("--chunks", type=int, default=50_000)
     arguments.add_argument("--queries", type=int, default=200)
-    arguments.add_argument("--folder", type=Path, default=Path("sample_docs"))
+    arguments.add_argument("--folder", type=a_folder, default=Path("sample_docs"))
     given = arguments.parse_args()
     with temporary_base() as base:
         embedder = base._embedder

@@ -37,16 +37,16 @@ def measure(found: RetrievalSet) -> dict[str, Any]:
     """Figures of one set."""
     with temporary_base() as base:
         base.ingest_documents(found.documents)
-        rankings = [(query["id"], rankings(base, query["text"])) for query in found.queries]
+        ranked = [(query["id"], rankings(base, query["text"])) for query in found.queries]
     row: dict[str, Any] = {
         "set": found.name,
         "documents": len(found.documents),
-        "queries": len(rankings),
+        "queries": len(ranked),
     }
     for name in ("dense", "lexical", "rrf", "ours"):
-        scores = [ndcg(ranking[name], found.relevant[id_]) for id_, ranking in rankings]
+        scores = [ndcg(ranking[name], found.relevant[id_]) for id_, ranking in ranked]
         row[name] = float(np.mean(scores))
-    ours = [(ranking["ours"], found.relevant[id_]) for id_, ranking in rankings]
+    ours = [(ranking["ours"], found.relevant[id_]) for id_, ranking in ranked]
     row["recall@10"] = float(np.mean([recall(*pair) for pair in ours]))
     row["MRR"] = float(np.mean([reciprocal_rank(*pair) for pair in ours]))
     return row

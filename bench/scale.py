@@ -25,7 +25,7 @@ from typing import Any
 
 import numpy as np
 
-from bench.common import parser, peak_memory_mb, quantiles, report, timed
+from bench.common import a_folder, parser, peak_memory_mb, quantiles, report, timed
 from bench.corpus import chunk_texts
 from bench.synthetic import TEXTS, document, grow, questions, scattered
 from qa import KnowledgeBase
@@ -50,7 +50,7 @@ def main() -> None:
     arguments = parser(__doc__)
     arguments.add_argument("--chunks", type=int, nargs="+", default=[10_000, 100_000])
     arguments.add_argument("--queries", type=int, default=200)
-    arguments.add_argument("--folder", type=Path, default=Path("sample_docs"))
+    arguments.add_argument("--folder", type=a_folder, default=Path("sample_docs"))
     arguments.add_argument("--keep", type=Path, help="build here, leave it, go on with it")
     arguments.add_argument("--stage", choices=["build", "search"], help=argparse.SUPPRESS)
     given = arguments.parse_args()

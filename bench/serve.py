@@ -18,7 +18,7 @@ from typing import Any
 
 import httpx2
 
-from bench.common import parser, quantiles, report, timed
+from bench.common import a_folder, parser, quantiles, report, timed
 from bench.corpus import chunk_texts
 from bench.served import served
 from bench.synthetic import TEXTS, grow
@@ -44,7 +44,7 @@ def main() -> None:
     arguments.add_argument("--chunks", type=int, default=10_000)
     arguments.add_argument("--seconds", type=float, default=10)
     arguments.add_argument("--documents", type=int, default=1000)
-    arguments.add_argument("--folder", type=Path, default=Path("sample_docs"))
+    arguments.add_argument("--folder", type=a_folder, default=Path("sample_docs"))
     given = arguments.parse_args()
     questions = questions_of(given.folder)
     with tempfile.TemporaryDirectory(prefix="kbqa-bench-") as name:

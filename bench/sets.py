@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from bench.common import a_folder
 from ingest.documents import Document
 
 
@@ -28,12 +29,15 @@ def read_sets(folder: Path, *, only: Sequence[str] = (), queries: int = 400) -> 
     found = sorted(path.parent for path in folder.glob("**/qrels.tsv"))
     if not found:
         raise SystemExit(f"no retrieval set below {folder}: corpus.jsonl, queries.jsonl, qrels.tsv")
+    names = {path.name for path in found}
+    if unknown := sorted({*only} - names):
+        raise SystemExit(f"no set '{unknown[0]}' below {folder}: {', '.join(sorted(names))}")
     return [_read_set(path, queries) for path in found if not only or path.name in only]
 
 
 def given_sets(arguments: ArgumentParser) -> tuple[list[RetrievalSet], bool]:
     """The sets that the command line names, and whether it wants JSON."""
-    arguments.add_argument("folder", type=Path, help="folder of retrieval sets")
+    arguments.add_argument("folder", type=a_folder, help="folder of retrieval sets")
     arguments.add_argument("--set", action="append", default=[], dest="sets", metavar="NAME")
     arguments.add_argument("--queries", type=int, default=400, help="of each set, the first N")
     given = arguments.parse_args()

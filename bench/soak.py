@@ -27,7 +27,7 @@ from typing import Any
 import httpx2
 import numpy as np
 
-from bench.common import parser, report
+from bench.common import a_folder, parser, report
 from bench.corpus import chunk_texts
 from bench.served import served
 from bench.synthetic import TEXTS, grow
@@ -62,7 +62,7 @@ def main() -> None:
     arguments.add_argument("--minutes", type=float, default=10)
     arguments.add_argument("--clients", type=int, default=4)
     arguments.add_argument("--chunks", type=int, default=5000)
-    arguments.add_argument("--folder", type=Path, default=Path("sample_docs"))
+    arguments.add_argument("--folder", type=a_folder, default=Path("sample_docs"))
     given = arguments.parse_args()
     with tempfile.TemporaryDirectory(prefix="kbqa-bench-") as name:
         folder = Path(name)

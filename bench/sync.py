@@ -19,7 +19,7 @@ from pathlib import Path
 
 import numpy as np
 
-from bench.common import parser, report, timed
+from bench.common import a_folder, parser, report, timed
 from qa import KnowledgeBase
 from qa.command import PARTLY_DONE
 from qa.opening import open_base
@@ -33,6 +33,7 @@ LIMITS = {
     "one edited file, the whole process": "< 1.5 s",
     "embedded after a rename": "0",
 }
+EDITED = 5000  # bytes that a file to be edited has at least
 RUNS, PROCESSES = 5, 4  # the first process reads the embedder from the disk
 
 
@@ -73,8 +74,10 @@ class RandomEmbedder:
 def main() -> None:
     """Fill a base, then measure runs over its folder."""
     arguments = parser(__doc__)
-    arguments.add_argument("folder", type=Path, nargs="?", default=Path("sample_docs"))
+    arguments.add_argument("folder", type=a_folder, nargs="?", default=Path("sample_docs"))
     given = arguments.parse_args()
+    if not any(path.stat().st_size > EDITED for path in given.folder.rglob("*.md")):
+        arguments.error(f"{given.folder} has no .md file of more than {EDITED} bytes to edit")
     with tempfile.TemporaryDirectory(prefix="kbqa-bench-") as temporary:
         docs = Path(temporary) / "docs"
         shutil.copytree(given.folder, docs)
@@ -102,7 +105,7 @@ def measure(docs: Path, base: Path) -> list[dict[str, object]]:
         {"run": "  of it reading the ledger", "seconds": ledger},
         {"run": "unchanged, the whole process", "seconds": process(docs, base)},
     ]  # fmt: skip
-    edited = next(path for path in sorted(docs.rglob("*.md")) if path.stat().st_size > 5000)
+    edited = next(path for path in sorted(docs.rglob("*.md")) if path.stat().st_size > EDITED)
     seconds = min(after_edit(edited, docs, base) for _ in range(PROCESSES))
     rows.append({"run": "one edited file, the whole process", "seconds": seconds})
     with KnowledgeBase.open(base, embedder=embedder) as kb:

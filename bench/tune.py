@@ -13,12 +13,11 @@ from __future__ import annotations
 import sys
 import time
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from bench.common import parser, report, temporary_base
+from bench.common import a_folder, parser, report, temporary_base
 from bench.retrieval import rankings
 from bench.sets import RetrievalSet, ndcg, read_sets
 from qa import KnowledgeBase
@@ -35,7 +34,7 @@ PLAIN_STEPS = 3
 def main() -> None:
     """Tune every set and print."""
     arguments = parser(__doc__)
-    arguments.add_argument("folder", type=Path, help="folder of retrieval sets")
+    arguments.add_argument("folder", type=a_folder, help="folder of retrieval sets")
     arguments.add_argument("--set", action="append", default=[], dest="sets", metavar="NAME")
     arguments.add_argument("--queries", type=int, default=400, help="of each set, the first N")
     arguments.add_argument("--minutes", type=float, default=10.0)
