@@ -81,16 +81,9 @@ def plan_retry(ledger: Mapping[str, Record], uris: Collection[str] | None = None
 
     Raises BadRequest for a uri that has not failed.
     """
-    failed = {uri: row for uri, row in ledger.items() if row.state == "failed"}
-    for uri in uris or ():
-        if uri not in failed:
-            known = "has not failed" if uri in ledger else "is not in the knowledge base"
-            raise BadRequest(f"'{uri}' {known}; `kbqa documents --state failed` lists what failed")
-    chosen = [failed[uri] for uri in (failed if uris is None else uris)]
-    files = {row.container or row.uri: ledger.get(row.container or row.uri, row) for row in chosen}
     again: list[FileEntry] = []
     failures: list[Failure] = []
-    for uri, row in sorted(files.items()):
+    for uri, row in failed_files(ledger, uris).items():
         try:
             status = os.stat(row.source)
         except OSError as exc:
@@ -105,6 +98,23 @@ def plan_retry(ledger: Mapping[str, Record], uris: Collection[str] | None = None
         failures=tuple(failures),
         members={entry.uri: members[entry.uri] for entry in again if entry.uri in members},
     )
+
+
+def failed_files(
+    ledger: Mapping[str, Record], uris: Collection[str] | None = None
+) -> dict[str, Record]:
+    """The files, by uri, that failed or hold something that did: all, or those of `uris`.
+
+    Raises BadRequest for a uri that has not failed.
+    """
+    failed = {uri: row for uri, row in ledger.items() if row.state == "failed"}
+    for uri in uris or ():
+        if uri not in failed:
+            known = "has not failed" if uri in ledger else "is not in the knowledge base"
+            raise BadRequest(f"'{uri}' {known}; `kbqa documents --state failed` lists what failed")
+    chosen = [failed[uri] for uri in (failed if uris is None else uris)]
+    files = {row.container or row.uri: ledger.get(row.container or row.uri, row) for row in chosen}
+    return dict(sorted(files.items()))
 
 
 def sha256_of(path: str) -> str:

@@ -33,7 +33,8 @@ from ingest.errors import (
     Unreachable,
 )
 from qa import client_calls
-from qa.client_calls import Call, Flow, OnEvent, Wait
+from qa.client_calls import Call, Flow, OnEvent, Wait, clear_form
+from qa.prompting import Prompts
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -89,9 +90,11 @@ class _Methods:
     documents = _Method(client_calls.documents)
     document = _Method(client_calls.document)
     status = _Method(client_calls.status)
+    diagnose = _Method(client_calls.diagnose)
     remove = _Method(client_calls.remove)
     delete = _Method(client_calls.delete)
     ingest = _Method(client_calls.ingest)
+    retry = _Method(client_calls.retry)
     begin_conversation = _Method(client_calls.begin_conversation)
     ask_further = _Method(client_calls.ask_further)
     conversations = _Method(client_calls.conversations)
@@ -117,6 +120,11 @@ class RemoteKnowledgeBase(_Methods):
             self._http = httpx2.Client(**_options(url, key, timeout))
         self._path = f"{BASES}/{name}"
         self.location = location or f"{url.rstrip('/')}{self._path}"
+
+    @property
+    def prompts(self) -> Prompts:
+        """Templates of what is judged here: kbqa's own, those of the base are the server's."""
+        return Prompts()
 
     def close(self) -> None:
         """Close the connections."""
@@ -226,10 +234,10 @@ class AsyncRemoteKnowledgeBase(_Methods):
 
 def _next(flow: Flow[Any], said: Any) -> Call | Wait:
     """What a flow does upon a reply, or upon the error of its request."""
-    try:
-        return flow.throw(said) if isinstance(said, KbqaError) else flow.send(said)
-    except KeyError as exc:
-        raise Unreachable(f"what answers is no kbqa server: its reply has no {exc}") from exc
+    if isinstance(said, KbqaError):
+        return flow.throw(said)
+    with clear_form():
+        return flow.send(said)
 
 
 class _Events:
@@ -307,15 +315,19 @@ def _outcome(response: httpx2.Response) -> Any:
 def _parsed(reply: bytes, url: httpx2.URL) -> Any:
     try:
         return json.loads(reply)
-    except ValueError as exc:
+    except (ValueError, RecursionError) as exc:
         raise Unreachable(f"{url} is no kbqa server: its reply is no JSON") from exc
 
 
 def _error(problem: Any, retry_after: str | None) -> KbqaError:
     if not isinstance(problem, Mapping) or not str(problem.get("type")).startswith(_TYPE):
         return Unreachable("what answers is no kbqa server")
-    kind = ERRORS.get(problem["type"].removeprefix(_TYPE))
-    detail, status = str(problem.get("detail")), int(problem.get("status", 500))
+    name = problem["type"].removeprefix(_TYPE)
+    kind = ERRORS.get(name)
+    detail, status = str(problem.get("detail")), problem.get("status")
+    status = status if isinstance(status, int) else 500
+    if name == "not-authenticated":
+        detail += "; the key is the setting server_key (KBQA_SERVER_KEY), in Python `key=`"
     wait = float(retry_after) if retry_after and retry_after.isdigit() else None
     if kind is None:
         kind = BadRequest if status < 500 else Unreachable

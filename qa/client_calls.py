@@ -9,7 +9,8 @@ from __future__ import annotations
 import base64
 import os
 from collections import deque
-from collections.abc import Callable, Generator, Mapping, Sequence
+from collections.abc import Callable, Collection, Generator, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any, TypeVar
@@ -17,12 +18,14 @@ from urllib.parse import quote
 
 from ingest.documents import Chunk, Document, Failure, FileEntry, Mark, Page, Record, Section
 from ingest.errors import BadRequest, KbqaError, LoadError, RateLimited, TimedOut, Unreachable
+from ingest.planning import failed_files
+from ingest.quality import is_poor
 from ingest.sync import Progress, SyncReport
 from ingest.walking import Selection, Walk, walk
 from qa.conversation import Summary
 from qa.images import Pictured
 from qa.kept import Exchange, answer_of, exchange_of
-from qa.overview import Status
+from qa.overview import Finding, Status, answers, failures_in
 from qa.server.feedback import Cited, Verdict, questions
 from qa.turn import Answer, Message
 from retrieval.explaining import Dropped, Explanation, id_of
@@ -230,6 +233,21 @@ def status() -> Flow[Status]:
     return Status(location=said["name"], **{name: said[name] for name in names})
 
 
+def diagnose() -> Flow[list[Finding]]:
+    """What is wrong with the documents, with the cure; what the store holds is not looked at."""
+    rows = yield from documents()
+    found = list(failures_in(rows))
+    for row in rows:
+        if is_poor(row.quality) and answers(row):
+            said = yield Call("GET", f"/documents/{_id(row.uri)}/quality")
+            pages = [one for one in said["complaints"] if one["page"] is not None]
+            found += [
+                Finding("poor", row.uri, ", ".join(one["reasons"]), one["cure"], one["page"])
+                for one in pages or said["complaints"]
+            ]
+    return found
+
+
 def remove(*uris: str) -> Flow[None]:
     """Drop documents, and their files where they were uploaded. Raises BadRequest if there is none
     of a uri; those before it are gone by then."""
@@ -262,6 +280,29 @@ def ingest(
         yield from sending.send(entry)
     yield from sending.end()
     return sending.report
+
+
+def retry(
+    uris: Collection[str] | None = None,
+    *,
+    on_progress: Callable[[Progress], None] | None = None,
+) -> Flow[SyncReport]:
+    """Have files read again that failed: all, or those of `uris`. Raises BadRequest for one that
+    has not failed. A file that the server may not read any more is in the report."""
+    rows = yield from documents()
+    files = failed_files({row.uri: row for row in rows}, uris)
+    report, progress = SyncReport(), Progress(total=len(files))
+    for uri in files:
+        try:
+            job = yield from _patiently(Call("POST", f"/documents/{_id(uri)}/reingest"))
+            report += _read(uri, (yield from _patiently(_end_of(job["id"]))))
+        except BadRequest as exc:
+            report += _failed(uri, str(exc))
+        progress.done += 1
+        progress.chunks, progress.uri = report.chunks, uri
+        if on_progress:
+            on_progress(progress)
+    return report
 
 
 class _Sending:
@@ -299,7 +340,7 @@ class _Sending:
             else:
                 self._queued.append((entry, sent["job"]["id"]))
                 return
-        self._note(entry, _failed(entry, reason))
+        self._note(entry, _failed(entry.uri, reason, entry.path))
 
     def end(self) -> Flow[None]:
         """Wait for all that was sent."""
@@ -311,14 +352,14 @@ class _Sending:
         entry, job = self._queued.popleft()
         reason, said = self._asks_no_more, None
         if not reason:
-            url = f"/ingest-jobs/{job}/events"
             try:
-                said = yield from _patiently(Call("GET", url, on_event=lambda event, value: None))
+                said = yield from _patiently(_end_of(job))
             except KbqaError as exc:
                 reason = f"was sent, and how it was read is not known: {exc}"
                 if not isinstance(exc, BadRequest):
                     self._asks_no_more = reason
-        self._note(entry, _read(entry, said) if said else _failed(entry, reason))
+        report = _read(entry.uri, said) if said else _failed(entry.uri, reason, entry.path)
+        self._note(entry, report)
 
     def _note(self, entry: FileEntry, report: SyncReport) -> None:
         self.report += report
@@ -327,6 +368,11 @@ class _Sending:
         self._progress.uri = entry.uri
         if self._on_progress:
             self._on_progress(self._progress)
+
+
+def _end_of(job: str) -> Call:
+    """Waits until a file has been read; what comes is the job."""
+    return Call("GET", f"/ingest-jobs/{job}/events", on_event=lambda event, value: None)
 
 
 def _patiently(call: Call) -> Flow[Any]:
@@ -349,6 +395,19 @@ def _patiently(call: Call) -> Flow[Any]:
 # --- replies into ours ---
 
 
+@contextmanager
+def clear_form() -> Iterator[None]:
+    """A reply that is not of the form that a kbqa server gives it is told as such."""
+    try:
+        yield
+    except KeyError as exc:
+        raise Unreachable(f"what answers is no kbqa server: its reply has no {exc}") from exc
+    except (AttributeError, IndexError, TypeError, ValueError) as exc:
+        raise Unreachable(
+            "what answers is no kbqa server, or one of another version: its reply has another form"
+        ) from exc
+
+
 def _id(uri: str) -> str:
     """As `qa.server.ids` makes it; that package needs the server's libraries."""
     return quote(base64.urlsafe_b64encode(uri.encode("utf-8", "surrogatepass")).rstrip(b"="))
@@ -362,10 +421,13 @@ def _told_to(
         return None
 
     def note(event: str, value: Mapping[str, Any]) -> None:
-        if event == "token" and on_token:
-            on_token(value["text"])
-        elif event == "hits" and on_hits:
-            on_hits(tuple(map(_hit, value["hits"])))
+        with clear_form():
+            text = value["text"] if event == "token" else ""
+            hits = tuple(map(_hit, value["hits"])) if event == "hits" and on_hits else None
+        if text and on_token:
+            on_token(text)
+        if hits is not None and on_hits:
+            on_hits(hits)
 
     return note
 
@@ -426,17 +488,17 @@ def _record(said: Mapping[str, Any]) -> Record:
     return Record(**{name: said[name] for name in names if name in said})
 
 
-def _read(entry: FileEntry, job: Mapping[str, Any]) -> SyncReport:
-    """What became of a file that was sent."""
+def _read(uri: str, job: Mapping[str, Any]) -> SyncReport:
+    """What became of a file that a job has read."""
     if job["report"] is not None:
         return _report(job["report"])
     if job["state"] in ("queued", "running"):
-        return _failed(entry, "was sent; the server ended, and reads it when it starts again")
-    return _failed(entry, job["error"] or job["state"])
+        return _failed(uri, "was sent; the server ended, and reads it when it starts again")
+    return _failed(uri, job["error"] or job["state"])
 
 
-def _failed(entry: FileEntry, reason: str) -> SyncReport:
-    return SyncReport(failed=1, failures=(Failure(entry.uri, reason, entry.path),))
+def _failed(uri: str, reason: str, path: str = "") -> SyncReport:
+    return SyncReport(failed=1, failures=(Failure(uri, reason, path),))
 
 
 def _report(said: Mapping[str, Any]) -> SyncReport:

@@ -81,7 +81,8 @@ def require_local(settings: Settings, what: str = "this") -> None:
     if behind is not None:
         behind.close()
         raise BadRequest(
-            f"{what} works only where the knowledge base lies, with no server that holds it"
+            f"{what} works only where the knowledge base lies, with no server that holds it: end "
+            "`kbqa serve` there, and run it without --url"
         )
 
 

@@ -104,10 +104,11 @@ def composed(text: str) -> str:
 
 def findings(store: Store, rows: Sequence[Record]) -> list[Finding]:
     """What is wrong, failed files first."""
-    return [*_failed(rows), *_poor(store, rows), *_sick(store)]
+    return [*failures_in(rows), *_poor(store, rows), *_sick(store)]
 
 
-def _failed(rows: Sequence[Record]) -> Iterator[Finding]:
+def failures_in(rows: Sequence[Record]) -> Iterator[Finding]:
+    """The files that failed."""
     for row in rows:
         if row.state == "failed":
             reason = f"{row.error} (its last good version answers)" if row.chunks else row.error

@@ -53,7 +53,8 @@ def create(
         print_json({"id": key.id, "key": text, "role": role, "kb": kb or []})
         return
     print(text)
-    say(f"a {role}'s key for {', '.join(kb or ()) or 'all bases'}; `kbqa access revoke {key.id}`")
+    scope = ", ".join(kb or ()) or "all bases"
+    say(f"a key with the role {role} for {scope}; `kbqa access revoke {key.id}`")
 
 
 @access.command("list")

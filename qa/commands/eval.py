@@ -18,6 +18,7 @@ from qa.settings import Settings, load_settings
 from qa.terminal import print
 
 if TYPE_CHECKING:
+    from qa.client import RemoteKnowledgeBase
     from qa.evaluation.calibrating import Calibration
     from qa.evaluation.comparing import Comparison, Gate
     from qa.evaluation.measures import Measure
@@ -173,6 +174,7 @@ class _Job:
         from qa.configured import judge_of
         from qa.evaluation.measures import check_judged
         from qa.evaluation.running import evaluate
+        from qa.prompting import prompts_of
 
         judge = judge_of(settings)
         check_judged(self.measures, has_judge=judge is not None)
@@ -184,6 +186,7 @@ class _Job:
                 level=self.level,
                 answers=self.answers,
                 judge=judge,
+                prompts=prompts_of(None, settings.prompts) if settings.prompts else None,
                 seed=self.seed,
                 base=self._called(settings, name),
                 on_progress=on_progress,
@@ -205,24 +208,26 @@ class _Job:
         return failures(evaluation, self.gates)
 
     @property
-    def _brings_documents(self) -> bool:
+    def brings_documents(self) -> bool:
+        """Whether a temporary base is to be made."""
         return bool(self.docs or (self.questions.documents and not self.flags["kb"]))
 
     def _called(self, settings: Settings, name: str) -> str:
         documents = self.docs or self.questions.name
-        base = f"a base made of {documents}" if self._brings_documents else settings.kb
+        base = f"a base made of {documents}" if self.brings_documents else settings.kb
         return f"{base} with {name}" if name else base
 
     @contextmanager
-    def _base(self, settings: Settings) -> Iterator[KnowledgeBase]:
+    def _base(self, settings: Settings) -> Iterator[KnowledgeBase | RemoteKnowledgeBase]:
         """The base to ask: a temporary one where documents are given and no base is named."""
-        from qa.command_base import local
+        from qa.command_base import opened_to_ask
         from qa.knowledge_base import KnowledgeBase
         from qa.progress import progress_bar
 
         with ExitStack() as stack:
-            if not self._brings_documents:
-                yield stack.enter_context(local(settings, "eval"))
+            if not self.brings_documents:
+                with opened_to_ask(settings, self.flags["model"], None) as named:
+                    yield named
                 return
             folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="kbqa-eval-"))
             base = KnowledgeBase.open(Path(folder) / "kb", settings=settings)
@@ -238,10 +243,13 @@ class _Job:
 def _evaluated(
     job: _Job, compare: tuple[Path, Path] | None, against: Path | None
 ) -> tuple[Evaluation, Comparison | None]:
+    from qa.command_base import require_local
     from qa.evaluation.comparing import compare as compared
     from qa.evaluation.saving import load
 
     if compare:
+        if not job.brings_documents:
+            require_local(load_settings(**job.flags), "--compare")
         settings = [(_settings_of(path, job.flags), str(path)) for path in compare]
         first, second = (job.run(found, name) for found, name in settings)
         return second, compared(first, second)
@@ -269,7 +277,7 @@ def _settings_of(path: Path, flags: dict[str, Any]) -> Settings:
 
 
 def _generate(count: int, settings: Settings, output: Path | None, seed: int) -> None:
-    from qa.command_base import local
+    from qa.command_base import opened
     from qa.configured import model_of
     from qa.evaluation.generating import generate
     from qa.evaluation.questions import question_json
@@ -277,10 +285,16 @@ def _generate(count: int, settings: Settings, output: Path | None, seed: int) ->
     if output and output.exists():
         raise BadRequest(f"{output} exists already, perhaps edited: name another file")
     model = model_of(settings.model, settings)
-    with local(settings, "eval --generate") as base:
+    with opened(settings) as base:
         found = [
             question_json(question) for question in generate(base, count, model=model, seed=seed)
         ]
+    if not found:
+        who = "the model asked none" if model else "they have no headings and define no terms"
+        raise BadRequest(
+            f"no question could be made of these documents: {who}; write some, or name a model "
+            "that asks them with --model"
+        )
     if output is None:
         for question in found:
             print_json(question)

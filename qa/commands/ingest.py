@@ -128,10 +128,10 @@ def retry(
     quiet: Quiet = False,
 ) -> None:
     """Try files again that failed (or hold something that did)."""
-    from qa.command_base import local
+    from qa.command_base import opened
     from qa.progress import progress_bar
 
-    with local(load_settings(kb=kb)) as base, progress_bar(quiet=quiet) as on_progress:
+    with opened(load_settings(kb=kb)) as base, progress_bar(quiet=quiet) as on_progress:
         report = base.retry([utf8(uri) for uri in uris] if uris else None, on_progress=on_progress)
     _finish(report, json_, quiet)
 

@@ -95,11 +95,13 @@ def show(
 @app.command()
 def doctor(kb: Kb = None, json_: Json = False) -> None:
     """List failed files and poor pages with the reason and the cure, and check the base."""
-    from qa.command_base import local
+    from qa.command_base import opened
+    from qa.knowledge_base import KnowledgeBase
 
-    with local(load_settings(kb=kb)) as base:
+    with opened(load_settings(kb=kb)) as base:
         found = base.diagnose()
-        location = base.status().location
+        location = base.location
+        is_here = isinstance(base, KnowledgeBase)
     sick = [finding for finding in found if finding.kind == "base"]
     if json_:
         print_json({"healthy": not found, "findings": [asdict(finding) for finding in found]})
@@ -110,7 +112,11 @@ def doctor(kb: Kb = None, json_: Json = False) -> None:
             f"{finding.kind}: {where}{finding.reason}{'; ' if finding.cure else ''}{finding.cure}"
         )
     if not found and not json_:
-        print(f"{location} is well: every file was read, and all its passages are there")
+        passages = "; its passages are counted only where it lies"
+        print(
+            f"{location} is well: every file was read"
+            f"{', and all its passages are there' if is_here else passages}"
+        )
     if sick:
         raise typer.Exit(FAILED)
 

@@ -16,7 +16,7 @@ from ingest.errors import BadRequest
 from qa.evaluation.questions import QuestionSet
 
 if TYPE_CHECKING:
-    from qa.knowledge_base import KnowledgeBase
+    from qa.evaluation.running import Base
 
 FALSE_REFUSALS = 0.05  # share of the answerable questions that may be refused
 SHOWN = (0.0, 0.01, 0.02, 0.05, 0.1, 0.2, 0.3)  # shares of false refusals that the curve has
@@ -54,7 +54,7 @@ class Calibration:
 
 
 def calibrate(
-    kb: KnowledgeBase,
+    kb: Base,
     questions: QuestionSet,
     *,
     false_refusals: float = FALSE_REFUSALS,

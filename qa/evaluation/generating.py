@@ -22,7 +22,7 @@ from qa.sentences import sentences
 from qa.turn import Message
 
 if TYPE_CHECKING:
-    from qa.knowledge_base import KnowledgeBase
+    from qa.evaluation.running import Base
     from qa.models import ChatModel
 
 MIN_PASSAGE, MAX_PASSAGE = 120, 1500  # characters that an LLM is asked about
@@ -86,7 +86,11 @@ class _Passage:
 
 
 def generate(
-    kb: KnowledgeBase, count: int, *, model: ChatModel | None = None, seed: int = 0
+    kb: Base,
+    count: int,
+    *,
+    model: ChatModel | None = None,
+    seed: int = 0,
 ) -> list[Question]:
     """At most `count` questions about the documents of `kb`, spread over them; in order of uri.
 

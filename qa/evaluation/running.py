@@ -25,11 +25,15 @@ from qa.evaluation.spending import NOTHING, Latency, Spending
 from qa.evaluation.statistics import SEED, Figure, mean_with_interval
 from qa.evaluation.targets import ANSWER, Aim, Finder
 from qa.models import ChatModel
+from qa.prompting import Prompts
 from qa.turn import Answer
 from retrieval.hits import Hit
 
 if TYPE_CHECKING:
+    from qa.client import RemoteKnowledgeBase
     from qa.knowledge_base import KnowledgeBase
+
+    Base = KnowledgeBase | RemoteKnowledgeBase
 
 DEPTH = 100  # passages searched for: enough for ten documents of several passages each
 SHOWN = 3  # places of the best hits that are kept for the report
@@ -113,13 +117,14 @@ class Evaluation:
 
 
 def evaluate(
-    kb: KnowledgeBase,
+    kb: Base,
     questions: QuestionSet,
     *,
     measures: Sequence[Measure] | None = None,
     level: Level | None = None,
     answers: bool = False,
     judge: ChatModel | None = None,
+    prompts: Prompts | None = None,
     seed: int = SEED,
     base: str = "",
     on_progress: Callable[[int, int], None] | None = None,
@@ -129,14 +134,15 @@ def evaluate(
     `measures` are `default_measures(10)` if not given; one of answers has them asked for too.
     `level` is what counts as found; by default the finest place that a question names, documents
     for a folder of questions. `judge` is a model that judges the answers; where it fails there is a
-    note. `base` is what the report calls the knowledge base, by default its location. `on_progress`
-    gets questions done and in all. Raises BadRequest when no document that the questions name is
-    there, and for a measure that needs a judge where there is none.
+    note; its `prompts` are by default those of `kb`. `base` is what the report calls the knowledge
+    base, by default its location. `on_progress` gets questions done and in all. Raises BadRequest
+    when no document that the questions name is there, and for a measure that needs a judge where
+    there is none.
     """
     wanted = tuple(measures or default_measures(10))
     check_judged(wanted, has_judge=judge is not None)
     answers = answers or any(measure.name in UNRANKED for measure in wanted)
-    judges = Judge(judge, kb.prompts) if judge and answers else None
+    judges = Judge(judge, prompts or kb.prompts) if judge and answers else None
     aims = _aims(kb, questions, level)
     kb.search(aims[0].question.text, 1)  # opens what is opened once
     asked = []
@@ -186,7 +192,7 @@ class _Asked:
         )
 
 
-def _aims(kb: KnowledgeBase, questions: QuestionSet, level: Level | None) -> list[Aim]:
+def _aims(kb: Base, questions: QuestionSet, level: Level | None) -> list[Aim]:
     records = kb.documents()
     if not records:
         raise BadRequest(f"{kb.status().location} holds no documents: `kbqa ingest FOLDER`")
@@ -202,7 +208,7 @@ def _aims(kb: KnowledgeBase, questions: QuestionSet, level: Level | None) -> lis
     return aims
 
 
-def _ask(kb: KnowledgeBase, aim: Aim, *, answers: bool, judge: Judge | None) -> _Asked:
+def _ask(kb: Base, aim: Aim, *, answers: bool, judge: Judge | None) -> _Asked:
     question = aim.question
     started = perf_counter()
     hits = kb.search(question.text, DEPTH)

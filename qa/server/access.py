@@ -73,8 +73,8 @@ def caller(least: Role, *, everywhere: bool = False) -> Callable[..., AsyncItera
         found = _identified(service, given)
         request.state.caller = found.id
         if not found.role.covers(least):
-            raise Forbidden(f"this needs a key with the role {least}; this one is for a "
-                            f"{found.role}")  # fmt: skip
+            raise Forbidden(f"this needs a key with the role {least}; this one has the "
+                            f"role {found.role}")  # fmt: skip
         if everywhere and found.scope is not None:
             raise Forbidden("this needs a key that is not for certain knowledge bases only")
         if "kb" in request.path_params:

@@ -13,8 +13,8 @@ from qa.server.problems import scrubbed
 from qa.turn import Answer, Message
 from retrieval.explaining import Explanation
 from retrieval.filter_text import MAX_FILTER
+from retrieval.searching import MAX_K
 
-MAX_K = 100
 MAX_HISTORY = 100  # messages
 MAX_QUESTIONS = 500  # of one evaluation
 

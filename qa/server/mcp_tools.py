@@ -28,13 +28,14 @@ from qa.knowledge_base import KnowledgeBase
 from qa.overview import answers, fits
 from qa.rendering import page_text, place
 from qa.server import ids
-from qa.server.ask_forms import MAX_K, answer_dict, hits_json
+from qa.server.ask_forms import answer_dict, hits_json
 from qa.server.models import DocumentItem
 from qa.server.openai_forms import sources_text
 from qa.server.problems import NotFound, problem_of, scrubbed
 from qa.turn import Answer
 from retrieval.filter_text import MAX_FILTER
 from retrieval.hits import Hit
+from retrieval.searching import MAX_K
 
 logger = logging.getLogger(__name__)
 

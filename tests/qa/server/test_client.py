@@ -17,6 +17,7 @@ import pytest
 import uvicorn
 from fastapi import FastAPI, Response
 
+from ingest.documents import Document, Page
 from ingest.errors import BadRequest, NotAuthorised, Unreachable
 from ingest.sync import Progress, SyncReport
 from qa import client, client_calls
@@ -28,6 +29,7 @@ from qa.server.limits import Limits
 from qa.server.problems import FORMS, STATUSES, TooManyRequests
 from qa.turn import Message
 from retrieval.explaining import Dropped
+from tests.ingest.loaders.builders import pdf
 from tests.qa.command_line import Done, Kbqa, is_one_clear_line
 from tests.qa.conftest import write_documents
 from tests.qa.server.serving import Served, running, serving, settings_for
@@ -305,6 +307,132 @@ def test_errors_are_ours(served: Served, remote: RemoteKnowledgeBase) -> None:
             wrong.status()
 
 
+@contextmanager
+def replying(status: int, media_type: str, body: str) -> Iterator[str]:
+    """A server that answers every request with the same; its address."""
+    app = FastAPI()
+
+    @app.api_route("/{path:path}", methods=["GET", "POST", "PUT", "DELETE"])
+    def any_(path: str) -> Response:
+        return Response(body, status, media_type=media_type)
+
+    with (
+        socket.create_server(("127.0.0.1", 0)) as listener,
+        running(uvicorn.Config(app, log_config=None), listener) as url,
+    ):
+        yield url
+
+
+@pytest.mark.parametrize(
+    ("status", "media_type", "body"),
+    [
+        (200, "text/html", "<html>sign in</html>"),
+        (502, "text/html", "<html>bad gateway</html>"),
+        (302, "text/html", ""),
+        (204, "text/html", ""),
+        (200, "application/json", "[]"),
+        (200, "application/json", "null"),
+        (200, "application/json", '"text"'),
+        (200, "application/json", "[" * 100_000),
+        (200, "application/json", json.dumps({"hits": 1, "documents": 1, "next": None, "a": 1})),
+        (200, "application/json", json.dumps({"hits": [[]], "documents": [[]], "explanation": []})),
+        (401, "application/json", json.dumps({"detail": "log in"})),
+        (500, "application/json", json.dumps({"type": "urn:kbqa:problem:x", "status": "no"})),
+        (200, "text/event-stream", "event: token\ndata: []\n\n"),
+        (200, "text/event-stream", "event: token\ndata: {}\n\n"),
+        (200, "text/event-stream", "event: done\ndata: 7\n\n"),
+    ],
+)
+def test_what_is_no_kbqa_server_is_told_in_a_line(
+    kbqa: Kbqa, tmp_path: Path, status: int, media_type: str, body: str
+) -> None:
+    (tmp_path / "a.md").write_text("The gate closes at nine.", "utf-8")
+    with replying(status, media_type, body) as url:
+        for command in (
+            ("search", "x"),
+            ("ask", "x", "--stream"),
+            ("status",),
+            ("documents",),
+            ("show", "a.md"),
+            ("doctor",),
+            ("retry",),
+            ("remove", "a.md"),
+        ):
+            is_one_clear_line(kbqa("--url", url, *command), 5)
+        assert kbqa("--url", url, "ingest", tmp_path / "a.md", "-q").code in (5, 8)
+
+
+def test_what_a_caller_raises_is_not_the_servers_fault(remote: RemoteKnowledgeBase) -> None:
+    def fail(token: str) -> None:
+        raise ValueError("mine")
+
+    with pytest.raises(ValueError, match="mine"):
+        remote.ask(QUESTION, fail)
+
+
+def test_files_that_failed_are_told_and_tried_again(
+    kbqa: Kbqa, tmp_path: Path, cache_dir: Path
+) -> None:
+    docs = tmp_path / "docs"
+    docs.mkdir()
+    (docs / "broken.pdf").write_bytes(b"%PDF-1.4 broken")
+    with serving(settings_for(tmp_path / "data", cache_dir)) as own:
+        own.service.bases.create("work")
+
+        def run(*arguments: str | Path) -> Done:
+            return kbqa("--url", own.url, *arguments, "--kb", "work")
+
+        assert run("ingest", docs).code == 8
+        assert run("doctor").out.startswith("failed: broken.pdf: ")
+        done = run("retry", "--json", "-q")
+        assert (done.code, done.json["failed"]) == (8, 1)
+        assert [failure["uri"] for failure in done.json["failures"]] == ["broken.pdf"]
+        is_one_clear_line(run("retry", "nothing.md"), 2, "'nothing.md' is not in the knowledge")
+        (uploaded,) = (tmp_path / "data").rglob("broken.pdf")
+        uploaded.write_bytes(pdf((["Gate", "The gate closes at nine."],), title="Gate"))
+        assert run("retry", "broken.pdf", "--json").json["changed"] == 1
+        assert run("retry").out.startswith("nothing; ")
+
+
+def test_poor_pages_are_told_as_where_the_base_lies(
+    remote: RemoteKnowledgeBase, local: KnowledgeBase
+) -> None:
+    page = Page(2, 0, 9, quality={"garbled_share": 0.2})
+    document = replace(
+        Document.from_text("Some text that was read with faults.", uri="poor.txt"),
+        pages=(page,),
+        quality={"poor_pages": 1},
+    )
+    local.ingest_documents([document])
+    try:
+        assert [found.page for found in remote.diagnose()] == [2]
+        assert remote.diagnose() == local.diagnose()
+    finally:
+        local.remove("poor.txt")
+
+
+def test_questions_are_measured_by_what_the_server_finds_and_answers(
+    served: Served, kbqa: Kbqa, tmp_path: Path
+) -> None:
+    asked = {"question": QUESTION, "answer": "25 days", "document": "handbook.md"}
+    (tmp_path / "questions.jsonl").write_text(json.dumps(asked), "utf-8")
+
+    def run(*arguments: str | Path) -> Done:
+        return kbqa("--url", served.url, "eval", *arguments, "--kb", "library")
+
+    questions = tmp_path / "questions.jsonl"
+    found = run(questions, "--answers", "--json").json
+    assert found["figures"]["mrr"]["all"]["mean"] == 1
+    assert "25 days" in found["questions"][0]["said"]["text"]
+    generated = run("--generate", "2").events
+    assert len(generated) == 2
+    is_one_clear_line(run(questions, "--model", "openai:m"), 2, "--model")
+    compared = [tmp_path / "a.toml", tmp_path / "b.toml"]
+    for file in compared:
+        file.write_text("top_k = 4\n", "utf-8")
+    is_one_clear_line(run(questions, "--compare", *compared), 2, "--compare works only where")
+
+
 def test_a_key_is_needed_even_after_the_last_one(tmp_path: Path, cache_dir: Path) -> None:
     with serving(settings_for(tmp_path / "data", cache_dir)) as own:
         own.service.bases.create("work")
@@ -313,7 +441,7 @@ def test_a_key_is_needed_even_after_the_last_one(tmp_path: Path, cache_dir: Path
             RemoteKnowledgeBase(own.url, "work") as remote,
             RemoteKnowledgeBase(own.url, "work", key=text) as known,
         ):
-            with pytest.raises(NotAuthorised, match="send a key"):
+            with pytest.raises(NotAuthorised, match=r"send a key.*KBQA_SERVER_KEY"):
                 remote.status()
             assert known.status().documents == 0
             with pytest.raises(NotAuthorised, match="editor"):
@@ -366,7 +494,8 @@ def test_the_commands_use_it(
     (tmp_path / "new.md").write_text("The gate closes at nine.", "utf-8")
     assert run("ingest", tmp_path / "new.md", "--json", "-q").json["added"] == 1
     assert run("remove", "new.md", "--json").json == {"removed": 1}
-    is_one_clear_line(run("doctor"), 2, "server")
+    assert "well: every file was read; its passages" in run("doctor").out
+    is_one_clear_line(run("export", tmp_path / "a.kbqa"), 2, "export", "without --url")
     is_one_clear_line(run("ask", QUESTION, "--model", "openai:m"), 2, "--model")
     is_one_clear_line(run("ask", QUESTION, "--show-prompt"), 2, "--show-prompt")
     is_one_clear_line(run("reembed", "--discard"), 2, "reembed")
