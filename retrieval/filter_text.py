@@ -1,8 +1,8 @@
 """A person's filter as text: `path:handbook/** lang:zh date>=2024-01-01`, into a tree.
 
     filter   = all of them, or  a OR b,  NOT a,  -a,  (a b)
-    compare  = FIELD OP VALUE      OP is : = != > >= < <=
-    value    = word, "quoted", 'quoted', or a list of which one must fit: (pdf, docx)
+    compare  = FIELD OP VALUE      OP is : = != > >= < <=;  FIELD may be metadata."any name"
+    value    = word, "quoted", 'quoted', “quoted”, or a list of which one must fit: (pdf, docx)
 
 What the fields and values mean is the business of `retrieval.filters`.
 """
@@ -32,9 +32,10 @@ FIELDS = {
 }
 METADATA = "metadata."
 _FULL_WIDTH = str.maketrans("：（），！＝＞＜", ":(),!=><")
-_FIELD = re.compile(r"\w[\w.]*(?:-\w[\w.]*)*")
+WORD = re.compile(r"\w[\w.]*(?:-\w[\w.]*)*")
 _OPERATOR = re.compile(r"[:：]|[!！][=＝]|[>＞][=＝]|[<＜][=＝]|[=＝]|[>＞]|[<＜]")
 _ENDS = set("()（）")
+_QUOTES = {'"': '"', "'": "'", "“": "”", "‘": "’", "「": "」"}
 MAX_FILTER = 20_000  # characters
 MAX_DEPTH = 50
 
@@ -68,7 +69,12 @@ def parse(text: str) -> Condition:
     """The tree of a filter. Raises FilterError, with the place of the fault."""
     if len(text) > MAX_FILTER:
         raise FilterError(f"it has {len(text):,} characters; the limit is {MAX_FILTER:,}")
-    return _Parser(text).whole()
+    return _Parser(as_utf8(text)).whole()
+
+
+def as_utf8(text: str) -> str:
+    """A text without lone surrogates, as which bytes of a command line arrive that are no UTF-8."""
+    return text.encode("utf-8", "replace").decode()
 
 
 def from_options(options: Sequence[str]) -> Condition | None:
@@ -181,15 +187,12 @@ class _Parser:
 
     def _compare(self) -> Compare:
         start = self._at
-        field = _FIELD.match(self._text, start)
-        if field is None:
-            raise self._error("a field is missing here; write FIELD:VALUE, for example type:pdf")
-        self._at = field.end()
+        field = self._field()
         self._blanks()
         operator = _OPERATOR.match(self._text, self._at)
         if operator is None:
             raise FilterError(
-                f"'{field[0]}' is followed by no operator; write {field[0]}:VALUE, and quote a "
+                f"'{field}' is followed by no operator; write {field}:VALUE, and quote a "
                 "value that has blanks",
                 self._text,
                 start,
@@ -198,13 +201,24 @@ class _Parser:
         values = self._values(operator[0])
         symbol = operator[0].translate(_FULL_WIDTH)
         return Compare(
-            field[0],
+            field,
             "=" if symbol == ":" else symbol,
             tuple(value for value, _ in values),
             tuple(quoted for _, quoted in values),
             start,
             self._text,
         )
+
+    def _field(self) -> str:
+        quote = self._text[self._at + len(METADATA) :][:1]
+        if quote in _QUOTES and self._text.startswith(METADATA, self._at):
+            self._at += len(METADATA)
+            return METADATA + self._quoted(_QUOTES[quote])
+        field = WORD.match(self._text, self._at)
+        if field is None:
+            raise self._error("a field is missing here; write FIELD:VALUE, for example type:pdf")
+        self._at = field.end()
+        return field[0]
 
     def _values(self, operator: str) -> list[tuple[str, bool]]:
         self._blanks()
@@ -232,8 +246,8 @@ class _Parser:
 
     def _value(self, operator: str, *, in_list: bool) -> tuple[str, bool]:
         quote = self._text[self._at : self._at + 1]
-        if quote in ("'", '"'):
-            return self._quoted(quote), True
+        if quote in _QUOTES:
+            return self._quoted(_QUOTES[quote]), True
         start = self._at
         while self._at < len(self._text):
             character = self._text[self._at]
@@ -270,7 +284,7 @@ class _Parser:
         end = self._at + len(word)
         after = self._text[end : end + 1]
         return (
-            self._text[self._at : end] == word
+            self._text[self._at : end].upper() == word
             and not (after.isalnum() or (after in "_.-" and after))
             and not _OPERATOR.match(self._text, end)
         )

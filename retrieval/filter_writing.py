@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import re
+
 from ingest.errors import BadRequest
 from retrieval.conditions import And, Compare, Not, Or
+from retrieval.filter_text import METADATA, WORD
 from retrieval.filters import Filters
+
+_COMMA = re.compile("[,，]")
 
 
 def filter_text(filters: Filters | None) -> str:
@@ -24,14 +29,17 @@ def filter_text(filters: Filters | None) -> str:
 def _compared(compare: Compare) -> str:
     quoted = compare.quoted or (True,) * len(compare.values)
     values = [
-        _value(str(value), is_quoted or ("," in str(value) and len(compare.values) > 1))
+        _value(str(value), is_quoted or (len(compare.values) > 1 and _COMMA.search(str(value))))
         for value, is_quoted in zip(compare.values, quoted, strict=True)
     ]
     said = values[0] if len(values) == 1 else f"({', '.join(values)})"
-    return f"{compare.field}{compare.operator}{said}"
+    field = compare.field
+    if field.startswith(METADATA) and not WORD.fullmatch(field):
+        field = METADATA + _value(field.removeprefix(METADATA), True)
+    return f"{field}{compare.operator}{said}"
 
 
-def _value(value: str, quoted: bool) -> str:
+def _value(value: str, quoted: object) -> str:
     if not quoted:
         return value
     escaped = value.replace("\\", "\\\\").replace('"', '\\"')

@@ -6,7 +6,8 @@ uri         the same, exact
 type        pdf, docx, md, image ... or a media type: application/pdf, image/*
 lang        zh, en ...; tag, title, page as they say
 date        2024, 2024-03, 2024-03-15: all of that year, month, day; of the document, else its file
-metadata.N  any; an unquoted number or true also fits one stored as such; of a list any element
+metadata.N  any (metadata."N" where the name is no word); an unquoted number or true also fits one
+            stored as such; of a list any element
 
 `retrieval.filter_text` has the grammar. A mapping of payload field -> value or list of values is a
 filter too.
@@ -14,6 +15,7 @@ filter too.
 
 from __future__ import annotations
 
+import math
 import re
 import unicodedata
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -23,7 +25,7 @@ from typing import Any
 
 from ingest.documents import Scalar
 from retrieval.conditions import And, Between, Compare, Condition, Match, Not, Or, Prefix
-from retrieval.filter_text import FIELDS, METADATA, FilterError, parse
+from retrieval.filter_text import FIELDS, METADATA, FilterError, as_utf8, parse
 from retrieval.globs import glob
 
 Filters = str | Mapping[str, Any] | Condition
@@ -33,9 +35,12 @@ ModifiedUris = Callable[[Between], tuple[list[str], list[str]]]
 """(a range of moments) -> the uris whose files were modified in it, and the others."""
 
 PAYLOAD_FIELDS = frozenset(FIELDS.values()) | {"document_id"}
+_NAMES = PAYLOAD_FIELDS | FIELDS.keys()
+MOST_PAGES = 2**31
 _ORDERED = {"page", "date"}
 _BOUND = {">": "gt", ">=": "gte", "<": "lt", "<=": "lte"}
 _DATE = re.compile(r"(\d{4})(?:-(\d{1,2})(?:-(\d{1,2}))?)?\Z")
+_OF_A_DAY = re.compile(r"\d{4}-\d")
 _NUMBER = re.compile(r"[+-]?\d+(\.\d+)?\Z")
 _FIRST = "0001-01-01T00:00:00Z"
 
@@ -46,6 +51,8 @@ def tree_of(filters: Filters) -> Condition:
         return parse(filters)
     if isinstance(filters, Mapping):
         return And(tuple(_of_item(name, value) for name, value in filters.items()))
+    if not isinstance(filters, Condition):
+        raise FilterError(f"a filter is a text or a mapping, not a {type(filters).__name__}")
     return filters
 
 
@@ -89,7 +96,7 @@ class _Compiler:
         quoted = node.quoted or (False,) * len(node.values)
         pairs = list(zip(node.values, quoted, strict=True))
         if node.field == "path":
-            return Or(tuple(self._path(str(value)) for value, _ in pairs))
+            return Or(tuple(self._path(node, str(value)) for value, _ in pairs))
         if key == "date":
             periods = [self._period(node, str(value)) for value, _ in pairs]
             return Or(tuple(self._dated(Between(key, gte=a, lt=b)) for a, b in periods))
@@ -105,7 +112,10 @@ class _Compiler:
 
     def _key(self, node: Compare) -> str:
         if node.field.startswith(METADATA) and len(node.field) > len(METADATA):
-            return node.field
+            try:
+                return _metadata_key(node.field)
+            except FilterError as exc:
+                raise self._fault(node, exc.reason) from None
         if node.field in FIELDS:
             return FIELDS[node.field]
         known = ", ".join(sorted(FIELDS))
@@ -123,7 +133,7 @@ class _Compiler:
         value = str(node.values[0])
         if key not in _ORDERED and not key.startswith(METADATA):
             raise self._fault(node, f"{node.field} has no order: use {node.field}:VALUE")
-        if key == "date" or (key.startswith(METADATA) and _DATE.match(value) and "-" in value):
+        if key == "date" or (key.startswith(METADATA) and _OF_A_DAY.match(value)):
             start, end = self._period(node, value)
             # after 2024 begins where 2024 ends; up to 2024 includes all of it
             bound = end if node.operator in (">", "<=") else start
@@ -132,7 +142,9 @@ class _Compiler:
         try:
             number = float(value)
         except ValueError:
-            raise self._fault(node, f"'{value}' is no number") from None
+            number = math.nan
+        if not math.isfinite(number):
+            raise self._fault(node, f"'{value}' is no number")
         return Between(key, **{_BOUND[node.operator]: number})
 
     def _dated(self, between: Between) -> Condition:
@@ -160,9 +172,12 @@ class _Compiler:
 
     def _page(self, node: Compare, value: Scalar) -> int:
         try:
-            return int(value)
+            number = int(str(value))
         except ValueError:
-            raise self._fault(node, f"'{value}' is no page number") from None
+            number = MOST_PAGES
+        if abs(number) >= MOST_PAGES:
+            raise self._fault(node, f"'{value}' is no page number")
+        return number
 
     def _media_type(self, node: Compare, value: str) -> Condition:
         name = value.casefold().lstrip(".")
@@ -193,7 +208,7 @@ class _Compiler:
             else Match("media_type", (name,))
         )
 
-    def _path(self, pattern: str) -> Condition:
+    def _path(self, node: Compare, pattern: str) -> Condition:
         pattern = unicodedata.normalize("NFC", pattern).removeprefix("./")
         literal = re.split(r"[*?\[]", pattern, maxsplit=1)[0]
         rest = pattern[len(literal) :]
@@ -204,7 +219,11 @@ class _Compiler:
         if rest == "**" and (not literal or literal.endswith("/")):
             return Prefix("uri", literal) if literal else And(())
         anywhere = "/" not in pattern
-        fits, others = self.matching_uris("" if anywhere else literal, glob(pattern))
+        try:
+            expression = glob(pattern)
+        except FilterError as exc:
+            raise self._fault(node, exc.reason) from None
+        fits, others = self.matching_uris("" if anywhere else literal, expression)
         prefix = () if anywhere or not literal else (Prefix("uri", literal),)
         among = _among(fits, others)
         return among if isinstance(among, Match) else And((*prefix, among))
@@ -218,20 +237,38 @@ _SUFFIXES |= {"email": "eml", "mail": "eml", "jpeg": "jpg"}
 _GROUPS = {"image": ("image/",), "code": ("text/x-",), "audio": ("audio/",), "video": ("video/",)}
 
 
-def _of_item(name: str, value: Any) -> Condition:
+def _of_item(name: object, value: Any) -> Condition:
     """A condition from a mapping: its values are of the payload, and mean what they are."""
-    known = name in FIELDS or name in PAYLOAD_FIELDS or name.startswith(METADATA)
-    if not known:
+    known = isinstance(name, str) and (name in _NAMES or name.startswith(METADATA))
+    if not isinstance(name, str) or not known:
         names = ", ".join(sorted(FIELDS))
         raise FilterError(f"unknown filter field '{name}': use {names} or metadata.NAME")
-    values = tuple(value) if isinstance(value, list | tuple | set | frozenset) else (value,)
-    if any(not isinstance(item, str | int | float) for item in values):
+    several = value if isinstance(value, list | tuple | set | frozenset) else (value,)
+    if not all(map(_can_be_kept, several)):
         raise FilterError(
             f"cannot filter {name} by {value!r}: use a text, a number, a bool or a list of them"
         )
-    if name in PAYLOAD_FIELDS - {"date", "tags", "language"} or name.startswith(METADATA):
+    values = tuple(as_utf8(item) if isinstance(item, str) else item for item in several)
+    if name.startswith(METADATA):
+        return Match(_metadata_key(name), values)
+    if name in PAYLOAD_FIELDS - {"date", "tags", "language", "page"}:
         return Match(name, values)
     return Compare(name, "=", values, tuple(isinstance(item, str) for item in values))
+
+
+def _can_be_kept(value: Any) -> bool:
+    """Whether a payload may hold it."""
+    if isinstance(value, int | float):
+        return abs(value) < 2**63  # false for NaN
+    return isinstance(value, str)
+
+
+def _metadata_key(field: str) -> str:
+    """Where a payload has it. What is no plain word, such as `dc:title` or `a.b`, is quoted."""
+    name = as_utf8(field.removeprefix(METADATA))
+    if re.search(r'["\\]', name):
+        raise FilterError(f"cannot filter by {field}: its name holds a quotation mark or backslash")
+    return field if re.fullmatch(r"[\w-]+", name) else f'{METADATA}"{name}"'
 
 
 def _readings(value: Scalar, quoted: bool) -> list[Scalar]:

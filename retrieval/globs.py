@@ -21,9 +21,7 @@ def glob(pattern: str) -> re.Pattern[str]:
     two stars may be taken where it is found first, since the second star bridges the rest (as
     `fnmatch` does it); so may all that stands between two `**`.
     """
-    if "/" not in pattern:
-        pattern = f"**/{pattern}"
-    units = _units(pattern)
+    units = _units(pattern if "/" in pattern else f"**/{pattern}")
     wildcard, unit = next(units)
     written = []
     for next_wildcard, next_unit in units:
@@ -34,7 +32,7 @@ def glob(pattern: str) -> re.Pattern[str]:
     try:
         return re.compile("".join(written), re.DOTALL)
     except re.error as exc:
-        raise FilterError(f"'{pattern}' is no glob: {exc}") from exc
+        raise FilterError(f"'{pattern}' is no glob: {exc.msg}") from exc
 
 
 def _unit(pieces: list[str]) -> str:
@@ -65,7 +63,8 @@ def _single(pattern: str, at: int) -> tuple[str, int]:
     """What stands for one character, and where the next begins."""
     if pattern[at] == "?":
         return "[^/]", at + 1
-    if pattern[at] == "[" and (end := pattern.find("]", at + 2)) > 0:
+    first = at + 2 if pattern.startswith(("[!", "[^"), at) else at + 1
+    if pattern[at] == "[" and (end := pattern.find("]", first + 1)) > 0:
         inner = pattern[at + 1 : end].replace("\\", r"\\").replace("[", r"\[")
         inner = re.sub(r"([&~|])", r"\\\1", inner)
         negated = inner.startswith(("!", "^"))

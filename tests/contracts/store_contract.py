@@ -413,6 +413,7 @@ CONDITIONS: list[tuple[Condition, set[int]]] = [
     (Between("date", gte="2024-02-01T00:00:00Z", lt="2024-04-01T00:00:00Z"), {1, 2}),
     (Between("date", gt="2024-02-01T00:00:00Z"), {2, 3}),
     (Between("metadata.year", gte=2001), {1, 3}),
+    (Match('metadata."dc:the title.n"', ("1",)), {1}),
     (Between("metadata.since", lt="2024-03-01T00:00:00Z"), {0, 1}),
     (Match("metadata.year", ("2000", 2000)), {0, 2}),
     (Match("language", ("zh",)), {2, 3}),
@@ -438,7 +439,11 @@ class ConditionContract(StoreContract):
                     date=f"2024-0{n + 1}-01T00:00:00Z",
                     tags=[["red"], [], ["red", "blue"], ["blue"]][n],
                     language=languages[n],
-                    metadata={"year": 2000 + n % 2, "since": f"2024-0{n + 1}-01"},
+                    metadata={
+                        "year": 2000 + n % 2,
+                        "since": f"2024-0{n + 1}-01",
+                        "dc:the title.n": str(n),
+                    },
                 )
                 for n in range(4)
             ]

@@ -100,6 +100,15 @@ def conditions(filters: object) -> Condition:
         ("metadata.price<9.5", Between("metadata.price", lt=9.5)),
         ("metadata.due<=2024-03-01", Between("metadata.due", lt="2024-03-02T00:00:00Z")),
         ("lang:ORkney", Match("language", ("orkney",))),
+        ("type:pdf or lang:zh", Or((PDF, ZH))),
+        ("not type:pdf and lang:zh", And((Not(PDF), ZH))),
+        ("title:“年假 or ‘x’”", Match("title", ("年假 or ‘x’",))),
+        ("tag:(「甲 乙」，‘b’)", Match("tags", ("甲 乙", "b"))),
+        ("title:a\udcffb", Match("title", ("a?b",))),
+        ("metadata.a-b:x", Match("metadata.a-b", ("x",))),
+        ("metadata.dc.title:x", Match('metadata."dc.title"', ("x",))),
+        ('metadata."a b:c"!=x', Not(Match('metadata."a b:c"', ("x",)))),
+        ("metadata.due>2024-03-01T10:00", Between("metadata.due", gte="2024-03-01T10:00:01Z")),
     ],
 )
 def test_what_a_filter_means(text: str, expected: Condition) -> None:
@@ -133,6 +142,12 @@ def test_what_a_filter_means(text: str, expected: Condition) -> None:
         ("date>=9999", 0, "is no date"),
         ("page:x", 0, "is no page number"),
         ("page>x", 0, "is no number"),
+        ("page>nan", 0, "'nan' is no number"),
+        ("metadata.n<1e999", 0, "is no number"),
+        (f"page:{10**12}", 0, "is no page number"),
+        ("type:pdf path:[z-a]", 9, r"'\[z-a\]' is no glob: bad character range z-a"),
+        ("metadata.'a\"b':x", 0, "a quotation mark or backslash"),
+        ("metadata.'a:x", 9, "quotation mark is not closed"),
         ("page>(1,2)", 0, "takes one value"),
         ("type>pdf", 0, "type has no order"),
         ("(" * 60 + "type:pdf", 50, "more than 50 levels"),
@@ -178,8 +193,16 @@ def test_mappings() -> None:
     assert conditions({"type": "pdf"}) == PDF
     with pytest.raises(BadRequest, match="unknown filter field 'author'"):
         conditions({"author": "Ann"})
-    with pytest.raises(BadRequest, match="cannot filter page"):
-        conditions({"page": {"gte": 1}})
+    assert conditions({"page": "2"}) == Match("page", (2,))
+    assert conditions({"metadata.dc:title": "x"}) == Match('metadata."dc:title"', ("x",))
+    assert conditions({"title": "a\udcffb"}) == Match("title", ("a?b",))
+    for value in ({"gte": 1}, float("nan"), 2**63, None):
+        with pytest.raises(FilterError, match="cannot filter page"):
+            conditions({"page": value})
+    with pytest.raises(FilterError, match="unknown filter field '1'"):
+        conditions({1: "a"})
+    with pytest.raises(FilterError, match="a text or a mapping, not a list"):
+        conditions(["type:pdf"])
 
 
 @given(st.text(max_size=40) | st.text(alphabet="ab:=()\"'- ,ORNT<>!.中：", max_size=30))
@@ -201,6 +224,8 @@ def test_any_text_is_a_tree_or_a_filter_error(text: str) -> None:
         ("[!ab].txt", ["c.txt"], ["a.txt"]),
         ("a+(1).md", ["a+(1).md"], ["aa1.md"]),
         ("[.md", ["[.md"], ["a.md"]),
+        ("[!].md", ["[!].md"], ["a.md"]),
+        ("[!]a].md", ["b.md"], ["a.md", "].md"]),
     ],
 )
 def test_globs(pattern: str, fits: list[str], fails: list[str]) -> None:
