@@ -6,6 +6,7 @@ figures equal those published elsewhere. A name may carry a cutoff: `recall@5`.
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
@@ -116,13 +117,20 @@ def score_rankings(
     scores: dict[str, dict[str, float]] = {name: {} for name in wanted.values()}
     if not wanted or not relevant:
         return scores
+    ids = list(relevant)
+    numbers = {id_: str(number) for number, id_ in enumerate(ids)}
+    # numbers for all names: the C code behind it crashes on lone surrogates, and ends at a NUL
+    named: dict[str, str] = defaultdict(lambda: str(len(named)))
+    qrels = {
+        numbers[id_]: {named[item]: grade for item, grade in grades.items()}
+        for id_, grades in relevant.items()
+    }
     run = {
-        id_: {item: float(-rank) for rank, item in enumerate(rankings.get(id_, ()))}
+        numbers[id_]: {named[item]: float(-rank) for rank, item in enumerate(rankings.get(id_, ()))}
         for id_ in relevant
     }
-    qrels = {id_: dict(grades) for id_, grades in relevant.items()}
     for found in iter_calc(list(wanted), qrels, run):
-        scores[wanted[found.measure]][found.query_id] = float(found.value)
+        scores[wanted[found.measure]][ids[int(found.query_id)]] = float(found.value)
     return scores
 
 

@@ -132,6 +132,8 @@ def rows_of(path: Path) -> Iterator[tuple[str, dict[str, Any]]]:
             row = json.loads(line)
         except json.JSONDecodeError as exc:
             raise BadRequest(f"{where} is no JSON: {exc.msg} at column {exc.colno}") from exc
+        except ValueError as exc:  # a number of more digits than Python reads
+            raise BadRequest(f"{where} holds a number that is too long") from exc
         except RecursionError as exc:
             raise BadRequest(f"{where} is nested too deeply") from exc
         if not isinstance(row, dict):
@@ -155,7 +157,7 @@ def question_of(row: Mapping[str, Any], where: str) -> Question:
         raise BadRequest(f"{where}: the question is empty")
     documents = _strings(fields.get("document"), "document", where)
     question = Question(
-        id=str(fields["id"]) if fields.get("id") is not None else text,
+        id=_utf8(str(fields["id"])) if fields.get("id") is not None else text,
         text=text,
         answers=_strings(fields.get("answer"), "answer", where),
         documents=dict.fromkeys(documents, 1),
@@ -214,7 +216,12 @@ def _is_unanswerable(fields: Mapping[str, Any], where: str) -> bool:
 def _string(value: Any, name: str, where: str) -> str:
     if not isinstance(value, str):
         raise BadRequest(f"{where}: {name} is {_kind(value)}: a text is expected")
-    return value.encode("utf-8", "replace").decode()
+    return _utf8(value)
+
+
+def _utf8(text: str) -> str:
+    """A text without lone surrogates, which no file takes."""
+    return text.encode("utf-8", "replace").decode()
 
 
 def _strings(value: Any, name: str, where: str) -> tuple[str, ...]:
@@ -241,7 +248,7 @@ def _spans(value: Any, where: str) -> tuple[Span, ...]:
 def _span(value: Any, where: str) -> Span:
     if isinstance(value, str) and value.strip():
         return value.strip()
-    numbers = isinstance(value, list) and [isinstance(n, int) for n in value] == [True, True]
+    numbers = isinstance(value, list) and [type(n) is int for n in value] == [True, True]
     if not numbers or not 0 <= value[0] < value[1]:
         raise BadRequest(
             f"{where}: span is {json.dumps(value, ensure_ascii=False)[:80]}: [start, end] or a "
@@ -258,7 +265,7 @@ def _language(fields: Mapping[str, Any], text: str, where: str) -> str:
 def _mapping(value: Any, where: str) -> Mapping[str, Any]:
     if value is not None and not isinstance(value, dict):
         raise BadRequest(f"{where}: metadata is {_kind(value)}: an object is expected")
-    return value or {}
+    return json.loads(_utf8(json.dumps(value, ensure_ascii=False))) if value else {}
 
 
 # --- a folder ---
@@ -325,12 +332,16 @@ def _documents(path: Path) -> Iterator[Document]:
 
 def _with_unique_ids(questions: tuple[Question, ...]) -> tuple[Question, ...]:
     """The same question asked twice gets a number behind its id."""
-    seen: dict[str, int] = {}
+    taken = {question.id for question in questions}
+    counts: dict[str, int] = {}
     unique = []
     for question in questions:
-        count = seen[question.id] = seen.get(question.id, 0) + 1
-        again = f"{question.id} ({count})"
-        unique.append(question if count == 1 else replace(question, id=again))
+        count, id_ = counts.get(question.id, 0) + 1, question.id
+        while count > 1 and (id_ := f"{question.id} ({count})") in taken:
+            count += 1
+        counts[question.id] = count
+        taken.add(id_)
+        unique.append(replace(question, id=id_))
     return tuple(unique)
 
 

@@ -77,6 +77,14 @@ def test_known_values() -> None:
         assert {scores[name] for scores in found.values()} == {0.0}
 
 
+def test_names_are_any_text() -> None:
+    odd = ["a\udcff", "a\0b", "a\0c", "", " "]
+    found = score_rankings(
+        [Measure("mrr")], {q: {"a\0b": 1, "\udc80": 1} for q in odd}, dict.fromkeys(odd, odd)
+    )
+    assert found == {"mrr": dict.fromkeys(odd, 0.5)}
+
+
 def test_nothing_to_score() -> None:
     assert score_rankings([], {"q": {"a": 1}}, {}) == {}
     assert score_rankings([Measure("mrr")], {}, {"q": ["a"]}) == {"mrr": {}}

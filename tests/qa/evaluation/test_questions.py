@@ -47,6 +47,19 @@ def test_questions_asked_twice_are_told_apart(tmp_path: Path) -> None:
     row = {"question": "How long?", "answer": "2 days"}
     found = load_questions(written(tmp_path / "q.jsonl", row, row))
     assert [question.id for question in found.questions] == ["How long?", "How long? (2)"]
+    taken = {**row, "id": "How long? (2)"}
+    found = load_questions(written(tmp_path / "q.jsonl", row, row, taken, row, taken))
+    assert len({question.id for question in found.questions}) == 5
+    assert found.questions[2].id == "How long? (2)"
+
+
+def test_half_characters_become_question_marks(tmp_path: Path) -> None:
+    half = "a\udcff"
+    row = {"question": half, "id": half, "answer": half, "document": half, "metadata": {half: half}}
+    (tmp_path / "q.jsonl").write_text(json.dumps(row))
+    (question,) = load_questions(tmp_path / "q.jsonl").questions
+    assert (question.id, question.text, question.metadata) == ("a?", "a?", {"a?": "a?"})
+    assert (question.answers, list(question.documents)) == (("a?",), ["a?"])
 
 
 @pytest.mark.parametrize(
@@ -54,6 +67,8 @@ def test_questions_asked_twice_are_told_apart(tmp_path: Path) -> None:
     [
         ("{'question'", ["line 1", "no JSON", "column 2"]),
         ("[1]", ["line 1", "a list", "one object a line"]),
+        (f'{{"question": "x", "page": {"1" * 5000}}}', ["line 1", "a number that is too long"]),
+        ({"question": "x", "document": "a", "span": [True, 5]}, ["span is [true, 5]"]),
         ({"answer": "x"}, ["question is missing"]),
         ({"question": "  ", "answer": "x"}, ["the question is empty"]),
         ({"question": 3}, ["question is a number"]),
