@@ -12,7 +12,7 @@ import inspect
 import sys
 import traceback
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from importlib.metadata import EntryPoint, entry_points
 from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
@@ -25,6 +25,16 @@ from qa.settings import config_file
 from qa.turn import Handler, Plugin, Turn
 
 GROUP = "kbqa.plugins"
+_KINDS = {  # of the parts of a turn that are told from one of another kind at a glance
+    field.name: (str,) if field.default == "" else (tuple, list)
+    for field in fields(Turn)
+    if field.default in ("", ())
+}
+_OF_OTHERS: dict[Callable[[Any], bool], str] = {
+    inspect.iscoroutinefunction: "async",
+    inspect.isasyncgenfunction: "async",
+    inspect.isgeneratorfunction: "a generator",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,6 +116,7 @@ def _guarded(plugin: Plugin, spec: str) -> Plugin:
         passed_on: list[Exception] = []
 
         def watched(turn: Turn) -> Turn:
+            _require_turn(turn, spec)
             try:
                 return call_next(turn)
             except Exception as exc:
@@ -113,15 +124,31 @@ def _guarded(plugin: Plugin, spec: str) -> Plugin:
                 raise
 
         try:
-            return plugin(turn, watched)
+            answered = plugin(turn, watched)
         except KbqaError:
             raise
         except Exception as exc:
             if exc in passed_on:
                 raise
             raise KbqaError(f"plugin '{spec}' failed: {_told(exc)} ({_place_of(exc)})") from exc
+        if isinstance(answered, Turn):  # what is none is told by `qa.chain`
+            _require_turn(answered, spec)
+        return answered
 
     return guarded
+
+
+def _require_turn(turn: object, spec: str) -> None:
+    """Raises BadRequest for what is no turn, and for one whose parts are of another kind."""
+    if not isinstance(turn, Turn):
+        kind = type(turn).__name__
+        raise BadRequest(f"plugin '{spec}' called what is next with a {kind}, not with the turn")
+    for name, wanted in _KINDS.items():
+        if not isinstance(value := getattr(turn, name), wanted):
+            raise BadRequest(
+                f"plugin '{spec}' made '{name}' of the turn a {type(value).__name__}, not a "
+                f"{wanted[0].__name__}"
+            )
 
 
 def _place_of(exc: Exception) -> str:
@@ -146,6 +173,10 @@ def _require_parameters(function: Any, count: int, spec: str) -> None:
     wanted = "(turn, call_next)" if count == 2 else "(parts)"
     if not callable(function):
         raise BadRequest(f"plugin '{spec}' is a {type(function).__name__}, not a function {wanted}")
+    called = function if inspect.isroutine(function) else type(function).__call__
+    for is_it, kind in _OF_OTHERS.items():
+        if is_it(called):
+            raise BadRequest(f"plugin '{spec}' is {kind}: a plugin is a plain function {wanted}")
     try:
         inspect.signature(function).bind(*[None] * count)
     except ValueError:  # a function of C tells no signature

@@ -147,6 +147,36 @@ def test_what_returns_no_turn_is_told() -> None:
         answer_of(forgets)
 
 
+@pytest.mark.parametrize(
+    ("line", "words"),
+    [
+        ("return call_next(None)", "called what is next with a NoneType, not with the turn"),
+        ("return replace(call_next(turn), text=None)", "made 'text' of the turn a NoneType, not"),
+        ("return call_next(replace(turn, query=3))", "made 'query' of the turn a int, not a str"),
+        ("return replace(call_next(turn), notes='a')", "made 'notes' of the turn a str, not a tup"),
+        ("yield call_next(turn)", "is a generator: a plugin is a plain function"),
+    ],
+)
+def test_what_makes_the_turn_something_else_is_told(line: str, words: str) -> None:
+    text = f"from dataclasses import replace\ndef odd(turn, call_next):\n    {line}\n"
+    Path("odd.py").write_text(text, "utf-8")
+    with pytest.raises(BadRequest, match=rf"plugin 'odd\.py:odd' {words}"):
+        answer_of("odd.py:odd")
+
+
+def test_a_plugin_that_is_async_is_told_before_it_is_called() -> None:
+    async def later(turn: Turn, call_next: Handler) -> Turn:
+        return call_next(turn)
+
+    class Later:
+        async def __call__(self, turn: Turn, call_next: Handler) -> Turn:
+            return call_next(turn)
+
+    for plugin in (later, Later()):
+        with pytest.raises(BadRequest, match="is async: a plugin is a plain function"):
+            chain_of([cast(Any, plugin)])
+
+
 def test_a_fault_of_a_plugin_is_told_by_its_name_and_place() -> None:
     Path("bad.py").write_text("def boom(turn, call_next):\n    return 1 / 0\n", "utf-8")
     told = r"'bad\.py:boom' failed: ZeroDivisionError: .* \(bad\.py, line 2\)"
