@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Iterator, Sequence
 from functools import lru_cache
 from pathlib import Path
@@ -21,6 +22,7 @@ from retrieval.word_starts import WordStarts
 MAX_TOKENS = 256  # max_seq_length of the model's sentence-transformers configuration
 BATCH_TOKENS = 4096  # rows x longest row: 16 of the longest; 8 to 32 rows were alike on 2 cores
 BATCH_ROWS = 64
+BREATH = 1.0  # seconds between two batches of one ingest, at most
 ASKED = 16  # questions whose tokens are kept: each is embedded and looked through
 
 
@@ -28,7 +30,8 @@ class OpenVinoEmbedder:
     """`Embedder` that needs no network and no torch. The first use converts the weights (1 s).
 
     A question does not wait for passages that are being embedded: it has a runtime of its own then,
-    which is made when it is first needed (some 100 MB).
+    which is made when it is first needed (some 100 MB). That has one thread, the asker's own:
+    another one would be shared with the passages.
     """
 
     dimension = HIDDEN
@@ -49,10 +52,11 @@ class OpenVinoEmbedder:
         self.precision = "bf16" if capable else "f32"
         options = {"INFERENCE_PRECISION_HINT": self.precision, "PERFORMANCE_HINT": "LATENCY"}
 
-        def compiled() -> _Runtime:
+        def compiled(**more: int) -> _Runtime:
             def use(graph: Path) -> Any:
                 return with_compiled(
-                    graph.parent, lambda kept: core.compile_model(graph, "CPU", {**options, **kept})
+                    graph.parent,
+                    lambda kept: core.compile_model(graph, "CPU", {**options, **more, **kept}),
                 )
 
             return _Runtime(with_graph(cache_dir, use, adapter))
@@ -62,6 +66,7 @@ class OpenVinoEmbedder:
         self._compiled = compiled
         self._compiling = threading.Lock()
         self._at_work = 0  # calls that embed passages at this moment
+        self._worked = 0.0  # when the last one ended
         self._counting = threading.Lock()
         self._tokenizer: Any = Tokenizer.from_file(str(package_folder() / "tokenizer.json"))
         self._tokenizer.no_truncation()
@@ -80,18 +85,22 @@ class OpenVinoEmbedder:
         finally:
             with self._counting:
                 self._at_work -= 1
+                self._worked = time.monotonic()
 
     def embed_query(self, text: str) -> Vectors:
         """Vector of a question: `(384,)` float32 of length 1. This model has no query prompt."""
-        runtime = self._runtime_of_its_own() if self._at_work else self._for_passages
-        vector: Vectors = self._embed([self._asked(text)], runtime)[0]
+        vector: Vectors = self._embed([self._asked(text)], self._free_runtime())[0]
         return vector
 
-    def _runtime_of_its_own(self) -> _Runtime:
-        with self._compiling:
-            if self._for_questions is None:
-                self._for_questions = self._compiled()
-            return self._for_questions
+    def _free_runtime(self) -> _Runtime:
+        """One in which no passages are embedded, nor are about to be."""
+        if self._at_work:
+            with self._compiling:
+                if self._for_questions is None:
+                    self._for_questions = self._compiled(INFERENCE_NUM_THREADS=1)
+        elif time.monotonic() - self._worked > BREATH:
+            return self._for_passages
+        return self._for_questions or self._for_passages
 
     def _ids(self, text: str) -> list[int]:
         ids: list[int] = self._tokenizer.encode(text).ids

@@ -7,6 +7,7 @@ import json
 import os
 import signal
 import socket
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import FrameType
@@ -24,6 +25,7 @@ from qa.settings import Settings
 from retrieval.edge_lock import acquire, holder
 
 BACKLOG = 256
+TURN = 0.0005  # seconds that a thread of Python may go on while another waits (Python's own: .005)
 
 
 def serve(settings: Settings, *, on_start: Callable[[str], None] = lambda url: None) -> None:
@@ -48,6 +50,7 @@ def _serve(settings: Settings, on_start: Callable[[str], None]) -> None:
     log_to_stderr(settings.serve_log)
     url = _url_of(listener)
     on_start(url)
+    sys.setswitchinterval(TURN)  # a question waits for an ingest at each of its many calls
     with listener, _noted_address(settings, url):
         _Server(config_of(app, settings), service).run(sockets=[listener])
 

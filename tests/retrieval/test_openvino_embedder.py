@@ -84,6 +84,10 @@ def test_a_question_overtakes_passages_that_are_being_embedded(cache_dir: Path) 
         assert thread.is_alive()
         thread.join()
         assert embedder._for_questions is not None
+        embedder._worked = float("inf")  # more passages are about to come
+        assert embedder._free_runtime() is embedder._for_questions
+        embedder._worked = 0.0
+        assert embedder._free_runtime() is embedder._for_passages
     np.testing.assert_allclose(beside, alone, atol=0.01)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import signal
 import subprocess
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -13,8 +14,9 @@ import httpx2
 import pytest
 
 from qa.server.ids import id_of
+from qa.server.running import TURN, serve
 from tests.qa.command_line import Kbqa, command, environment, is_one_clear_line, run
-from tests.qa.server.serving import events_of
+from tests.qa.server.serving import events_of, settings_for
 from tests.scripted_server import Exchange, ScriptedServer, well
 
 pytestmark = pytest.mark.integration
@@ -108,3 +110,17 @@ def test_an_answer_under_way_is_finished_for_a_tool_too(tmp_path: Path) -> None:
             reply = http.post("/mcp", json=form, headers=headers)
             assert "In May." in reply.text
             assert process.wait(30) == 0
+
+
+def test_threads_take_short_turns(
+    tmp_path: Path, cache_dir: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = sys.getswitchinterval()
+    seen: list[float] = []
+    monkeypatch.setattr("uvicorn.Server.run", lambda *_, **__: seen.append(sys.getswitchinterval()))
+    monkeypatch.setattr("qa.server.running.log_to_stderr", lambda form: None)
+    try:
+        serve(settings_for(tmp_path, cache_dir))
+    finally:
+        sys.setswitchinterval(before)
+    assert seen == [pytest.approx(TURN)]
