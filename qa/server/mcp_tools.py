@@ -2,16 +2,20 @@
 
 search, ask, list_documents, read_document
 kbqa://documents/BASE/ID    a document's text; ids are those of the HTTP API
+
+Many clients show a model the text of a reply only: it says by itself that there is more.
 """
 
 from __future__ import annotations
 
+import json
 import logging
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from importlib.metadata import version
 from typing import Any, Protocol, TypeVar
+from urllib.parse import quote, unquote
 
 import mcp_types as types
 from anyio import get_cancelled_exc_class
@@ -129,6 +133,11 @@ def mcp_server(source_of: Callable[[Context], Source]) -> Server[Any]:
         except KbqaError as exc:
             raise _refusal(exc) from exc
 
+    async def list_templates(
+        ctx: Context, params: types.PaginatedRequestParams | None
+    ) -> types.ListResourceTemplatesResult:
+        return types.ListResourceTemplatesResult(resource_templates=[TEMPLATE])
+
     async def read_resource(
         ctx: Context, params: types.ReadResourceRequestParams
     ) -> types.ReadResourceResult:
@@ -141,6 +150,7 @@ def mcp_server(source_of: Callable[[Context], Source]) -> Server[Any]:
         on_list_tools=list_tools,
         on_call_tool=call_tool,
         on_list_resources=list_resources,
+        on_list_resource_templates=list_templates,
         on_read_resource=read_resource,
     )
 
@@ -187,6 +197,8 @@ def _list(base: KnowledgeBase, form: ListDocuments, check: Callable[[], None]) -
     shown = [DocumentItem.of(row) for row in rest[:PAGE]]
     lines = [f"{item.uri} ({item.kind}, {item.error or item.state})" for item in shown]
     next_ = rest[PAGE - 1].uri if len(rest) > PAGE else None
+    if next_ is not None:
+        lines.append(f"({len(rest) - PAGE} more: after={json.dumps(next_, ensure_ascii=False)})")
     data = {"documents": [item.model_dump() for item in shown], "total": len(rows), "next": next_}
     return Said("\n".join(lines) or "there are no documents", data)
 
@@ -203,7 +215,9 @@ def _read(base: KnowledgeBase, form: ReadDocument, check: Callable[[], None]) ->
         "next": end if end < len(text) else None,
         "characters": len(text),
     }
-    return Said(text[form.start : end], {**data, "text": text[form.start : end]})
+    piece = text[form.start : end]
+    more = f"\n\n({len(text) - end:,} more characters: start={end})" if end < len(text) else ""
+    return Said(piece + more, {**data, "text": piece})
 
 
 TOOLS: Mapping[str, tuple[type[_Arguments], Work]] = {
@@ -232,6 +246,13 @@ def _passage(number: int, hit: Hit) -> str:
 
 # --- resources ---
 
+TEMPLATE = types.ResourceTemplate(
+    name="document",
+    uri_template=f"{SCHEME}{{knowledge_base}}/{{id}}",
+    description="The text of a document; `id` as `list_documents` gives it",
+    mime_type="text/plain",
+)
+
 
 async def _resources(source: Source, after: str) -> types.ListResourcesResult:
     """A page of the documents of all bases; the cursor is the last one's id, base and all.
@@ -247,7 +268,7 @@ async def _resources(source: Source, after: str) -> types.ListResourcesResult:
             if answers(row) and (name, row.uri) > last:
                 found.append(
                     types.Resource(
-                        uri=f"{SCHEME}{name}/{ids.id_of(row.uri)}",
+                        uri=f"{SCHEME}{quote(name)}/{ids.id_of(row.uri)}",
                         name=row.uri,
                         title=row.title or row.uri,
                         description=f"of the knowledge base {name}",
@@ -288,7 +309,7 @@ async def _resource(source: Source, uri: str) -> types.ReadResourceResult:
     try:
         if not uri.startswith(SCHEME) or not id_:
             raise NotFound(f"'{uri}' is no document; they begin with {SCHEME}")
-        base = await source.open(_base(source, name))
+        base = await source.open(_base(source, unquote(name)))
         document = await run_sync(base.document, ids.uri_of(id_))
     except KbqaError as exc:
         raise _refusal(exc) from exc

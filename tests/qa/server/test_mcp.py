@@ -16,7 +16,7 @@ from mcp.client.streamable_http import streamable_http_client
 from mcp.shared.exceptions import MCPError
 from mcp_types import INVALID_PARAMS, CallToolResult, TextContent, TextResourceContents
 
-from ingest.documents import Record
+from ingest.documents import Document, Record
 from ingest.errors import Locked
 from qa.knowledge_base import KnowledgeBase
 from qa.server import mcp_tools
@@ -91,6 +91,46 @@ async def talk_to_library(client: Client) -> None:
     assert "25 days" in content.text
     with pytest.raises(MCPError, match="no document"):
         await client.read_resource("kbqa://documents/library/bm90aGluZw")
+    (template,) = (await client.list_resource_templates()).resource_templates
+    uri = template.uri_template.replace("{knowledge_base}", "library")
+    assert uri.replace("{id}", listed.structured_content["documents"][0]["id"]) == resources[0].uri
+
+
+def test_a_model_that_sees_the_text_only_is_told_that_there_is_more(
+    served: Served, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(mcp_tools, "PAGE", 3)
+    monkeypatch.setattr(mcp_tools, "LONGEST_TEXT", 10)
+
+    async def talk(client: Client) -> None:
+        kb = {"knowledge_base": "library"}
+        listed = await client.call_tool("list_documents", kb)
+        assert said(listed).endswith('\n(1 more: after="notes.txt")')
+        whole = served.service.bases.open("library").document("notes.txt").text
+        piece = await client.call_tool("read_document", {**kb, "uri": "notes.txt"})
+        assert said(piece) == f"{whole[:10]}\n\n({len(whole) - 10} more characters: start=10)"
+        assert piece.structured_content["text"] == whole[:10]
+        last = {**kb, "uri": "notes.txt", "start": len(whole) - 10}
+        assert said(await client.call_tool("read_document", last)) == whole[-10:]
+
+    over_http(served, {}, talk)
+
+
+def test_a_base_of_any_name_has_resources(served: Served) -> None:
+    base = served.service.bases.create("手册")
+    base.ingest_documents([Document.from_text("电梯在五月保养。", uri="电梯.txt")])
+
+    async def talk(client: Client) -> None:
+        found = (await client.list_resources()).resources
+        (uri,) = [str(one.uri) for one in found if one.name == "电梯.txt"]
+        assert uri.isascii()
+        for written in (uri, uri.replace("%E6%89%8B%E5%86%8C", "手册")):
+            content = (await client.read_resource(written)).contents[0]
+            assert isinstance(content, TextResourceContents)
+            assert content.text == "电梯在五月保养。"
+
+    over_http(served, {}, talk)
+    served.service.bases.delete("手册")
 
 
 def test_over_http(served: Served) -> None:
