@@ -18,7 +18,7 @@ from qa.server.bases import Bases
 from qa.server.database import Database
 from qa.server.feedback import Feedback
 from qa.server.folders import Folders
-from qa.server.guards import BodyGuard, HostGuard, OriginGuard
+from qa.server.guards import BodyGuard, HeadAsGet, HostGuard, OriginGuard
 from qa.server.jobs import Jobs
 from qa.server.keys import Keys
 from qa.server.limits import Limits
@@ -141,6 +141,7 @@ def _add_layers(app: FastAPI, service: Service) -> None:
     app.add_middleware(HostGuard, names=[settings.serve_host, *settings.serve_names])
     audit = AuditLog(server_folder(settings) / "audit.jsonl")
     app.add_middleware(Observer, metrics=service.metrics, audit=audit)
+    app.add_middleware(HeadAsGet)
 
 
 async def _name_methods(request: Request, exc: Exception) -> Response:
@@ -148,6 +149,8 @@ async def _name_methods(request: Request, exc: Exception) -> Response:
     routes = (route for router in ROUTERS for route in router.routes if isinstance(route, APIRoute))
     path = request.url.path
     methods = {m for route in routes if route.path_regex.match(path) for m in route.methods or ()}
+    if "GET" in methods:
+        methods.add("HEAD")
     assert isinstance(exc, HTTPException)
     exc.headers = {**(exc.headers or {}), "Allow": ", ".join(sorted(methods))}
     return reply_to(exc, request)

@@ -122,6 +122,18 @@ def test_a_narrow_dark_chinese_page(browser: Browser, served: Served, tmp_path: 
         expect(page.get_by_role("link", name="Documents")).to_be_visible()
 
 
+def test_a_file_that_misses_the_zone_does_not_replace_the_page(visit: Page) -> None:
+    kept = """kind => {
+        const carried = new DataTransfer();
+        if (kind === "file") carried.items.add(new File(["x"], "x.txt"));
+        else carried.setData("text/plain", "x");
+        const options = { dataTransfer: carried, bubbles: true, cancelable: true };
+        return !document.body.dispatchEvent(new DragEvent("drop", options));
+    }"""
+    assert visit.evaluate(kept, "file") is True
+    assert visit.evaluate(kept, "text") is False
+
+
 def test_upload_ask_and_delete(visit: Page, tmp_path: Path) -> None:
     file = tmp_path / "telescope.md"
     file.write_text("# Telescope\n\nThe mirror of the Karoo telescope is 11 metres wide.\n")

@@ -161,6 +161,11 @@ async function follow(into, name, job, line) {
   await show({ renew: true });
 }
 
+// A file that misses the zone would take the place of the page.
+for (const kind of ["dragover", "drop"]) {
+  window.addEventListener(kind, (event) => { if (event.dataTransfer.types.includes("Files")) event.preventDefault(); });
+}
+
 const zone = byId("drop");
 for (const kind of ["dragenter", "dragover"]) {
   zone.addEventListener(kind, (event) => { event.preventDefault(); zone.classList.add("over"); });

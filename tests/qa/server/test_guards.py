@@ -200,6 +200,17 @@ def test_what_a_client_makes_up_is_cut_short_in_the_log(
     assert lines[2]["route"] == "/kbqa_0123456789ab..."
 
 
+def test_head_is_get_without_the_body(served: Served) -> None:
+    for path in ("/", "/health/live", "/v1/knowledge-bases", "/nothing"):
+        get, head = served.http.get(path), served.http.head(path)
+        assert head.status_code == get.status_code
+        assert head.headers["content-length"] == get.headers["content-length"]
+        assert head.content == b""
+    refused = served.http.put("/v1/knowledge-bases")
+    assert refused.headers["allow"] == "GET, HEAD, POST"
+    assert served.http.head(SEARCH).status_code == 405
+
+
 def test_every_refusal_is_a_problem(served: Served) -> None:
     refusals: list[httpx2.Response] = [
         served.http.get("/nothing"),
