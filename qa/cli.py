@@ -38,6 +38,7 @@ from qa.commands import (  # noqa: F401 (each adds its commands to `app`)
     tune,
     tune_model,
 )
+from qa.settings import unknown_variables
 
 __all__ = ["EXIT_CODES", "app", "exit_code", "main"]
 
@@ -51,6 +52,9 @@ def main_options(
 ) -> None:
     """Options of every command."""
     SERVER_URL.set(url)
+    for variable, near in unknown_variables().items():
+        guess = f"did you mean {near}? " if near else ""
+        say(f"there is no setting {variable}: {guess}`kbqa config` lists them")
     if version:
         from importlib.metadata import version as installed
 
@@ -61,6 +65,7 @@ def main_options(
 def main() -> None:
     """Entry point: run, and turn an error into one line and an exit code."""
     wants_json = "--json" in sys.argv
+    _open_what_is_closed()
     for stream in (sys.stdout, sys.stderr, sys.stdin):  # a C locale knows no Chinese
         if isinstance(stream, io.TextIOWrapper):
             errors = "replace" if stream is sys.stdin else "backslashreplace"
@@ -82,6 +87,13 @@ def main() -> None:
     except OSError as exc:
         where = f": {exc.filename}" if exc.filename else ""
         fail(f"{exc.strerror or exc}{where}", FAILED, wants_json)
+
+
+def _open_what_is_closed() -> None:
+    """Nowhere in the place of a stream that was closed from outside, which Python has as None."""
+    sys.stdin = sys.stdin or open(os.devnull)  # noqa: SIM115 (to the end of the process)
+    sys.stdout = sys.stdout or open(os.devnull, "w")  # noqa: SIM115
+    sys.stderr = sys.stderr or open(os.devnull, "w")  # noqa: SIM115
 
 
 def _fail_to_understand(exc: TyperException, wants_json: bool) -> NoReturn:

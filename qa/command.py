@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import sys
+from contextlib import suppress
 from contextvars import ContextVar
 from typing import Annotated, Any, NoReturn
 
@@ -114,9 +115,11 @@ def fail(message: str, code: int, wants_json: bool, *, marked: str = "") -> NoRe
     `marked` is what was wrong with a caret at the fault; it follows for people.
     """
     line = " ".join(message.split())
-    if wants_json:
-        print_json({"error": line, "exit_code": code})
-    say(f"kbqa: {line}")
-    if marked:
-        say(marked)
+    with suppress(OSError):  # no one reads, or the disk is full, which may be what is told
+        if wants_json:
+            print_json({"error": line, "exit_code": code}, flush=True)
+    with suppress(OSError):
+        say(f"kbqa: {line}")
+        if marked:
+            say(marked)
     sys.exit(code)

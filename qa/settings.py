@@ -6,6 +6,7 @@ import os
 import re
 import tomllib
 from collections.abc import Mapping
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Annotated, Any, Literal, get_args
 
@@ -38,6 +39,9 @@ DEFAULT_PLUGINS = (
     "cite_sources",
     "plain_answer",
 )
+_HOST = re.compile(r"(?:[\w-]+(?:\.[\w-]+)*|[\da-fA-F]*:[\da-fA-F]*:[\da-fA-F:.]*)\Z")  # IPv6 too
+_FOREIGN = re.compile(r"_(SERVICE_|PORT(_|\Z))")  # what Kubernetes sets for a service named kbqa
+_NO_SETTINGS = {"CONFIG", "DOCUMENTS", "MEMORY", "QDRANT_MEMORY"}  # those of docker-compose.yml
 _NAME = re.compile(r"[\w][\w.-]*\Z")
 
 
@@ -196,6 +200,18 @@ class Settings(BaseSettings):
             return [name.strip() for name in value.split(",") if name.strip()]
         return value
 
+    @field_validator("serve_names")
+    @classmethod
+    def _host_names(cls, names: list[str]) -> list[str]:
+        for name in names:
+            if not _HOST.match(name):
+                raise PydanticCustomError(
+                    "host_name",
+                    "'{name}' is no host name: write kb.example.com, without https://, port and *",
+                    {"name": name},
+                )
+        return names
+
     @field_validator("data_dir", "cache_dir", "state_dir", "prompts", mode="before")
     @classmethod
     def _named(cls, value: Any) -> Any:
@@ -279,6 +295,21 @@ def sources(settings: Settings, flags: Mapping[str, Any]) -> dict[str, str]:
             found[name] = f"{ENV_PREFIX}{name.upper()}"
         else:
             found[name] = str(file) if name in in_file else "default"
+    return found
+
+
+def unknown_variables() -> dict[str, str]:
+    """Variables of the environment that look like settings and are none, with the setting that is
+    spelt most like each, "" for none."""
+    known = {name.upper() for name in Settings.model_fields} | _NO_SETTINGS
+    found = {}
+    for variable in sorted(os.environ):
+        name = variable.upper().removeprefix(ENV_PREFIX)
+        if name != variable.upper() and name not in known and not _FOREIGN.search(f"_{name}"):
+            near = get_close_matches(name, known, n=1) or [
+                one for one in sorted(known) if one.endswith(f"_{name}")
+            ]
+            found[variable] = f"{ENV_PREFIX}{near[0]}" if near else ""
     return found
 
 

@@ -65,16 +65,18 @@ def watch(
     options: dict[str, Any],
     *,
     quiet: bool,
+    on_report: Callable[[SyncReport], None] | None = None,
     stopped: Callable[[], bool] = lambda: False,
 ) -> None:
     """Ingest `paths`, then whatever changes in them, until interrupted or `stopped`.
 
-    Waits while another process holds the base. Raises what the first ingest raises.
+    `on_report` gets what each look has changed, that of the first one in any case. Waits while
+    another process holds the base. Raises what the first ingest raises.
     """
     from watchfiles import watch as follow
 
     settling = Settling(settings.watch_quiet)
-    follower = _Follower(paths, settings, options, settling, quiet)
+    follower = _Follower(paths, settings, options, settling, quiet, on_report)
     # a file is watched by way of its folder: editors replace files, and the watch with it
     places = {os.path.realpath(path if path.is_dir() else path.parent) for path in paths}
     events = follow(
@@ -116,7 +118,9 @@ class _Follower:
         options: dict[str, Any],
         settling: Settling,
         quiet: bool,
+        on_report: Callable[[SyncReport], None] | None,
     ) -> None:
+        self._on_report = on_report
         self._paths, self._settings, self._options = paths, settings, options
         self._settling, self._quiet = settling, quiet
         self._embedder: Embedder | None = None
@@ -144,6 +148,8 @@ class _Follower:
         found = (report.added, report.changed, report.renamed, report.removed, report.failed)
         if first or any(found) or report.withheld != self._withheld:
             self._say(f"{time.strftime('%H:%M:%S')} {summary(report)}")
+            if self._on_report:
+                self._on_report(report)
             if not self._quiet:
                 explain(report)
         self._withheld = report.withheld

@@ -75,7 +75,7 @@ def ingest(
     """Ingest folders; only what changed is read.
 
     New, edited, renamed and removed files are told apart. A file that cannot be read is reported
-    and stops nothing (exit code 8).
+    and stops nothing (exit code 8). With --watch, --json prints one event a line.
     """
     settings = load_settings(
         kb=kb,
@@ -105,7 +105,7 @@ def ingest(
     elif watch:
         from qa.watching import watch as follow
 
-        follow(paths, settings, options, quiet=quiet)
+        follow(paths, settings, options, quiet=quiet, on_report=_told if json_ else None)
     elif reader:
         report = _read(reader, reader_arg or [], reader_name, settings, prune, quiet)
         _finish(report, json_, quiet)
@@ -278,6 +278,10 @@ def _finish(report: SyncReport, json_: bool, quiet: bool) -> None:
         print(summary(report))
     if report.failed or report.failed_before or report.withheld:
         raise typer.Exit(PARTLY_DONE)
+
+
+def _told(report: SyncReport) -> None:
+    print_json({"event": "ingested", **report_json(report)}, flush=True)
 
 
 def vars_of(report: SyncReport) -> dict[str, int]:

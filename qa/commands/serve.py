@@ -40,4 +40,8 @@ def serve(
         serve_folders=folder or None,
         serve_names=name or None,
     )
-    run(settings, on_start=lambda url: None if quiet else say(f"kbqa serves {url}; Ctrl-C ends it"))
+    is_silent = quiet and settings.serve_port != 0  # a free port is known from here only
+    run(
+        settings,
+        on_start=lambda url: None if is_silent else say(f"kbqa serves {url}; Ctrl-C ends it"),
+    )

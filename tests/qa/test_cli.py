@@ -84,6 +84,34 @@ def test_a_closed_or_full_output_is_no_traceback() -> None:
         assert (done.returncode, done.stderr.count("\n")) == ((0, 0) if "-" in ending else (1, 1))
 
 
+@pytest.mark.parametrize(
+    ("arguments", "ending", "code"),
+    [
+        (("frobnicate", "--json"), "> /dev/full", 2),
+        (("frobnicate",), "2> /dev/full", 2),
+        (("ask", "-"), "<&-", 2),
+        (("ask", "x", "--kb", "none"), ">&- 2>&-", 2),
+        (("config", "--json"), "| true", 1),
+    ],
+)
+def test_an_error_that_nobody_can_read_has_its_exit_code(
+    arguments: tuple[str, ...], ending: str, code: int
+) -> None:
+    line = f"set -o pipefail; {shlex.join(command(*arguments))} {ending}"
+    done = subprocess.run(
+        ["bash", "-c", line], capture_output=True, text=True, env=environment(), check=False
+    )
+    assert "Traceback" not in done.stderr
+    assert done.returncode == code
+
+
+def test_a_variable_that_is_no_setting_is_told(kbqa: Kbqa, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("KBQA_MODLE", "ollama:qwen3")
+    done = kbqa("config", "--json")
+    assert done.json["model"]["source"] == "default"
+    assert done.err.startswith("there is no setting KBQA_MODLE: did you mean KBQA_MODEL? ")
+
+
 def test_the_command_is_installed() -> None:
     (script,) = entry_points(group="console_scripts", name="kbqa")
     assert script.value == "qa.__main__:program"

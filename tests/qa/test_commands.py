@@ -211,7 +211,7 @@ def test_watching_follows_and_lets_others_ask(docs: Path, own: Path) -> None:
         raise AssertionError(f"{word} did not come: {done}")
 
     with subprocess.Popen(
-        command("ingest", docs, "--kb", own, "--watch"),
+        command("ingest", docs, "--kb", own, "--watch", "--json"),
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         env=environment(KBQA_WATCH_QUIET="0.3"),
@@ -234,7 +234,15 @@ def test_watching_follows_and_lets_others_ask(docs: Path, own: Path) -> None:
             "furnace.pdf", "handbook.md", "renamed.md", "产品/手册.md",
         ]  # fmt: skip
         process.send_signal(signal.SIGINT)
+        assert process.stdout is not None
+        *events, last = map(json.loads, process.stdout)
         assert process.wait(30) == 130
+    assert last["exit_code"] == 130
+    assert {event["event"] for event in events} == {"ingested"}
+    assert events[0]["unchanged"] == 4
+    assert [sum(event[name] for event in events) for name in ("added", "renamed", "removed")] == [
+        1, 1, 1,
+    ]  # fmt: skip
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,14 @@ from typing import Any
 import pytest
 
 from ingest.errors import BadRequest, NotConfigured
-from qa.settings import DEFAULT_PLUGINS, Settings, kb_folder, load_settings, sources
+from qa.settings import (
+    DEFAULT_PLUGINS,
+    Settings,
+    kb_folder,
+    load_settings,
+    sources,
+    unknown_variables,
+)
 
 VALUES: dict[str, tuple[Any, str, str, Any]] = {
     # name: as a flag, in the environment, in the file, by default
@@ -104,6 +111,29 @@ def test_a_bad_variable_is_told_with_its_name_and_value(
         load_settings()
     assert value in str(caught.value)
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("name", ["https://kb.example.com", "kb.example.com:443", "*", "a b", "/"])
+def test_what_is_no_host_name_is_told(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("KBQA_SERVE_NAMES", f"kb.example.com,{name}")
+    with pytest.raises(BadRequest, match=r"serve_names .*is no host name: write kb"):
+        load_settings()
+
+
+def test_host_names_may_be_of_any_kind(monkeypatch: pytest.MonkeyPatch) -> None:
+    names = ["localhost", "KB.example.com", "xn--fiq228c.example", "127.0.0.1", "::1", "my_host"]
+    monkeypatch.setenv("KBQA_SERVE_NAMES", ",".join(names))
+    assert load_settings().serve_names == names
+
+
+def test_variables_that_are_no_settings_are_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert unknown_variables() == {}
+    for name in ("MODLE", "HOST", "ZZZ", "CONFIG", "SERVICE_HOST", "PORT_8765_TCP", "PORT"):
+        monkeypatch.setenv(f"KBQA_{name}", "x")
+    monkeypatch.setenv("KBQA_TOP_K", "3")
+    assert unknown_variables() == {
+        "KBQA_HOST": "KBQA_SERVE_HOST", "KBQA_MODLE": "KBQA_MODEL", "KBQA_ZZZ": "",
+    }  # fmt: skip
 
 
 @pytest.mark.parametrize("name", ["data_dir", "cache_dir", "state_dir", "prompts"])

@@ -29,6 +29,15 @@ def test_figures_for_people(kbqa: Kbqa, base_folder: Path, asked: Path) -> None:
     assert done.err == ""
 
 
+def test_where_no_question_can_be_made_nothing_is_written(kbqa: Kbqa, tmp_path: Path) -> None:
+    (tmp_path / "a.txt").write_text("we met, talked and went home\n")
+    kbqa("ingest", tmp_path / "a.txt", "--kb", tmp_path / "kb")
+    made = tmp_path / "made.jsonl"
+    done = kbqa("eval", "--generate", "3", "-o", made, "--kb", tmp_path / "kb")
+    is_one_clear_line(done, 2, "no question could be made", "--model")
+    assert not made.exists()
+
+
 def test_figures_for_machines(kbqa: Kbqa, base_folder: Path, asked: Path) -> None:
     done = kbqa("eval", asked, "--kb", base_folder, "--answers", "--json", "-k", "3")
     assert done.code == 0, done

@@ -32,7 +32,7 @@ def server(data_dir: Path, **settings: str) -> Iterator[Running]:
     """`kbqa serve` on a free port."""
     env = environment(KBQA_DATA_DIR=str(data_dir), KBQA_WORKERS="1", **settings)
     process = subprocess.Popen(
-        command("serve", "--port", "0"), stderr=subprocess.PIPE, text=True, env=env
+        command("serve", "--port", "0", "--quiet"), stderr=subprocess.PIPE, text=True, env=env
     )
     assert process.stderr
     url = process.stderr.readline().split()[2].rstrip(";")
