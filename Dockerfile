@@ -15,7 +15,7 @@ COPY pyproject.toml constraints.txt README.md ./
 COPY ingest ingest
 COPY retrieval retrieval
 COPY qa qa
-# at the end the model is converted, once: the container's file system is read-only
+# at the end the model is converted, once, for every container; what bases teach it goes to /data
 RUN python -m venv /opt/kbqa \
     && /opt/kbqa/bin/pip install -c constraints.txt ".[otel]" \
     && /opt/kbqa/bin/python -c \
@@ -28,7 +28,7 @@ RUN useradd --uid 10001 --create-home --shell /usr/sbin/nologin kbqa \
 ENV PATH=/opt/kbqa/bin:$PATH \
     PYTHONUNBUFFERED=1 \
     KBQA_DATA_DIR=/data \
-    KBQA_CACHE_DIR=/opt/kbqa/cache \
+    KBQA_CACHE_DIR=/data/.cache \
     KBQA_SERVE_HOST=0.0.0.0 \
     KBQA_SERVE_PORT=8765 \
     KBQA_SERVE_LOG=json

@@ -9,9 +9,9 @@ import json
 import os
 import subprocess
 import sys
-import tempfile
 
 from ingest import sandbox
+from ingest.scratch import scratch_folder
 
 WIDEST, HIGHEST = 1200, 2400  # pixels
 TIMEOUT = 20.0  # seconds
@@ -25,8 +25,8 @@ class CannotDraw(Exception):
 
 def page_image(path: str, number: int) -> bytes:
     """PNG of page `number`, from 1. Raises CannotDraw for one that cannot be drawn."""
-    with tempfile.TemporaryDirectory(prefix="kbqa-page-") as folder:
-        said = json.dumps([path, number, folder, os.getpid()])
+    with scratch_folder("page") as folder:
+        said = json.dumps([path, number, str(folder), os.getpid()])
         command = [sys.executable, "-sBc", _START.format(path=list(map(os.path.abspath, sys.path)))]
         try:
             done = subprocess.run(

@@ -12,14 +12,11 @@ import io
 import json
 import os
 import pickle
-import shutil
 import signal
 import socket
 import subprocess
 import sys
-import tempfile
 import time
-import weakref
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from functools import cache
@@ -33,6 +30,7 @@ from ingest.documents import Document, Mark, Page, Section
 from ingest.loaders.members import Begun, Identified, LeftOut, Piece, Whole
 from ingest.loaders.pace import PATIENCE
 from ingest.loaders.registry import registered
+from ingest.scratch import Scratch
 from ingest.workers_child import OUT_OF_MEMORY, Declined, GoesOn, Job, Setup, packed
 
 _LOOK = 0.05  # seconds between two looks at time and memory: allocating 0.1 GB takes as long
@@ -88,8 +86,8 @@ class Worker:
 
     def __init__(self, limits: Limits) -> None:
         self._limits = limits
-        self.folder = tempfile.mkdtemp(prefix=f"kbqa-worker-{os.getpid()}-")
-        self._tidy = weakref.finalize(self, shutil.rmtree, self.folder, True)
+        self._scratch = Scratch("worker")
+        self.folder = str(self._scratch.path)
         ours, theirs = socket.socketpair()
         loaders, withheld = _shared_loaders()
         setup = Setup(
@@ -155,11 +153,11 @@ class Worker:
 
     def close(self) -> None:
         """End the process and remove what it wrote. Twice does no harm."""
-        if self._tidy.alive:
+        if self._scratch.is_there:
             self.kill()
         self._process.wait()
         self._connection.close()
-        self._tidy()
+        self._scratch.remove()
 
     def _wait(self, uri: str, ends: float) -> None:
         """Until something comes. Time counts only here: not while the parent is busy elsewhere."""

@@ -13,6 +13,7 @@ import importlib.util
 import json
 import os
 import shutil
+import sys
 import tempfile
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -28,6 +29,7 @@ from retrieval.adapter import Adapter, merged
 
 WEIGHTS_SHA256 = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"
 GRAPH_VERSION = 1  # part of the cache's path: raise it when the graph below changes
+SHIPPED = Path(sys.prefix) / "cache"  # of a container's image, which comes with the graph
 TUNED_KEPT = 8  # graphs in a cache, of models that bases have taught
 LAYERS, HEADS, HIDDEN = 6, 12, 384
 LAYER_NORM_EPSILON = 1e-12  # the model's own
@@ -65,8 +67,11 @@ def with_graph(
     cache_dir: Path, use: Callable[[Path], Used], adapter: Adapter | None = None
 ) -> Used:
     """What `use` makes of the graph's path (see `ensure_graph`), a second time if it was damaged:
-    a graph that is there is used while its hash is taken, which is a third of the time."""
+    one of the cache folder, else one that was shipped with kbqa, is used while its hash is taken,
+    which is a third of the time."""
     folder = _folder(cache_dir, adapter)
+    if not (folder / "model.xml").exists():
+        folder = _folder(SHIPPED, adapter)
     if not (folder / "model.xml").exists():
         return use(ensure_graph(cache_dir, adapter))
     with ThreadPoolExecutor(1, "kbqa-hash") as thread:
@@ -81,8 +86,12 @@ def with_graph(
                 with suppress(OSError):
                     os.utime(folder)  # was used last
                 return used
-    _build(folder, adapter)
-    return use(folder / "model.xml")
+    return use(ensure_graph(cache_dir, adapter))
+
+
+def drop_graph(cache_dir: Path, adapter: Adapter) -> None:
+    """Remove the graph that was built for an adapter, of which nothing will be asked any more."""
+    shutil.rmtree(_folder(cache_dir, adapter), ignore_errors=True)
 
 
 def _folder(cache_dir: Path, adapter: Adapter | None) -> Path:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import sys
 import tomllib
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,7 @@ import pytest
 import yaml  # type: ignore[import-untyped, unused-ignore]
 
 from qa.settings import Settings
+from retrieval.minilm import SHIPPED
 
 ROOT = Path(__file__).parents[1]
 
@@ -52,6 +54,16 @@ def test_every_setting_of_image_and_compose_is_one(
     named = set(re.findall(r"KBQA_([A-Z_]+)=", dockerfile))
     named |= {name.removeprefix("KBQA_") for name in services["kbqa"]["environment"]}
     assert {name.lower() for name in named} <= set(Settings.model_fields)
+
+
+def test_the_cache_can_be_written_and_the_model_is_shipped(dockerfile: str) -> None:
+    """A base that has been tuned builds its graph there: all else of the container is read-only."""
+    (data,) = re.findall(r"^VOLUME (\S+)", dockerfile, re.M)
+    (cache,) = re.findall(r"KBQA_CACHE_DIR=(\S+)", dockerfile)
+    assert Path(cache).is_relative_to(data)
+    assert "python -m venv /opt/kbqa " in dockerfile
+    assert str(SHIPPED.relative_to(sys.prefix)) == "cache"
+    assert "ensure_graph(Path('/opt/kbqa/cache'))" in dockerfile
 
 
 def test_kbqa_is_reached_from_this_machine_only(services: dict[str, Any]) -> None:

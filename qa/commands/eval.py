@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import tempfile
 import tomllib
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
@@ -220,6 +219,7 @@ class _Job:
     @contextmanager
     def _base(self, settings: Settings) -> Iterator[KnowledgeBase | RemoteKnowledgeBase]:
         """The base to ask: a temporary one where documents are given and no base is named."""
+        from ingest.scratch import scratch_folder
         from qa.command_base import opened_to_ask
         from qa.knowledge_base import KnowledgeBase
         from qa.progress import progress_bar
@@ -229,8 +229,8 @@ class _Job:
                 with opened_to_ask(settings, self.flags["model"], None) as named:
                     yield named
                 return
-            folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="kbqa-eval-"))
-            base = KnowledgeBase.open(Path(folder) / "kb", settings=settings)
+            folder = stack.enter_context(scratch_folder("eval"))
+            base = KnowledgeBase.open(folder / "kb", settings=settings)
             stack.enter_context(base)
             with progress_bar(quiet=self.quiet) as on_progress:
                 if self.docs:

@@ -16,7 +16,7 @@ from qa.terminal import print
 
 if TYPE_CHECKING:
     from qa.evaluation.statistics import Difference
-    from qa.tuning.embedder import Prospect, Tuned
+    from qa.tuning.embedder import Estimate, Prospect, Tuned
     from qa.tuning.pairs import Pair
 
 LINE_EVERY = 10.0  # seconds between lines of progress
@@ -102,7 +102,7 @@ def tune_embedder(
         if not found.fits:
             say(_warning(found))
         if dry_run:
-            _tell_prospect(found, minutes, seed, json_)
+            _tell_prospect(found, tuning.estimate(base, found, seed), minutes, seed, json_)
             return
         left = tuning.interrupted(base, settings, seed)
         if left and not quiet:
@@ -140,30 +140,32 @@ def _warning(found: Prospect) -> str:
     )
 
 
-def _tell_prospect(found: Prospect, minutes: float, seed: int, json_: bool) -> None:
-    from qa.tuning.embedder import questions_held_out
-
+def _tell_prospect(
+    found: Prospect, after: Estimate, minutes: float, seed: int, json_: bool
+) -> None:
     parts = found.split
     sample = random.Random(seed).sample(parts.training, min(SHOWN, len(parts.training)))
-    held_out = questions_held_out(found, seed)
+    judging, embedding = after.judging / 60, after.embedding / 60
     if json_:
         print_json(
             {
                 "embedder": found.base,
                 "pairs": parts.kinds,
-                "held_out": held_out,
+                "held_out": after.questions,
                 "known_share": round(found.known_share, 4),
                 "minutes": minutes,
+                "judging_minutes": round(judging, 1),
+                "embedding_minutes": round(embedding, 1),
                 "sample": [_pair_json(pair) for pair in sample],
             }
         )
         return
     kinds = ", ".join(f"{count} {kind}" for kind, count in parts.kinds.items())
     print(f"{len(parts.training)} pairs to learn from: {kinds}")
-    print(f"{held_out} questions of other documents to judge by")
+    print(f"{after.questions} questions of other documents to judge by")
     print(
-        f"{minutes:g} minutes of training, then the judgement and, if it is better, the embedding "
-        f"of {len(found.chunks)} passages"
+        f"about {minutes + judging + embedding:.1f} minutes: {minutes:g} of training at most, "
+        f"{judging:.1f} of judgement and, if it is better, {embedding:.1f} to embed all passages"
     )
     for pair in sample:
         print(f"\n[{pair.kind}] {pair.query}\n  {pair.uri}: {_short(pair.passage)}")

@@ -22,13 +22,14 @@ from ingest.errors import BadRequest, StorageError
 from qa.evaluation.questions import Question
 from qa.settings import Settings, is_url
 from qa.tuning import batches as batching
-from qa.tuning.judging import Judgement, chosen, judge
+from qa.tuning.judging import Judgement, asked_of, judge, passages_of
 from qa.tuning.labelled import feedback_questions, pairs_of_questions
 from qa.tuning.loss import KEPT
 from qa.tuning.pairs import Pair, Split, pairs_of, split
 from qa.tuning.training import CHECKPOINT, EPOCHS, Trained, require_packages, train, trainable
 from retrieval.adapter import Adapter, parted
 from retrieval.embedding import CosineScale, Embedder, open_embedder, scale_of
+from retrieval.minilm import drop_graph
 
 if TYPE_CHECKING:
     from qa.knowledge_base import KnowledgeBase
@@ -169,6 +170,8 @@ def tune(
     adapter = adapter.made_for(found.base, card, cosines)
     if judgement.is_better:
         kb.reembed(adapter, on_progress=lambda at: _tell_building(at, tell))
+    else:
+        drop_graph(settings.cache_dir, adapter)
     shutil.rmtree(folder, ignore_errors=True)
     return Tuned(found.split.kinds, trained, judgement, adapter, judgement.is_better)
 
@@ -306,6 +309,22 @@ def _tell_building(at: Building, tell: Stage) -> None:
     tell(f"embedding anew, {at.done} of {at.total} documents", at.done / max(1, at.total), None)
 
 
-def questions_held_out(found: Prospect, seed: int = 0) -> int:
-    """How many questions will judge."""
-    return len(chosen(found.split.held_out, seed=seed))
+@dataclass(frozen=True, slots=True)
+class Estimate:
+    """What a tuning will take after its training, in seconds; `questions` will judge it."""
+
+    questions: int
+    judging: float
+    embedding: float
+
+
+def estimate(kb: KnowledgeBase, found: Prospect, seed: int = 0) -> Estimate:
+    """From the time that a few passages take to be embedded."""
+    asked = asked_of(found.split.held_out, seed=seed)
+    some = random.Random(seed).sample(found.chunks, min(_SAMPLE, len(found.chunks)))
+    kb.embedder.embed([chunk.embedded_text for chunk in some[:1]])  # opens what is opened once
+    started = time.monotonic()
+    kb.embedder.embed([chunk.embedded_text for chunk in some])
+    each = (time.monotonic() - started) / max(1, len(some))
+    judged = 2 * (len(passages_of(found.chunks, asked, seed)) + len(asked))  # before and after
+    return Estimate(len(asked), judged * each, kb.count()[1] * each)

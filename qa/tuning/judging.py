@@ -10,13 +10,12 @@ from __future__ import annotations
 import math
 import random
 import re
-import tempfile
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
 
 from ingest.documents import Chunk, Document, Prepared
+from ingest.scratch import scratch_folder
 from qa.evaluation.statistics import Difference, paired_difference
 from qa.tuning.pairs import Pair
 from retrieval.edge_store import EdgeStore
@@ -78,15 +77,8 @@ def judge(
     on_progress: Callable[[float], None] | None = None,
 ) -> Judgement:
     """Ask both embedders the held-out questions, of their passages among others of `chunks`."""
-    chance = random.Random(seed)
-    pairs = chosen(held_out, seed=seed)
-    draws = min(MOST_DRAWS, max(DRAWS, ASKED // max(1, len(pairs))))
-    asked = [
-        replace(pair, query=query)
-        for pair in pairs
-        for query in dict.fromkeys(_queries(pair, chance, draws))
-    ]
-    corpus = _corpus(chunks, asked, seed)
+    asked = asked_of(held_out, seed=seed)
+    corpus = [_alone(chunk) for chunk in passages_of(chunks, asked, seed)]
     scores: list[Mapping[str, Mapping[str, float]]] = []
     for number, embedder in enumerate((before, after)):
 
@@ -100,6 +92,18 @@ def judge(
     assert dense is not None
     assert hybrid is not None
     return Judgement(len(asked), len(corpus), dense, hybrid)
+
+
+def asked_of(held_out: Iterable[Pair], *, seed: int = 0) -> list[Pair]:
+    """The questions, each with its passage: as they are, or some of their words, several times."""
+    chance = random.Random(seed)
+    pairs = chosen(held_out, seed=seed)
+    draws = min(MOST_DRAWS, max(DRAWS, ASKED // max(1, len(pairs))))
+    return [
+        replace(pair, query=query)
+        for pair in pairs
+        for query in dict.fromkeys(_queries(pair, chance, draws))
+    ]
 
 
 def chosen(held_out: Iterable[Pair], *, seed: int = 0) -> list[Pair]:
@@ -130,14 +134,14 @@ def remembered(text: str, chance: random.Random) -> str:
     return " ".join(kept or parts[:1]) or text
 
 
-def _corpus(chunks: Sequence[Chunk], asked: Sequence[Pair], seed: int) -> list[Prepared]:
+def passages_of(chunks: Sequence[Chunk], asked: Sequence[Pair], seed: int) -> list[Chunk]:
     """The passages of the questions, and others drawn at random."""
     places = {pair.place for pair in asked}
     theirs = [chunk for chunk in chunks if (chunk.uri, chunk.position) in places]
     others = [chunk for chunk in chunks if (chunk.uri, chunk.position) not in places]
     room = max(0, MOST_PASSAGES - len(theirs))
     others = random.Random(seed).sample(others, min(room, len(others)))
-    return [_alone(chunk) for chunk in (*theirs, *others)]
+    return [*theirs, *others]
 
 
 def _alone(chunk: Chunk) -> Prepared:
@@ -164,8 +168,8 @@ def _scores(
     """nDCG@10 by leg and question."""
     scores: dict[str, dict[str, float]] = {"dense": {}, "hybrid": {}}
     steps = len(corpus) + len(asked)
-    with tempfile.TemporaryDirectory(prefix="kbqa-tune-") as folder:
-        store = EdgeStore(Path(folder), dimension=embedder.dimension, lock_timeout=0)
+    with scratch_folder("tune") as folder:
+        store = EdgeStore(folder, dimension=embedder.dimension, lock_timeout=0)
         try:
             index = Index(store, embedder)
             for start in range(0, len(corpus), BATCH):

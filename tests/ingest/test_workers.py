@@ -77,7 +77,7 @@ def test_a_bad_document_costs_one_document(tmp_path: Path, action: str, reason: 
     (tmp_path / "c.org").write_text("fine last")
     expected = {"a.org": "fine: first", "b.org": reason, "c.org": "fine: last"}
     assert outcome(tmp_path) == expected
-    assert not glob.glob(f"{tempfile.gettempdir()}/kbqa-worker-{os.getpid()}-*")
+    assert not glob.glob(f"{tempfile.gettempdir()}/kbqa-scratch-worker-{os.getpid()}-*")
 
 
 def test_who_says_that_it_goes_on_has_more_time(tmp_path: Path) -> None:

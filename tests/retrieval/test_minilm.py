@@ -15,7 +15,7 @@ import pytest
 import retrieval.minilm
 from ingest.errors import NotConfigured, StorageError
 from retrieval.adapter import Adapter
-from retrieval.minilm import TUNED_KEPT, ensure_graph, package_folder, with_graph
+from retrieval.minilm import TUNED_KEPT, drop_graph, ensure_graph, package_folder, with_graph
 
 pytestmark = pytest.mark.integration
 
@@ -82,6 +82,26 @@ def test_graphs_of_tuned_models_do_not_pile_up(tiny: Path) -> None:
     left = {path.name.rpartition("-")[2] for path in tiny.iterdir() if path != plain}
     assert left == {a.tag for a in (first, *others[1:], _adapter(TUNED_KEPT))}
     assert plain.is_dir()
+
+
+def test_a_graph_that_nothing_needs_is_removed(tiny: Path) -> None:
+    kept, dropped = (ensure_graph(tiny, _adapter(number)) for number in (1, 2))
+    drop_graph(tiny, _adapter(2))
+    assert kept.exists()
+    assert not dropped.parent.exists()
+
+
+def test_a_shipped_graph_is_used_and_a_tuned_one_built_where_it_may(
+    tiny: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shipped = ensure_graph(tiny)
+    monkeypatch.setattr("retrieval.minilm.SHIPPED", tiny)
+    cache = tmp_path / "of its own"
+    assert with_graph(cache, lambda graph: graph) == shipped
+    assert not cache.exists()
+    assert with_graph(cache, lambda graph: graph, _adapter(1)).is_relative_to(cache)
+    shipped.with_name("model.bin").write_bytes(b"")
+    assert with_graph(cache, lambda graph: graph).is_relative_to(cache)
 
 
 def _adapter(number: int) -> Adapter:

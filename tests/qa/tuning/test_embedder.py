@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -231,18 +232,23 @@ def test_the_command_shows_what_it_would_learn_and_keeps_nothing_that_is_no_bett
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(Judgement, "is_better", False)
+    dropped: list[Path] = []
+    monkeypatch.setattr(tuning, "drop_graph", lambda folder, adapter: dropped.append(folder))
     before = base.search("Where was the seal bought?", 5)
     base.close()
     where = ("--kb", base.location)
     plain = kbqa("tune", "embedder", "--dry-run", *where)
     assert plain.code == 0, plain.err
     assert plain.out.count("\n[") == 10
+    assert re.search(r"about \d+\.\d minutes: 10 of training at most, ", plain.out)
     shown = kbqa("tune", "embedder", "--dry-run", "--json", *where).json
     assert (shown["embedder"], len(shown["sample"])) == (tiny, 10)
     ran = kbqa("tune", "embedder", "--json", "--minutes", "0.02", *where)
     assert ran.code == 0, ran.err
     assert ran.json["adopted"] is False
     assert ran.json["embedder"] == tiny
+    assert ran.json["questions"] == shown["held_out"]
+    assert dropped == [settings.cache_dir]
     hybrid = ran.json["hybrid"]
     assert hybrid["difference"] == pytest.approx(hybrid["after"] - hybrid["before"], abs=2e-4)
     assert kbqa("tune", "--rollback", *where).code == 2
