@@ -4,6 +4,7 @@ from __future__ import annotations
 
 # a word of the reason -> the cure; the first that fits
 _CURES = (
+    (("not described",), "`kbqa retry` once the vision model answers"),
     (("no such file", "broken link"), "`kbqa ingest FOLDER` takes note of what is gone"),
     (("password", "encrypted"), "save it without its password"),
     (("garbled",), ""),  # its reason ends with the cure

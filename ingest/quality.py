@@ -72,10 +72,9 @@ def complaints(quality: Mapping[str, Scalar]) -> list[str]:
         found.append(f"{share:.0%} garbled")
     if (share := _number(quality, "replaced_share")) > POOR:
         found.append(f"{share:.0%} of the bytes were damaged")
-    if "ocr_confidence" in quality:
+    if _is_doubtful(quality):
         confidence = _number(quality, "ocr_confidence")
-        if quality.get("ocr", True) and confidence < POOR_CONFIDENCE:
-            found.append(f"read by OCR with {confidence:.0%} confidence")
+        found.append(f"read by OCR with {confidence:.0%} confidence")
     if left := _number(quality, "ocr_pages_left"):
         found.append(f"{left:.0f} pages were not read, for lack of time")
     if quality.get("ocr_left"):
@@ -100,7 +99,7 @@ def cure(page: Page | None, quality: Mapping[str, Scalar]) -> str:
     """What a person can do about a poor page or document."""
     if any(quality.get(name) for name in ("ocr_left", "ocr_pages_left", "ocr_lines_left")):
         return "raise `parse_timeout`, `kbqa remove` it and ingest it again"
-    if "ocr_confidence" in quality:
+    if _is_doubtful(quality):
         return "scan it again at 300 dpi, straight and in focus"
     if _number(quality, "tables_lost"):
         return "look at the original for its tables"
@@ -111,6 +110,12 @@ def cure(page: Page | None, quality: Mapping[str, Scalar]) -> str:
     if page is not None:
         return "save the file again with its fonts embedded"
     return "save the file again as UTF-8"
+
+
+def _is_doubtful(quality: Mapping[str, Scalar]) -> bool:
+    """Whether OCR was not sure of what it read."""
+    is_ocr = "ocr_confidence" in quality and bool(quality.get("ocr", True))
+    return is_ocr and _number(quality, "ocr_confidence") < POOR_CONFIDENCE
 
 
 def _number(quality: Mapping[str, Scalar], name: str) -> float:

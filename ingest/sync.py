@@ -17,7 +17,7 @@ from typing import Protocol
 
 from ingest.documents import Failure, FileEntry, Finished, Prepared, Record
 from ingest.planning import Plan, plan, reader_of, sha256_of
-from ingest.quality import judged, refusal
+from ingest.quality import is_poor, judged, refusal
 from ingest.walking import EVERYTHING, Selection
 
 BATCH_CHUNKS = 512  # embedded and written together: enough to sort by length, little to lose
@@ -30,8 +30,9 @@ Prepare = Callable[[Iterable[FileEntry]], Iterator[Item]]
 
 @dataclass(frozen=True, slots=True)
 class SyncReport:
-    """What an ingest did, in documents. `chunks` counts those written, `seconds` is wall-clock
-    time, `failed_before` (`not_tried`) what failed before, is the same as then and was left."""
+    """What an ingest did, in documents. `chunks` counts those written, `poor` documents that were
+    read poorly, `seconds` is wall-clock time, `failed_before` (`not_tried`) what failed before, is
+    the same as then and was left."""
 
     added: int = 0
     changed: int = 0
@@ -46,6 +47,7 @@ class SyncReport:
     skips: tuple[Failure, ...] = ()
     not_tried: tuple[Failure, ...] = ()
     chunks: int = 0
+    poor: int = 0
     seconds: float = 0.0
 
     def __add__(self, other: SyncReport) -> SyncReport:
@@ -243,6 +245,7 @@ class _Writer:
             skips=tuple(self._skips),
             not_tried=changes.failed_before,
             chunks=counts["chunks"],
+            poor=counts["poor"],
             seconds=seconds,
         )
 
@@ -304,6 +307,7 @@ class _Writer:
             known = uri in self._known if item.container else uri not in self._new
             self.counts["changed" if known else "added"] += 1
             self.counts["chunks"] += len(item.chunks)
+            self.counts["poor"] += is_poor(item.document.quality)
 
 
 def _failed_row(failure: Failure, media_type: str, sha256: str) -> Record:

@@ -99,13 +99,15 @@ class Describer:
         return replace(item, document=document, chunks=split(document))
 
     def _wordless(self, failure: Failure, split: Split) -> Item:
-        """The document of a picture in which nothing is written; the failure without one."""
+        """The document of a picture in which nothing is written; else the failure, with the reason."""
         name = failure.uri.rpartition("/")[2]
         try:
             data = Path(failure.path).read_bytes()
             text = self._said(sendable(name, data), language_of(name))
-        except (OSError, KbqaError):
+        except OSError:
             return failure
+        except KbqaError as exc:
+            return replace(failure, reason=f"{NO_TEXT}, and it was not described: {exc}")
         document = Document(
             failure.uri,
             hashlib.sha256(data).hexdigest(),

@@ -308,6 +308,7 @@ def report_json(report: SyncReport) -> dict[str, Any]:
         "skips": [{"uri": item.uri, "reason": item.reason} for item in report.skips],
         "withheld": report.withheld,
         "chunks": report.chunks,
+        "poor": report.poor,
         "seconds": round(report.seconds, 3),
     }
 
@@ -328,6 +329,8 @@ def explain(report: SyncReport) -> None:
         kinds = Counter(item.reason for item in report.skips)
         for reason, count in sorted(kinds.items()):
             say(f"skipped {count}: {reason}")
+    if report.poor:
+        say(f"read poorly: {report.poor}; `kbqa doctor` says what is wrong and what to do")
     if report.withheld:
         say(
             f"kept {report.withheld} documents whose files have vanished, since that is more than "

@@ -6,7 +6,7 @@ import pytest
 
 from ingest.cures import cure_of
 from ingest.documents import Document, Page
-from ingest.quality import complaints, garbled_share, is_poor, judged, refusal
+from ingest.quality import complaints, cure, garbled_share, is_poor, judged, refusal
 
 CLEAN = (
     "The pump is started by hand. Its seal lasts two years, at 38 € each.",
@@ -85,8 +85,16 @@ def test_poor_pages_are_counted() -> None:
         ("files of type .xyz are not supported", "PDF"),
         ("is damaged: no cross-reference table", "backup"),
         ("is a broken link", "takes note"),
+        ("no text found in the image, and it was not described: no answer", "vision model"),
         ("who knows", "kbqa retry"),
     ],
 )
 def test_each_failure_has_a_cure(reason: str, word: str) -> None:
     assert word in cure_of(reason)
+
+
+def test_the_cure_is_that_of_the_complaint() -> None:
+    read = {"ocr_confidence": 0.99, "images_undescribed": 1}
+    assert "not described" in complaints(read)[0]
+    assert "vision model answers" in cure(None, read)
+    assert "300 dpi" in cure(None, {"ocr_confidence": 0.5})

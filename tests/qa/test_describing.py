@@ -15,6 +15,7 @@ from ingest.errors import BadRequest, KbqaError, Unreachable
 from ingest.loaders import load
 from ingest.loaders.image import NO_TEXT
 from ingest.sync import Item
+from qa.commands.ingest import explain
 from qa.configured import describer_of
 from qa.describing import Describer
 from qa.knowledge_base import KnowledgeBase
@@ -145,6 +146,28 @@ def test_a_model_that_fails_costs_descriptions_only(
     )  # fmt: skip
     assert len(model.asked) == asked
     assert describe(item, Seeing(), tmp_path / "kept")[0].quality["images_described"] == 2
+
+
+def test_an_ingest_tells_of_images_that_were_not_described(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    docs = tmp_path / "docs"
+    docs.mkdir()
+    photo(docs / "wordless.png")
+    word_file(docs / "a.docx", photo(tmp_path / "1.png", 1))
+    monkeypatch.setenv("KBQA_DESCRIBE_IMAGES", "openai:m")
+    monkeypatch.setenv("KBQA_BASE_URL", "http://127.0.0.1:9/v1")
+    monkeypatch.setenv("KBQA_MODEL_ATTEMPTS", "1")
+    monkeypatch.setenv("KBQA_CACHE_DIR", str(tmp_path / "cache"))
+    with KnowledgeBase.open(tmp_path / "kb", embedder=HashEmbedder()) as base:
+        report = base.ingest(docs)
+        assert (report.added, report.poor, report.failed) == (1, 1, 1)
+        assert "was not described: nothing answers" in report.failures[0].reason
+        found = {finding.uri: finding.cure for finding in base.diagnose()}
+    assert "vision model" in found["a.docx"]
+    assert found["wordless.png"] == "`kbqa retry` once the vision model answers"
+    explain(report)
+    assert "read poorly: 1; `kbqa doctor`" in capsys.readouterr().err
 
 
 def test_what_has_no_pictures_is_left_alone(tmp_path: Path) -> None:
