@@ -99,7 +99,7 @@ class Describer:
         return replace(item, document=document, chunks=split(document))
 
     def _wordless(self, failure: Failure, split: Split) -> Item:
-        """The document of a picture in which nothing is written; else the failure, with the reason."""
+        """The document of a picture in which nothing is written; else the failure, with why."""
         name = failure.uri.rpartition("/")[2]
         try:
             data = Path(failure.path).read_bytes()
