@@ -32,6 +32,7 @@ RATE = 5e-4  # of AdamW, at its highest
 WARM_UP = 0.1  # of the course
 WINDOW = 128  # tokens of a passage that are read: a step costs half
 EPOCHS = 4  # at most
+LEAST_SECONDS = 0.1
 WRITE_EVERY = 60.0  # seconds
 PACKAGES = ("accelerate", "datasets", "peft", "sentence_transformers", "torch")
 CHECKPOINT = "checkpoint.pt"
@@ -115,7 +116,8 @@ class _Course:
     def __init__(
         self, spec: str, seconds: float, most_steps: int, checkpoint: Path, key: str, seed: int
     ) -> None:
-        self._spec, self._seconds, self._most = spec, seconds, most_steps
+        # what came before may have taken all of the time
+        self._spec, self._seconds, self._most = spec, max(LEAST_SECONDS, seconds), most_steps
         self._checkpoint, self._key, self._seed = checkpoint, key, seed
         self._losses: list[float] = []
         self._spent = 0.0  # seconds, in all runs together

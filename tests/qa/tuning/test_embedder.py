@@ -171,6 +171,13 @@ def test_killed_it_goes_on_and_changed_documents_begin_anew(
     assert steps[1:] == ["step 1"]
 
 
+def test_the_training_takes_a_step_where_all_time_is_spent_before(
+    base: KnowledgeBase, settings: Settings
+) -> None:
+    found = tuning.prospect(base, settings)
+    assert tuning.tune(base, found, settings, minutes=1e-6).trained.steps == 1
+
+
 def test_no_room_for_what_was_learned_is_one_line(
     base: KnowledgeBase, settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
