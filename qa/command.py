@@ -7,6 +7,7 @@ import os
 import sys
 from contextlib import suppress
 from contextvars import ContextVar
+from pathlib import Path
 from typing import Annotated, Any, NoReturn
 
 import typer
@@ -97,6 +98,14 @@ def utf8(argument: str) -> str:
 def condition_of(options: list[str] | None) -> Condition | None:
     """What all `--filter` options together ask for."""
     return from_options([utf8(option) for option in options or []])
+
+
+def check_target(file: Path, option: str) -> None:
+    """Raise BadRequest for what no file can be written to: before the work, not at its end."""
+    if file.is_dir():
+        raise BadRequest(f"{option} {file}: it is a folder, and a file is to be written")
+    if not file.parent.is_dir():
+        raise BadRequest(f"{option} {file}: there is no folder {file.parent}")
 
 
 def print_json(value: Any, *, flush: bool = False) -> None:

@@ -15,10 +15,10 @@ from pydantic import BaseModel, Field, SecretStr, ValidationError, field_validat
 from pydantic_core import PydanticCustomError
 from pydantic_settings import (
     BaseSettings,
+    InitSettingsSource,
     NoDecode,
     PydanticBaseSettingsSource,
     SettingsConfigDict,
-    TomlConfigSettingsSource,
 )
 from pydantic_settings.exceptions import SettingsError
 
@@ -229,7 +229,11 @@ class Settings(BaseSettings):
         file_secret_settings: PydanticBaseSettingsSource,
     ) -> tuple[PydanticBaseSettingsSource, ...]:
         """Order of precedence."""
-        return init_settings, env_settings, TomlConfigSettingsSource(settings_cls, config_file())
+        return (
+            init_settings,
+            env_settings,
+            InitSettingsSource(settings_cls, _in_file(config_file())),
+        )
 
 
 SECRETS = frozenset(
@@ -270,8 +274,13 @@ def load_settings(**flags: Any) -> Settings:
     return settings
 
 
-def _in_file(file: Path) -> Mapping[str, Any]:
-    return tomllib.loads(file.read_text("utf-8")) if file.is_file() else {}
+def _in_file(file: Path) -> dict[str, Any]:
+    return read_toml(file) if file.is_file() else {}
+
+
+def read_toml(file: Path) -> dict[str, Any]:
+    """A file of settings, with or without a byte order mark, as some editors put before it."""
+    return tomllib.loads(file.read_text("utf-8-sig"))
 
 
 def _explained(exc: ValidationError, file: Path) -> str:

@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from ingest.errors import BadRequest
-from qa.command import FAILED, Json, Quiet, app, print_json, say
-from qa.settings import Settings, load_settings
+from qa.command import FAILED, Json, Quiet, app, check_target, print_json, say
+from qa.settings import Settings, load_settings, read_toml
 from qa.terminal import print
 
 if TYPE_CHECKING:
@@ -113,7 +113,7 @@ def eval_(
     if calibrate:
         _calibrate(job, load_settings(**flags), false_refusals, as_json=json_)
         return
-    _check_options(report, compare, against, fail_worse)
+    _check_options(save, report, compare, against, fail_worse)
     evaluation, comparison = _evaluated(job, compare, against)
     if save:
         from qa.evaluation.saving import save as save_evaluation
@@ -261,7 +261,7 @@ def _evaluated(
 def _settings_of(path: Path, flags: dict[str, Any]) -> Settings:
     """Settings with those of a file above environment and kbqa.toml, below flags."""
     try:
-        values = tomllib.loads(path.read_text("utf-8"))
+        values = read_toml(path)
     except FileNotFoundError as exc:
         raise BadRequest(f"no such file: {path}") from exc
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as exc:
@@ -284,6 +284,8 @@ def _generate(count: int, settings: Settings, output: Path | None, seed: int) ->
 
     if output and output.exists():
         raise BadRequest(f"{output} exists already, perhaps edited: name another file")
+    if output:
+        check_target(output, "--output")
     model = model_of(settings.model, settings)
     with opened(settings) as base:
         found = [
@@ -319,12 +321,19 @@ def _calibrate(job: _Job, settings: Settings, false_refusals: float, *, as_json:
 
 
 def _check_options(
-    report: Path | None, compare: object, against: Path | None, fail_worse: bool
+    save: Path | None,
+    report: Path | None,
+    compare: object,
+    against: Path | None,
+    fail_worse: bool,
 ) -> None:
+    if save:
+        check_target(save, "--save")
     if report:
         from qa.evaluation.report import check_suffix
 
         check_suffix(report)
+        check_target(report, "--report")
     if compare and against:
         raise BadRequest("--compare runs both and --against reads one: give one of them")
     if fail_worse and not (compare or against):

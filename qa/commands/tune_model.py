@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from ingest.errors import BadRequest, Unreachable
-from qa.command import Json, Kb, Quiet, print_json, say
+from qa.command import Json, Kb, Quiet, check_target, print_json, say
 from qa.commands.tune import LINE_EVERY, tune
 from qa.settings import load_settings
 from qa.terminal import print
@@ -67,7 +67,7 @@ def tune_model(
     from qa.tuning.labelled import feedback_questions
 
     trains = not (export or dry_run)
-    _check(model, out, minutes, trains=trains)
+    _check(model, out, export, minutes, trains=trains)
     settings = load_settings(kb=kb)
     asker = model_of(settings.model, settings) if generate else None
     if generate and asker is None:
@@ -103,11 +103,17 @@ def tune_model(
     _tell(model, done, before, after, json_)
 
 
-def _check(model: str | None, out: Path | None, minutes: float, *, trains: bool) -> None:
+def _check(
+    model: str | None, out: Path | None, export: Path | None, minutes: float, *, trains: bool
+) -> None:
     from qa.tuning.model import place_of
 
     if not 0 < minutes < 100_000:
         raise BadRequest(f"--minutes {minutes:g}: a time above 0 is expected")
+    if export:
+        check_target(export, "--export")
+        if export.exists():
+            raise BadRequest(f"{export} exists already: name another file")
     if not trains:
         return
     if model is None or out is None:

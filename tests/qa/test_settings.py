@@ -60,6 +60,12 @@ def test_the_environment_is_read_in_any_case(monkeypatch: pytest.MonkeyPatch) ->
     assert sources(load_settings(), {})["top_k"] == "KBQA_TOP_K"
 
 
+def test_the_file_may_begin_with_a_byte_order_mark() -> None:
+    Path("kbqa.toml").write_text("top_k = 3\r\n", "utf-8-sig")
+    assert load_settings().top_k == 3
+    assert sources(load_settings(), {})["top_k"] == "kbqa.toml"
+
+
 def test_the_file_may_lie_elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     Path("kbqa.toml").write_text("top_k = 3\n", "utf-8")
     (tmp_path / "my.toml").write_text("top_k = 4\n", "utf-8")

@@ -161,7 +161,7 @@ def test_a_report(name: str, kbqa: Kbqa, base_folder: Path, asked: Path, tmp_pat
 def test_two_settings_files(kbqa: Kbqa, base_folder: Path, asked: Path, tmp_path: Path) -> None:
     one, two = tmp_path / "one.toml", tmp_path / "two.toml"
     one.write_text(f'kb = "{base_folder}"\nmin_score = 0.0\n', "utf-8")
-    two.write_text(f'kb = "{base_folder}"\nmin_score = 1.0\n', "utf-8")
+    two.write_text(f'kb = "{base_folder}"\nmin_score = 1.0\n', "utf-8-sig")  # as Notepad does
     done = kbqa("eval", asked, "--compare", one, two, "--answers", "--json")
     assert done.code == 0, done
     found = done.json["comparison"]["differences"]
@@ -241,6 +241,10 @@ def test_questions_are_made_and_can_be_asked(kbqa: Kbqa, base_folder: Path, tmp_
         (["eval", "Q", "--limit", "0"], ["limit of questions is 0"]),
         (["eval", "Q", "--level", "word"], ["answer, passage, page, document"]),
         (["eval", "Q", "--report", "r.pdf"], ["ends in .md or .html"]),
+        (["eval", "Q", "--report", "gone/r.md", "--kb", "x"], ["there is no folder gone"]),
+        (["eval", "Q", "--save", "gone/r.json", "--kb", "x"], ["there is no folder gone"]),
+        (["eval", "Q", "--save", ".", "--kb", "x"], ["--save .: it is a folder"]),
+        (["eval", "--generate", "3", "-o", "gone/q.jsonl", "--kb", "x"], ["no folder gone"]),
         (["eval", "Q", "--against", "gone.json"], ["no such file: gone.json"]),
         (["eval", "Q", "--fail-worse"], ["--fail-worse needs --against"]),
         (["eval", "Q", "--docs", "gone"], ["no such file or folder: gone"]),

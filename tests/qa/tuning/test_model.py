@@ -175,6 +175,8 @@ def test_the_loss_falls_the_adapter_loads_the_answer_changes(
         (["hf:./m", "--out", "."], "exists already"),
         (["hf:./m", "--out", "a", "--minutes", "-1"], "--minutes -1"),
         (["--export", "x.jsonl"], "too small to learn from"),
+        (["--export", "gone/x.jsonl"], "--export gone/x.jsonl: there is no folder gone"),
+        (["--export", "."], "it is a folder"),
         (["--dry-run", "--generate"], "needs an LLM"),
     ],
 )
