@@ -21,7 +21,7 @@ from urllib.parse import parse_qsl
 
 from ingest.errors import BadRequest, NotConfigured, TimedOut
 from qa.models import ModelOptions, Reply
-from qa.openai_model import empty_answer, message_json
+from qa.openai_model import message_json, reply_of
 from qa.reply_text import ReplyText
 from qa.turn import Message
 from retrieval.hub import model_folder
@@ -104,16 +104,14 @@ class HfChatModel:
             streamer = _Pieces(tokenizer, text.add)
             output = self._run(tokenizer, model, inputs, streamer)
         completion_tokens = output.shape[1] - prompt_tokens
-        answer = text.close()
-        if not answer.strip():
-            limit = self._options.max_tokens or ANSWER_TOKENS
-            raise empty_answer(self._spec, "length" if completion_tokens >= limit else "stop")
+        limit = self._options.max_tokens or ANSWER_TOKENS
         usage = {
             "prompt_tokens": prompt_tokens,
             "completion_tokens": completion_tokens,
             "total_tokens": prompt_tokens + completion_tokens,
         }
-        return Reply(answer, usage)
+        finish = "length" if completion_tokens >= limit else "stop"
+        return reply_of(self._spec, text.close(), usage, finish)
 
     def _run(self, tokenizer: Any, model: Any, inputs: Any, streamer: _Pieces) -> Any:
         import torch

@@ -12,7 +12,7 @@ import openai
 
 from ingest.errors import BadRequest, KbqaError, NotConfigured, Unreachable
 from qa.models import ModelOptions, Reply, Stored
-from qa.openai_model import empty_answer, message_json
+from qa.openai_model import message_json, reply_of
 from qa.reply_text import ReplyText
 from qa.turn import Message
 from retrieval.openai_client import PATIENCE
@@ -166,9 +166,7 @@ class LangChainChatModel:
     def _reply(self, answer: str, whole: AIMessage | None) -> Reply:
         metadata = whole.response_metadata if whole is not None else {}
         finish = str(metadata.get("finish_reason") or metadata.get("stop_reason") or "")
-        if not answer.strip():
-            raise empty_answer(self._endpoint.label, finish)
-        return Reply(answer, _usage(whole))
+        return reply_of(self._endpoint.label, answer, _usage(whole), finish)
 
 
 def _usage(message: AIMessage | None) -> Mapping[str, int]:

@@ -16,6 +16,8 @@ from qa.turn import Message
 from retrieval.openai_client import open_client
 from retrieval.openai_errors import Endpoint, clear_errors, cut, malformed
 
+NO_ROOM = ("length", "max_tokens")  # as OpenAI and Anthropic call it
+FILTERED = "content_filter"
 COUNTS = ("prompt_tokens", "completion_tokens", "total_tokens")
 
 
@@ -117,17 +119,26 @@ class OpenAIChatModel:
                 return reply
 
     def _reply(self, text: ReplyText, usage: Mapping[str, int], finish: str) -> Reply:
-        answer = text.close()
-        if not answer.strip():
-            raise empty_answer(self._endpoint.label, finish)
-        return Reply(answer, usage)
+        return reply_of(self._endpoint.label, text.close(), usage, finish)
 
 
-def empty_answer(label: str, finish: str) -> KbqaError:
-    """The error for an answer without text; `finish` is the reason the server gave for its end."""
-    if finish == "length":
-        return BadRequest(f"{label} used all its tokens before it answered: raise max_tokens")
-    if finish == "content_filter":
+def reply_of(label: str, answer: str, usage: Mapping[str, int], finish: str) -> Reply:
+    """What a model said, with a note where it was cut off; `finish` is the reason that the server
+    gave for its end. Raises BadRequest or Unreachable for an answer without text."""
+    if not answer.strip():
+        raise _empty(label, finish)
+    notes = {
+        **dict.fromkeys(NO_ROOM, "it had no more room (answer_tokens, or the model's own limit)"),
+        FILTERED: "the content filter withheld the rest",
+    }
+    why = notes.get(finish)
+    return Reply(answer, usage, notes=(f"the answer of {label} is cut off: {why}",) if why else ())
+
+
+def _empty(label: str, finish: str) -> KbqaError:
+    if finish in NO_ROOM:
+        return BadRequest(f"{label} used all its tokens before it answered: raise answer_tokens")
+    if finish == FILTERED:
         return BadRequest(f"{label} withheld the answer (content filter)")
     return Unreachable(f"{label} sent an empty answer: ask again, or use another model")
 

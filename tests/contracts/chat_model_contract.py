@@ -72,6 +72,18 @@ class ChatModelContract:
         roles = [(m["role"], m["content"]) for m in server.requests[0].body["messages"]]
         assert roles == [(m.role, m.content) for m in PROMPT]
 
+    @pytest.mark.parametrize(
+        ("finish", "words"), [("length", "answer_tokens"), ("content_filter", "content filter")]
+    )
+    def test_an_answer_that_is_cut_off_says_so(self, finish: str, words: str) -> None:
+        with ScriptedServer(then=saying("It stands in", finish=finish)) as server:
+            model = self.open_model(server)
+            for on_token in (None, ignore):
+                reply = model.generate(PROMPT, on_token=on_token)
+                assert reply.text == "It stands in"
+                assert "is cut off" in reply.notes[0]
+                assert words in reply.notes[0]
+
     def test_is_a_chat_model_with_a_name(self) -> None:
         with ScriptedServer() as server:
             model = self.open_model(server)

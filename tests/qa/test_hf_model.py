@@ -54,7 +54,9 @@ def test_images_are_told_in_words(folder: Path) -> None:
 
 def test_the_answer_ends_at_the_limit(folder: Path) -> None:
     model = open_model(f"hf:{folder}", ModelOptions(max_tokens=2), environ={})
-    assert model.generate(PROMPT).text.split() == tiny_model.ANSWER.split()[:2]
+    reply = model.generate(PROMPT)
+    assert reply.text.split() == tiny_model.ANSWER.split()[:2]
+    assert "is cut off" in reply.notes[0]
 
 
 def test_samples_with_a_temperature(folder: Path) -> None:
