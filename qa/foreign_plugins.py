@@ -87,7 +87,7 @@ def _of_point(point: EntryPoint) -> Found:
     def make(parts: Parts) -> Plugin:
         try:
             loaded = point.load()
-        except Exception as exc:
+        except (Exception, SystemExit) as exc:
             raise BadRequest(
                 f"plugin '{point.name}' ({source}): {point.value} cannot be imported: {_told(exc)}"
             ) from exc
@@ -197,7 +197,7 @@ def _imported(spec: str, file: Path) -> ModuleType:
     sys.modules[name] = module  # dataclasses look their module up
     try:
         found.loader.exec_module(module)
-    except Exception as exc:
+    except (Exception, SystemExit) as exc:  # a script without a guard ends
         del sys.modules[name]
         raise BadRequest(f"plugin '{spec}': {file.name} cannot be imported: {_told(exc)}") from exc
     return module
@@ -208,5 +208,5 @@ def _is_defined_in(module: ModuleType, value: Any) -> bool:
     return callable(function) and getattr(function, "__module__", "") == module.__name__
 
 
-def _told(exc: Exception) -> str:
+def _told(exc: BaseException) -> str:
     return f"{type(exc).__name__}: {' '.join(str(exc).split())}"

@@ -120,6 +120,7 @@ def test_faults_are_told(spec: str, words: list[str]) -> None:
     [
         ("import no_such_package", "ModuleNotFoundError: No module named 'no_such_package'"),
         ("def shout(:", "SyntaxError: "),
+        ("import sys; sys.exit(7)", "SystemExit: 7"),
     ],
 )
 def test_a_file_that_cannot_be_imported_is_told(text: str, words: str) -> None:
