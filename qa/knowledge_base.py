@@ -312,8 +312,9 @@ class KnowledgeBase:
         Raises BadRequest if there is none.
         """
         with self._ingesting:
+            lent = [opened.embedder for opened in self._replaced if opened.lent]
             self._let_go_of_replaced()
-            self._adopt(rollback(self._opened, self._settings))
+            self._adopt(rollback(self._opened, self._settings, lent))
 
     def discard_versions(self) -> bool:
         """Remove what `rollback` would go back to; whether there was any."""

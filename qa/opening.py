@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import cached_property, partial
 from pathlib import Path
@@ -164,8 +164,9 @@ def reembed(
     return Opened(new, base, embedder, opened.location, lent)
 
 
-def rollback(opened: Opened, settings: Settings) -> Opened:
-    """The version from before the last `reembed`, which counts from here on.
+def rollback(opened: Opened, settings: Settings, lent: Iterable[Embedder] = ()) -> Opened:
+    """The version from before the last `reembed`, which counts from here on, with its embedder of
+    those of the caller that were `lent`, if it is one.
 
     What was ingested since then is not in it, and comes with the next ingest. Raises BadRequest if
     there is none.
@@ -182,8 +183,9 @@ def rollback(opened: Opened, settings: Settings) -> Opened:
     except BaseException:
         earlier.close()
         raise
-    embedder = _verified(base.embedder, base, earlier, settings, opened.location)
-    return Opened(earlier, base, embedder, opened.location)
+    own = next((one for one in lent if one.name == base.embedder), None)
+    embedder = _verified(own or base.embedder, base, earlier, settings, opened.location)
+    return Opened(earlier, base, embedder, opened.location, own is not None)
 
 
 def discard(opened: Opened) -> bool:

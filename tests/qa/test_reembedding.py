@@ -105,6 +105,15 @@ def test_another_embedder_and_back(open_: Open) -> None:
             kb.reembed(large)
 
 
+def test_back_to_an_embedder_that_is_an_object(open_: Open) -> None:
+    with open_(HashEmbedder(16)) as kb:
+        kb.ingest_documents(documents(0, 3))
+        before = kb.search("lamp n1", 3)
+        kb.reembed(HashEmbedder(24))
+        kb.rollback()
+        assert kb.search("lamp n1", 3) == before
+
+
 def test_a_build_that_was_killed_goes_on(open_: Open) -> None:
     with open_(HashEmbedder(16)) as kb:
         kb.ingest_documents(documents(0, 200))
