@@ -104,13 +104,13 @@ def tune_embedder(
         if dry_run:
             _tell_prospect(found, tuning.estimate(base, found, seed), minutes, seed, json_)
             return
-        left = tuning.interrupted(base, settings, seed)
+        left = tuning.interrupted(base, settings, seed, found)
         if left and not quiet:
             say(
                 "going on with the training that was interrupted"
                 if left == "resumes"
-                else "the documents have changed since the training that was interrupted: it "
-                "begins anew"
+                else "documents or questions have changed since the training that was "
+                "interrupted: it begins anew"
             )
         stage = None if quiet else _Lines()
         done = tuning.tune(base, found, settings, minutes=minutes, seed=seed, on_stage=stage)

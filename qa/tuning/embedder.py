@@ -131,7 +131,7 @@ def tune(
     tell = on_stage or (lambda *_: None)
     require_packages()
     folder = _folder(kb, settings)
-    key = _key(kb, found.base, seed)
+    key = _key(kb, found.base, seed, found)
     _begin(folder, key)
     began = time.monotonic()
     spare = 60 * minutes * MINING
@@ -176,9 +176,11 @@ def tune(
     return Tuned(found.split.kinds, trained, judgement, adapter, judgement.is_better)
 
 
-def interrupted(kb: KnowledgeBase, settings: Settings, seed: int = 0) -> str:
-    """What an earlier training has left: "resumes", "outdated" (the documents have changed since,
-    it begins anew), or "" for nothing."""
+def interrupted(
+    kb: KnowledgeBase, settings: Settings, seed: int = 0, found: Prospect | None = None
+) -> str:
+    """What an earlier training has left: "resumes", "outdated" (documents or labelled questions
+    have changed since, it begins anew), or "" for nothing."""
     folder = _folder(kb, settings)
     if not (folder / CHECKPOINT).exists():
         return ""
@@ -186,7 +188,7 @@ def interrupted(kb: KnowledgeBase, settings: Settings, seed: int = 0) -> str:
         said = (folder / KEY).read_text("utf-8")
     except OSError:
         return "outdated"
-    return "resumes" if said == _key(kb, parted(kb.embedder.name)[0], seed) else "outdated"
+    return "resumes" if said == _key(kb, parted(kb.embedder.name)[0], seed, found) else "outdated"
 
 
 def _begin(folder: Path, key: str) -> None:
@@ -270,9 +272,11 @@ def _folder(kb: KnowledgeBase, settings: Settings) -> Path:
     return Path(kb.location) / FOLDER
 
 
-def _key(kb: KnowledgeBase, base: str, seed: int) -> str:
-    """What a training depends on: the documents, the model, the seed."""
-    said = json.dumps([corpus_of(kb), base, seed, EPOCHS, KEPT])
+def _key(kb: KnowledgeBase, base: str, seed: int, found: Prospect | None) -> str:
+    """What a training depends on: the documents, labelled questions, the model, the seed."""
+    pairs = found.split.training if found is not None else ()
+    labelled = sorted((pair.query, *pair.place) for pair in pairs if pair.kind == "labelled")
+    said = json.dumps([corpus_of(kb), labelled, base, seed, EPOCHS, KEPT])
     return hashlib.sha256(said.encode()).hexdigest()
 
 

@@ -154,6 +154,10 @@ def test_killed_it_goes_on_and_changed_documents_begin_anew(
     assert base.status().embedder == tiny
     assert tuning.interrupted(base, settings) == "resumes"
     assert tuning.interrupted(base, settings, seed=1) == "outdated"
+    asked = Question("1", "Who is called when things fail?", documents={"plants/3.md": 1})
+    more = tuning.prospect(base, settings, questions=[asked])
+    assert tuning.interrupted(base, settings, found=found) == "resumes"
+    assert tuning.interrupted(base, settings, found=more) == "outdated"
     steps: list[str] = []
 
     def see(what: str, *_: Any) -> None:
