@@ -6,10 +6,11 @@ import re
 from collections.abc import Callable, Sequence
 
 from ingest.documents import Chunk
-from qa.citing.evidence import best_span, may_support
+from qa.citing.contradictions import contradicts
+from qa.citing.evidence import Span, basis, best_span, may_support
 from qa.citing.marks import without_marks
 from qa.citing.statements import Piece, pieces
-from qa.citing.support import SUPPORTED
+from qa.citing.support import SUPPORTED, words_agree
 from retrieval.terms import CJK
 
 _ENDS_IN_CJK = re.compile(rf"[{CJK}”》」）)]\Z")
@@ -78,11 +79,26 @@ def attributed(piece: Piece, sources: Sequence[Chunk]) -> str:
 
 
 def supporter(said: str, sources: Sequence[Chunk]) -> int | None:
-    """Number, from 1, of the source that supports a statement best; None if none supports it."""
-    figures = {
-        number: best_span(said, source).support
+    """Number, from 1, of the source that supports a statement best; None if none supports it, or if
+    one that shares more of its words says the opposite."""
+    spans = {
+        number: best_span(said, source)
         for number, source in enumerate(sources, 1)
         if may_support(said, source)
     }
-    best = max(figures, key=lambda number: (figures[number], -number), default=None)
-    return best if best is not None and figures[best] >= SUPPORTED else None
+    best = max(spans, key=lambda number: (spans[number].support, -number), default=None)
+    if best is None or spans[best].support < SUPPORTED:
+        return None
+    agreement = _agreement(said, sources[best - 1], spans[best])
+    for number, span in spans.items():
+        source = sources[number - 1]
+        if span.support < SUPPORTED and _agreement(said, source, span) > agreement:
+            found = basis(source, span.start, span.end)
+            if contradicts(said, found["passage"], context=found["context"]):
+                return None
+    return best
+
+
+def _agreement(said: str, source: Chunk, span: Span) -> float:
+    found = basis(source, span.start, span.end)
+    return words_agree(said, found["passage"], found["context"])

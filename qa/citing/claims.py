@@ -18,7 +18,7 @@ _LATIN = "A-Za-zÀ-ÖØ-öø-ÿ"
 _WORD = re.compile(rf"[{CJK}]+|[{_LATIN}](?:[{_LATIN}0-9_'’&.-]*[{_LATIN}0-9])?")
 _IS_CJK = re.compile(rf"[{CJK}]")
 _FUNCTION_CHARACTERS = re.compile(
-    "[的了是在为由用从和与及或到至于把被就也都可以会能要需其该此这那里中时使]"
+    "(?<![禁停启服专])用|[的了是在为由从和与及或到至于把被就也都可以会能要需其该此这那里中时使]"
 )
 _STOP = re.compile(r"[.!?。！？:：\n|]")
 
@@ -28,23 +28,28 @@ class Claim:
     """What a text says.
 
     `terms`: stems of content words, pairs of Chinese characters. `names`: names and identifiers,
-    squeezed as in `squeezed`, which is the whole text in lower case, letters and digits only.
+    squeezed as in `squeezed`, which is the whole text in lower case, letters and digits only;
+    `named` are the terms that stand for them.
     """
 
     terms: frozenset[str]
     names: frozenset[str]
     quantities: tuple[Quantity, ...]
     squeezed: str
+    named: frozenset[str] = frozenset()
 
 
 @lru_cache(maxsize=1024)
 def claim_of(text: str) -> Claim:
     """The claim of a sentence or two."""
+    names = frozenset(_names(simplified(text)))
+    called = " ".join(word for word in content_words(text) if _squeeze(word) in names)
     return Claim(
         terms=content_terms(text),
-        names=frozenset(_names(simplified(text))),
+        names=names,
         quantities=tuple(quantities(text)),
         squeezed=_squeeze(simplified(text)),
+        named=content_terms(called) if called else frozenset(),
     )
 
 
@@ -70,16 +75,20 @@ def is_cjk(word: str) -> bool:
 def _names(text: str) -> Iterator[str]:
     """Words with a capital, unless only the first word of a sentence has it, and identifiers."""
     yield from map(_squeeze, codes(text))
-    before = 0
+    before, first = 0, ""
     for match in _WORD.finditer(text):
         word = match.group()
         begins = before == 0 or _STOP.search(text, before, match.start()) is not None
-        before = match.end()
-        if is_cjk(word) or word.lower() in STOP_WORDS or months(word):
+        follows = first if text[before : match.start()] == " " else ""
+        before, first = match.end(), ""
+        is_letter = len(word) == 1 and word.isupper() and word != "I" and not begins  # rated A
+        if is_cjk(word) or (word.lower() in STOP_WORDS and not is_letter) or months(word):
             continue
         capitals = sum(character.isupper() for character in word)
         if capitals > (begins and word[0].isupper()):
-            yield _squeeze(word)
+            yield from (_squeeze(name) for name in (follows, word) if name)
+        elif begins and capitals:
+            first = word
 
 
 def _squeeze(text: str) -> str:

@@ -1,20 +1,18 @@
-"""Whether two sentences that share their words say opposite or different things."""
+"""Whether two sentences that share their words say opposite things."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Sequence
-from difflib import SequenceMatcher
+from collections.abc import Iterable, Iterator
 from functools import lru_cache
 
 from qa.citing.claims import claim_of, content_terms, content_words, is_cjk
+from qa.citing.opposites import opposed
 from qa.citing.quantities import Quantity, quantities
-from retrieval.terms import analyse, simplified, stems
+from retrieval.terms import simplified
 
 SCOPE_WORDS = 4  # content words behind an English "not" that it may deny
 SCOPE_CHARACTERS = 5  # the same behind a Chinese 不; a word has two
-ALIKE = 0.6  # share of a statement's words that must be in the other, in order, for a swap
-SWAPPED_WORDS = 2
 
 _NOT = re.compile(
     r"\b(?:not|never|no|nor|neither|none|without|cannot|nothing|nobody)\b|n['’]t\b", re.IGNORECASE
@@ -31,98 +29,54 @@ _NOT_ZH = re.compile(
 _CLAUSE_END = re.compile(
     r"[,;:!?，；：。！？、()（）\n]|\.(?!\d)|\b(?:but|and|or|if|when|because)\b|但|而"
 )
+_FROM_TO = re.compile(
+    r"\bfrom\s(?P<start>.{1,40}?)\sto\s(?P<end>.{1,40})"
+    r"|\bto\s(?P<end_2>.{1,40}?)\sfrom\s(?P<start_2>.{1,40})|\bfrom\s(?P<start_3>.{1,40})"
+    r"|[由从](?P<start_4>[^，。；,;]{1,20}?)(?:[到至]|(?:[改变变换转][成到为作]))(?P<end_4>.{1,20})"
+    r"|先(?P<start_5>[^，。；,;]{1,6}?)[，,]?[后再](?P<end_5>.{1,6})",
+    re.IGNORECASE,
+)
 _LEADING_NUMBER = re.compile(r"\s*\S?\d[\d.,]*")
-_OPPOSITES = (
-    (
-        "at most|up to|no (?:more|later|longer) than|maximum|not exceed|below|under|less than"
-        "|within",
-        "at least|no (?:less|fewer|earlier) than|minimum|above|over|more than"
-        "|(?<!not )exceed(?:s|ing)?",
-    ),
-    (
-        "不超过|最多|以内|以下|(?<!不)低于|少于|不高于|至多",
-        "不少于|至少|以上|(?<!不)高于|(?<!不)超过|不低于|起码",
-    ),
-    ("before|prior to", "after|following"),
-    ("以?之?前(?!台)", "之后|以后"),
-    (
-        r"increas\w*|rais\w+|rise|rose|grew|grow\w*",
-        r"decreas\w*|reduc\w+|lower\w*|fell|fall\w*|drop\w*",
-    ),
-    ("增加|上升|提高|增长|上调", "减少|下降|降低|下调"),
-    (r"allow\w*|permit\w*", r"forbid\w*|prohibit\w*|bann?\w*"),
-    ("(?<!不)允许|(?<!不)可以", "禁止|不得|不允许|不可"),
-    ("open(?:s|ed)?", "clos(?:e|es|ed)"),
-    ("打开|开启", "关闭"),
-    (r"includ\w+", r"exclud\w+"),
-    ("(?<!不)包括|(?<!不)包含", "不包括|不包含|不含|除外"),
-    (r"accept\w*|approv\w+", r"reject\w*|refus\w+|den(?:y|ied|ies)"),
-    ("接受|批准", "拒绝|驳回"),
-    ("free(?: of charge)?", "paid|for a fee"),
-    ("免费", "(?<!不)收费|付费"),
-    (r"manual\w*", r"automatic\w*"),
-    ("手动|人工", "自动"),
-    ("left", "right"),
-    ("左", "右"),
-)
 
 
-_GETTING = frozenset(
-    ("get", "gets", "got", "receive", "receives", "have", "has", "earn", "earns", "obtain")
-)
+def contradicts(one: str, other: str, *, context: str = "") -> bool:
+    """Whether one denies what the other says, or has the other side of a pair of opposites.
 
-
-def _pattern(words: str) -> re.Pattern[str]:
-    return re.compile(rf"\b(?:{words})\b" if words.isascii() else words, re.IGNORECASE)
-
-
-_SIDES = tuple((_pattern(one), _pattern(other)) for one, other in _OPPOSITES)
-
-
-def contradicts(one: str, other: str) -> bool:
-    """Whether one denies what the other says, or has the other side of a pair of opposites."""
-    if _denies(one, other) or _denies(other, one):
-        return True
-    return any(
-        mine != theirs and any(mine) and any(theirs) and not (all(mine) or all(theirs))
-        for mine, theirs in zip(_sides(one), _sides(other), strict=True)
-    )
-
-
-def swaps(one: str, other: str) -> bool:
-    """Whether `one` says what `other` says, but of another thing: a foreign word in its place.
-
-    `Part-time staff get 26 days` for `Full-time staff get 26 days`. A synonym is taken for a swap,
-    but for verbs of having and getting.
+    `context` stands above `other`: what is listed under "not included" is denied by that.
     """
-    mine, theirs = _tokens(one), _tokens(other)
-    matcher = SequenceMatcher(None, mine, theirs, autojunk=False)
-    if sum(block.size for block in matcher.get_matching_blocks()) < ALIKE * len(mine):
-        return False
-    known = set(theirs) | claim_of(other).terms
+    if (not _denials(context) and _denies(one, other)) or _denies(other, one):
+        return True
+    return opposed(one, other) or turned_round(one, other)
+
+
+def turned_round(one: str, other: str) -> bool:
+    """Whether the two say `from A to B` and `from B to A`."""
+    mine, theirs = _ends(one), _ends(other)
     return any(
-        tag == "replace"
-        and _may_be_swapped(mine[start:end], theirs[first:last])
-        and not known.issuperset(stems(analyse(" ".join(mine[start:end]))))
-        for tag, start, end, first, last in matcher.get_opcodes()
+        (start & other_end or end & other_start) and not (start & other_start or end & other_end)
+        for start, end in mine
+        for other_start, other_end in theirs
     )
 
 
-def _may_be_swapped(mine: Sequence[str], theirs: Sequence[str]) -> bool:
-    """Whether both may be names of things: verbs, by their ending, are more often synonyms."""
-    if abs(len(mine) - len(theirs)) > 1 or max(len(mine), len(theirs)) > SWAPPED_WORDS:
-        return False
-    if _GETTING.issuperset(mine) and not _GETTING.isdisjoint(theirs):
-        return False
-    return not any(len(words) == 1 and words[0].endswith("ed") for words in (mine, theirs))
+@lru_cache(maxsize=1024)
+def _ends(text: str) -> tuple[tuple[frozenset[str], frozenset[str]], ...]:
+    """For each `from A to B` what A says last and what B says first."""
+    ends = []
+    for match in _FROM_TO.finditer(simplified(text)):
+        found = [(name[:3], words) for name, words in match.groupdict().items() if words]
+        said = {name: _clause(words) for name, words in found}
+        ends.append((_worth(said.get("sta", ""), last=True), _worth(said.get("end", ""))))
+    return tuple(ends)
 
 
-def _tokens(text: str) -> list[str]:
-    """Content words in order, Chinese characters one by one."""
-    tokens: list[str] = []
-    for word in content_words(text):
-        tokens.extend(word if is_cjk(word) else [word.lower()])
-    return tokens
+def _worth(words: str, *, last: bool = False) -> frozenset[str]:
+    """What stands at one end of a change: its number, or else the word nearest to the change."""
+    numbers, said = quantities(words), content_words(words)
+    if numbers or not said:
+        return frozenset(_written(numbers[:1]))
+    nearest = said[-1] if last else said[0]
+    return content_terms(nearest[:SCOPE_CHARACTERS] if is_cjk(nearest) else nearest)
 
 
 def _denies(one: str, other: str) -> bool:
@@ -134,13 +88,6 @@ def _denies(one: str, other: str) -> bool:
     said = claim.terms | _written(claim.quantities)
     denied = frozenset().union(*_denials(other))
     return any(scope & said and not scope & denied for scope in mine)
-
-
-@lru_cache(maxsize=1024)
-def _sides(text: str) -> tuple[tuple[bool, bool], ...]:
-    """For each pair of opposites which of them `text` has."""
-    text = simplified(text)
-    return tuple((bool(one.search(text)), bool(other.search(text))) for one, other in _SIDES)
 
 
 @lru_cache(maxsize=1024)
@@ -165,8 +112,14 @@ def _scope(clause: str) -> frozenset[str]:
         return frozenset(_written(quantities(number.group())))
     words = content_words(clause)
     if words and is_cjk(words[0]):
-        return content_terms(words[0][:SCOPE_CHARACTERS])
+        return content_terms(_first(words, SCOPE_CHARACTERS))
     return content_terms(" ".join(words[:SCOPE_WORDS]))
+
+
+def _first(words: list[str], characters: int) -> str:
+    """The first characters of the words, these apart."""
+    said = " ".join(words)
+    return said[: characters + said[: characters + 1].count(" ")]
 
 
 def _written(found: Iterable[Quantity]) -> set[str]:

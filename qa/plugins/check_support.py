@@ -8,7 +8,8 @@ from dataclasses import replace
 import numpy as np
 
 from ingest.documents import Chunk
-from qa.citing.evidence import best_span, context_of
+from qa.citing.evidence import Basis, basis, best_span
+from qa.citing.rows import holds
 from qa.citing.support import SUPPORTED, comparable, facts_agree, support
 from qa.turn import Citation, Handler, Plugin, Statement, Turn
 from retrieval.embedding import Embedder
@@ -40,11 +41,10 @@ def judged(statement: Statement, chunks: Sequence[Chunk], embedder: Embedder) ->
         figures = [best_span(statement.text, chunk).support for chunk in chunks]
         nearest = min(max(figures, default=0.0), SUPPORTED / 2)
         return replace(statement, support=nearest, supported=False)
-    quotes = "\n".join(citation.quote for citation in statement.citations)
-    context = "\n".join(_context(citation, chunks) for citation in statement.citations)
-    if not comparable(statement.text, quotes):
-        return _judged_by_facts(statement, quotes, context)
-    figure = support_of(statement.text, quotes, context, embedder)
+    found = _basis([_basis_of(citation, chunks) for citation in statement.citations])
+    if not comparable(statement.text, found["passage"]):
+        return _judged_by_facts(statement, found["passage"], found["context"])
+    figure = support_of(statement.text, found, embedder)
     return replace(statement, support=figure, supported=figure >= SUPPORTED)
 
 
@@ -56,21 +56,34 @@ def _judged_by_facts(statement: Statement, quotes: str, context: str) -> Stateme
     return replace(statement, support=left, supported=False)
 
 
-def support_of(statement: str, quotes: str, context: str, embedder: Embedder) -> float:
+def support_of(statement: str, found: Basis, embedder: Embedder) -> float:
     """Support of a statement by words, and by meaning where words leave it in doubt."""
-    figure = support(statement, quotes, context=context)
+    quotes, context = found["passage"], found["context"]
+    figure = support(statement, **found)
     in_doubt = DOUBTFUL <= figure < SUPPORTED <= facts_agree(statement, quotes, context)
     known = embedder.known_share(statement) if in_doubt else 0.0
     if known < SUPPORTED:
         return figure
     vectors = np.asarray(embedder.embed([statement, quotes]))
     cosine = float(vectors[0] @ vectors[1])
-    return max(figure, support(statement, quotes, context=context, cosine=cosine, known=known))
+    return max(figure, support(statement, **found, cosine=cosine, known=known))
 
 
-def _context(citation: Citation, chunks: Sequence[Chunk]) -> str:
-    """What the reader of a quote knows: from its passage, or else title and headings."""
+def _basis(found: Sequence[Basis]) -> Basis:
+    """All that the citations of a statement have together."""
+    passage = "\n".join(one["passage"] for one in found)
+    others = frozenset().union(*(one["others"] for one in found))
+    return {
+        "passage": passage,
+        "context": "\n".join(one["context"] for one in found),
+        "others": frozenset(cell for cell in others if not holds(passage, cell)),
+    }
+
+
+def _basis_of(citation: Citation, chunks: Sequence[Chunk]) -> Basis:
+    """What a quote says and its reader knows: from its passage, or else title and headings."""
     for chunk in chunks:
         if chunk.uri == citation.uri and chunk.start <= citation.start <= citation.end <= chunk.end:
-            return context_of(chunk, citation.start - chunk.start, citation.end - chunk.start)
-    return "\n".join((citation.title, *citation.heading))
+            return basis(chunk, citation.start - chunk.start, citation.end - chunk.start)
+    context = "\n".join((citation.title, *citation.heading))
+    return {"passage": citation.quote, "context": context, "others": frozenset()}

@@ -25,6 +25,9 @@ TRIAL = "专业版可以免费试用45天，无需绑定付款方式；"
         (TRIAL, "专业版可免费试用45天。", "专业版可免费试用30天。"),
         (TRIAL, "试用专业版不需要绑定付款方式。", "试用专业版需要绑定付款方式。"),
         (TRIAL, TRIAL, TRIAL.replace("专业", "企业")),
+        ("It is rated B (approved).", "It is rated B.", "It is rated C."),
+        ("建议把 B 套母版移走", "建议把 B 套母版移走", "建议把 A 套母版移走"),
+        ("a cable of 50 metres", "a cable of 50 m", "a cable of 50 millimetres"),
         ("Piotr Zielinski owns it.", "It is owned by Piotr Zielinski.", "Hannah Okafor owns it."),
     ],
 )
@@ -36,6 +39,23 @@ def test_context_helps_a_statement_but_not_its_numbers() -> None:
     statement, passage = "The LS-400 weighs 12 kg.", "It weighs 12 kg."
     assert support(statement, passage) < SUPPORTED <= support(statement, passage, context="LS-400")
     assert support("It weighs 12 kg.", "It weighs 9 kg.", context="12 kg") < SUPPORTED
+
+
+@pytest.mark.parametrize(
+    ("statement", "passage", "context"),
+    [
+        (
+            "Benedict Shaw is the project lead of Osprey.",
+            "Sponsor: Benedict Shaw",
+            "Project Osprey",
+        ),
+        ("Pavel is responsible for the move.", "Cc: Pavel Novak", "Warehouse move"),
+        ("There is a discount on Solo.", "| Solo | $9 |", ""),
+        ("乙方可以转租。", "承租方（乙方）：岚海科技", ""),
+    ],
+)
+def test_a_name_alone_supports_nothing(statement: str, passage: str, context: str) -> None:
+    assert support(statement, passage, context=context) < SUPPORTED
 
 
 def test_meaning_counts_as_far_as_the_embedder_knows_the_words() -> None:
