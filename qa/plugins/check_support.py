@@ -36,7 +36,9 @@ def check_support(embedder: Embedder) -> Plugin:
 
 
 def judged(statement: Statement, chunks: Sequence[Chunk], embedder: Embedder) -> Statement:
-    """The statement with its support."""
+    """The statement with its support. One that is a quote has it already."""
+    if statement.supported is not None:
+        return statement
     if not statement.citations:
         figures = [best_span(statement.text, chunk).support for chunk in chunks]
         nearest = min(max(figures, default=0.0), SUPPORTED / 2)

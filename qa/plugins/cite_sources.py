@@ -10,6 +10,7 @@ from ingest.documents import Document
 from qa.citing.attribution import Attribution
 from qa.citing.evidence import best_span
 from qa.citing.marks import MarkFilter
+from qa.citing.quoted import quoting, up_to_marks
 from qa.citing.statements import Piece, pieces
 from qa.plugins.require_evidence import refuse
 from qa.turn import Citation, Handler, Plugin, Statement, Turn
@@ -104,23 +105,27 @@ def _quoting(turn: Turn) -> list[Statement]:
     """The statements of an answer that came with its citations.
 
     One without a mark, such as an item of a list that is cited at its end, has the citations that
-    quote it.
+    quote it. What is a quote and nothing else, or a row as its cells, is supported by that.
     """
-    return [
-        _statement(piece, [c for c in turn.citations if _is_of(piece, c)])
-        for piece in pieces(turn.text)
-        if piece.marks or piece.claims
-    ]
+    statements: list[Statement] = []
+    for said in up_to_marks(turn.text):
+        cited = [c for c in turn.citations if c.number in said[-1].marks]
+        quoted = [piece for c in cited for piece in quoting(said, c, turn.hits, turn.question)]
+        statements += (
+            replace(_statement(piece, cited), support=1.0, supported=True) for piece in quoted
+        )
+        statements += (
+            _statement(piece, [c for c in turn.citations if _is_of(piece, c)])
+            for piece in ([] if quoted else said)
+            if piece.marks or piece.claims
+        )
+    return statements
 
 
 def _is_of(piece: Piece, citation: Citation) -> bool:
     if piece.marks:
         return citation.number in piece.marks
-    return _squeezed(piece.said) in _squeezed(citation.quote)
-
-
-def _squeezed(text: str) -> str:
-    return "".join(text.split())
+    return "".join(piece.said.split()) in "".join(citation.quote.split())
 
 
 def _statement(piece: Piece, citations: Sequence[Citation]) -> Statement:

@@ -1,18 +1,20 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 
 import pytest
 
+from ingest.documents import Document
 from qa.citing.support import SUPPORTED
 from qa.knowledge_base import KnowledgeBase
 from qa.plugins.check_support import check_support
-from qa.plugins.cite_sources import cite_sources
+from qa.plugins.cite_sources import citation_of, cite_sources
 from qa.turn import Turn
 from tests.fakes import HashEmbedder
 from tests.qa.conftest import OpenLibrary
 from tests.qa.test_cite_sources import DOCUMENTS, HITS
-from tests.qa.test_plugins import Model, saying
+from tests.qa.test_plugins import Model, hit, saying
 
 QUESTION = "How many days of annual leave do I have?"
 
@@ -59,6 +61,43 @@ def test_an_extractive_answer_is_supported(kb: KnowledgeBase) -> None:
             assert said.support is not None
             assert said.support >= SUPPORTED
             assert set(said.citations) <= set(answer.citations)
+
+
+def quoted(text: str, quote: str, document: Document, question: str = "Which board?") -> Turn:
+    """A turn whose model answers with a quote, checked."""
+    found = hit(document)
+    citation = citation_of(1, found, *span_of(document.text, quote))
+    model = lambda turn: replace(turn, text=text, citations=(citation,))  # noqa: E731
+    cited = cite_sources({document.uri: document}.get)
+    return check_support(HashEmbedder())(Turn(question, hits=(found,)), lambda t: cited(t, model))
+
+
+def span_of(text: str, quote: str) -> tuple[int, int]:
+    start = text.index(quote)
+    return start, start + len(quote)
+
+
+TABLE = "| Part | Name | Price |\n|---|---|---|\n| BX-3 | Board rev. C | 141.50 |\n"
+PARTS = Document.from_text(TABLE, uri="parts.md")
+LINES = Document.from_text("可以。\n\n- Open it\n- Close it", uri="lines.md")
+
+
+@pytest.mark.parametrize(
+    ("text", "quote", "document", "expected"),
+    [
+        ("BX-3 — Name: Board rev. C — Price: 141.50 [1]", "| BX-3 | Board rev. C | 141.50 |",
+         PARTS, [True]),
+        ("BX-3 — Name: Board — Price: 199.00 [1]", "| BX-3 | Board rev. C | 141.50 |",
+         PARTS, [False]),
+        ("可以。 [1]", "可以。", LINES, [True]),
+        ("- Open it\n- Close it [1]", "- Open it\n- Close it", LINES, [True, True]),
+    ],
+)  # fmt: skip
+def test_a_quote_is_supported_and_a_row_as_its_cells(
+    text: str, quote: str, document: Document, expected: list[bool]
+) -> None:
+    turn = quoted(text, quote, document)
+    assert [said.supported for said in turn.statements] == expected
 
 
 @pytest.mark.parametrize("stream", [False, True])
