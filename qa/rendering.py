@@ -175,9 +175,9 @@ def show_sources(answer: Answer) -> None:
 def remarks(answer: Answer) -> Iterator[str]:
     """What a person is told about an answer besides its text."""
     yield from answer.notes
-    if answer.doubtful and answer.evidence is not None:
-        told = "the documents may not answer this, check the quotes"
-        yield f"weak evidence ({answer.evidence:.2f}): {told}"
+    if answer.doubtful:
+        figure = "" if answer.evidence is None else f" ({answer.evidence:.2f})"
+        yield f"weak evidence{figure}: the documents may not answer this, check the quotes"
 
 
 def citation_lines(citations: Sequence[Citation]) -> Iterator[str]:

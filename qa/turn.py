@@ -68,9 +68,10 @@ class Turn:
     `timings` are seconds per stage; `usage` counts tokens as the model reports them (or, with
     `estimated`, as kbqa guesses), `cost` is what they cost where a price is configured. `notes` are
     lines for the user about how the answer came to be. `evidence` is the probability that the base
-    answers the question, None where no search said so; `doubtful`: answered although it is low.
-    `on_hits` is told what was found, before the answer begins. `sources` are the hits as the model
-    is shown them, one text for each; empty: as `build_prompt` writes them.
+    answers the question, None where no search said so; `doubtful`: answered although it is low, or
+    by what is not about the year or the thing that the question names. `on_hits` is told what was
+    found, before the answer begins. `sources` are the hits as the model is shown them, one text for
+    each; empty: as `build_prompt` writes them.
     """
 
     question: str
@@ -100,7 +101,8 @@ class Turn:
 class Answer:
     """What the caller gets. `abstained` is true when the documents do not answer the question.
 
-    `evidence` is the probability (0..1) that they do; `doubtful`: answered although it is low.
+    `evidence` is the probability (0..1) that they do; `doubtful`: answered although it is low, or
+    by what is not about the year or the thing that the question names.
     `query` is what was looked up: the question, or what it means after those before it.
     """
 

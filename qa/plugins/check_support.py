@@ -8,11 +8,13 @@ from dataclasses import replace
 import numpy as np
 
 from ingest.documents import Chunk
+from qa.citing.asked_for import lacks_asked
 from qa.citing.evidence import Basis, basis, best_span
 from qa.citing.rows import holds
 from qa.citing.support import SUPPORTED, comparable, facts_agree, support
 from qa.turn import Citation, Handler, Plugin, Statement, Turn
 from retrieval.embedding import Embedder
+from retrieval.terms import analyse
 
 DOUBTFUL = 0.05  # below this no likeness of meaning makes up for what the words lack
 
@@ -24,13 +26,17 @@ def check_support(embedder: Embedder) -> Plugin:
     nearest, and is never supported. Words and facts decide; the embedder is asked only where these
     leave a doubt that it can lift, since that costs more than all else. A Chinese statement on
     English quotes stays unjudged (None) unless a number or a name is wrong.
+
+    An answer is doubtful that cites nothing about the year, the quarter or the identifier that the
+    question names, or that quotes a row of a table without a word of the question.
     """
 
     def plugin(turn: Turn, call_next: Handler) -> Turn:
         turn = call_next(turn)
         chunks = [hit.chunk for hit in turn.hits]
+        doubtful = turn.doubtful or _is_of_another(turn, chunks)
         checked = tuple(judged(statement, chunks, embedder) for statement in turn.statements)
-        return replace(turn, statements=checked)
+        return replace(turn, statements=checked, doubtful=doubtful)
 
     return plugin
 
@@ -69,6 +75,23 @@ def support_of(statement: str, found: Basis, embedder: Embedder) -> float:
     vectors = np.asarray(embedder.embed([statement, quotes]))
     cosine = float(vectors[0] @ vectors[1])
     return max(figure, support(statement, **found, cosine=cosine, known=known))
+
+
+def _is_of_another(turn: Turn, chunks: Sequence[Chunk]) -> bool:
+    """Whether what an answer cites is about another thing than the question names."""
+    cited = [citation for said in turn.statements for citation in said.citations]
+    if not cited:
+        return False
+    found = _basis([_basis_of(citation, chunks) for citation in cited])
+    places = (part for c in cited for part in (c.uri, c.title, *c.heading))
+    if lacks_asked(turn.question, "\n".join((found["passage"], found["context"], *places))):
+        return True
+    first = next(said for said in turn.statements if said.citations)
+    if not first.supported:  # no quote: an LLM may know the row by other words
+        return False
+    row = _basis_of(first.citations[0], chunks)["passage"]
+    cells = first.citations[0].quote
+    return row.startswith("|") and set(analyse(turn.question)).isdisjoint(analyse(cells))
 
 
 def _basis(found: Sequence[Basis]) -> Basis:

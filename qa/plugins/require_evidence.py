@@ -27,7 +27,8 @@ def require_evidence(*, min_score: float, sure_score: float = 0.0) -> Plugin:
         if turn.hits and (best if turn.evidence is None else turn.evidence) >= min_score:
             answered = call_next(turn)
             weak = turn.evidence is not None and turn.evidence < sure_score
-            return replace(answered, doubtful=weak and not answered.abstained)
+            doubtful = (weak or answered.doubtful) and not answered.abstained
+            return replace(answered, doubtful=doubtful)
         turn = refuse(turn)
         if turn.on_token:
             turn.on_token(turn.text)

@@ -7,6 +7,7 @@ import pytest
 
 from ingest.documents import Document
 from qa.citing.support import SUPPORTED
+from qa.extracting.tables import read_row
 from qa.knowledge_base import KnowledgeBase
 from qa.plugins.check_support import check_support
 from qa.plugins.cite_sources import citation_of, cite_sources
@@ -98,6 +99,31 @@ def test_a_quote_is_supported_and_a_row_as_its_cells(
 ) -> None:
     turn = quoted(text, quote, document)
     assert [said.supported for said in turn.statements] == expected
+    assert not turn.doubtful
+
+
+@pytest.mark.parametrize(
+    ("question", "doubtful"),
+    [
+        ("What is the price of BX-3?", False),
+        ("What is the price of BX-4?", True),
+        ("What did the board cost in 2021?", True),
+        ("Where is the aquarium?", True),  # the row shares no word with that
+    ],
+)
+def test_an_answer_about_another_thing_is_doubtful(question: str, doubtful: bool) -> None:
+    row = "| BX-3 | Board rev. C | 141.50 |"
+    text = read_row(row, TABLE.partition("\n")[0], question)
+    assert quoted(f"{text} [1]", row, PARTS, question).doubtful is doubtful
+
+
+def test_the_words_of_an_llm_are_no_quote() -> None:
+    cited = cite_sources({PARTS.uri: PARTS}.get)
+    asked = Turn("Where is the aquarium?", hits=(hit(PARTS),))
+    plugin = check_support(HashEmbedder())
+    assert not plugin(asked, lambda turn: cited(turn, saying("BX-3 costs 141.50 [1]."))).doubtful
+    asked = replace(asked, question="What was the price in 2021?")
+    assert plugin(asked, lambda turn: cited(turn, saying("BX-3 costs 141.50 [1]."))).doubtful
 
 
 @pytest.mark.parametrize("stream", [False, True])

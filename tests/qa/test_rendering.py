@@ -11,6 +11,7 @@ from qa.rendering import (
     explanation_json,
     hit_json,
     place,
+    remarks,
     show_explanation,
     show_hits,
     show_nearest,
@@ -75,6 +76,14 @@ def test_hits_for_people(kb: KnowledgeBase, capsys: pytest.CaptureFixture[str]) 
 def answered(*statements: Statement) -> Answer:
     cited = tuple(citation for statement in statements for citation in statement.citations)
     return Answer("", cited, (), False, "", {}, {}, statements=statements)
+
+
+@pytest.mark.parametrize(("evidence", "figure"), [(0.25, " (0.25)"), (None, "")])
+def test_a_doubt_is_told_with_or_without_a_figure(evidence: float | None, figure: str) -> None:
+    answer = replace(answered(), doubtful=True, evidence=evidence)
+    said = "the documents may not answer this, check the quotes"
+    assert list(remarks(answer)) == [f"weak evidence{figure}: {said}"]
+    assert list(remarks(answered())) == []
 
 
 def test_sources_for_people(capsys: pytest.CaptureFixture[str]) -> None:

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from qa.language import NOT_ANSWERED
@@ -22,6 +24,12 @@ def test_an_answer_on_weak_evidence_is_doubtful(evidence: float | None, doubtful
     answered = require_evidence(min_score=0.1, sure_score=0.5)(turn, saying("yes"))
     assert (answered.text, answered.doubtful) == ("yes", doubtful)
     assert (Answer.of(answered).evidence, Answer.of(answered).doubtful) == (evidence, doubtful)
+
+
+def test_a_doubt_of_a_plugin_further_in_stays() -> None:
+    turn = Turn("q", hits=(hit(),), evidence=0.9)
+    plugin = require_evidence(min_score=0.1, sure_score=0.5)
+    assert plugin(turn, lambda asked: replace(asked, text="yes", doubtful=True)).doubtful
 
 
 def test_a_refusal_is_not_doubtful() -> None:

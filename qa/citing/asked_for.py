@@ -1,0 +1,75 @@
+"""Whether a text is about the year, the quarter or the identifier that a question names."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+
+from qa.citing.quantities import DATE, UNKNOWN, Quantity, agree, codes, quantities
+from retrieval.terms import simplified
+
+_YEARS = range(1500, 2100)
+_COUNTED = re.compile(
+    r"(?<=\d)(?=[个個次人名位种種件台臺份页頁条條张張只本套])"
+)  # 2000个 is no year
+_VERSION = re.compile(r"(?:\bv|\bversion\s|版本号?\s?)(\d+(?:\.\d+)+)", re.IGNORECASE)
+_QUARTERS = ("1一", "2二", "3三", "4四")
+_ORDINALS = ("first", "second", "third", "fourth")
+_QUARTER = re.compile(
+    rf"(?<![A-Za-z0-9])Q(?P<digit>[1-4])(?!\d)|(?P<zh>[{''.join(_QUARTERS)}])季度"
+    rf"|\b(?P<word>{'|'.join(_ORDINALS)}) quarter",
+    re.IGNORECASE,
+)
+_NUMBERED = re.compile(r"(?<![月日年\d])[\d一二三四五六七八九十]+号(?![码召])")
+_LONG = 1000  # from here on a number without a unit is more often an identifier than a quantity
+
+
+def lacks_asked(question: str, told: str) -> bool:
+    """Whether `told` has not the year, quarter or identifier that the question asks about."""
+    question, told = simplified(question), simplified(told)
+    asked = quantities(_COUNTED.sub(" x ", question))
+    if any(not _has_year(told, year) for year in filter(_is_year, asked)):
+        return True
+    written = (match for match in _QUARTER.finditer(question) if not match["word"])
+    if not set(map(_quarter, written)) <= set(map(_quarter, _QUARTER.finditer(told))):
+        return True
+    numbered = quantities(" ".join(_NUMBERED.findall(question)))
+    found = quantities(told) if numbered else []
+    if any(not any(agree(number, other) for other in found) for number in numbered):
+        return True
+    if any(not _has_number(told, version) for version in _VERSION.findall(question)):
+        return True
+    squeezed = _squeezed(told)
+    return any(_squeezed(name) not in squeezed for name in _identifiers(question, asked))
+
+
+def _is_year(number: Quantity) -> bool:
+    return number.kind in (UNKNOWN, DATE) and number.written in _YEARS
+
+
+def _has_year(text: str, year: Quantity) -> bool:
+    """A date written in one, `20250309`, has its year too."""
+    pattern = rf"(?<!\d){year.written:g}(?:(?!\d)|[01]\d[0-3]\d(?!\d))"
+    return re.search(pattern, text) is not None
+
+
+def _has_number(text: str, number: str) -> bool:
+    return re.search(rf"(?<![\d.]){re.escape(number)}(?!\d|\.\d)", text) is not None
+
+
+def _quarter(match: re.Match[str]) -> int:
+    if match["word"]:  # of a match as well as of a year: no question is doubted for it
+        return _ORDINALS.index(match["word"].lower()) + 1
+    mark = match["digit"] or match["zh"]
+    return next(number for number, marks in enumerate(_QUARTERS, 1) if mark in marks)
+
+
+def _identifiers(question: str, asked: Sequence[Quantity]) -> Iterator[str]:
+    yield from (code for code in codes(question) if not _QUARTER.fullmatch(code))
+    for number in asked:
+        if number.kind == UNKNOWN and number.written >= _LONG and not _is_year(number):
+            yield f"{number.written:.15g}"
+
+
+def _squeezed(text: str) -> str:
+    return "".join(character for character in text.lower() if character.isalnum())
