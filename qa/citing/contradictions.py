@@ -46,7 +46,16 @@ def contradicts(one: str, other: str, *, context: str = "") -> bool:
     """
     if (not _denials(context) and _denies(one, other)) or _denies(other, one):
         return True
-    return opposed(one, other) or turned_round(one, other)
+    nearest = _nearest_clause(one, other)
+    return opposed(one, other) or opposed(one, nearest) or turned_round(one, other)
+
+
+def _nearest_clause(one: str, other: str) -> str:
+    """The clause of `other` with the most words of `one`, if it has more than half of them."""
+    said = claim_of(one).terms
+    clauses = _CLAUSE_END.split(other)
+    shared, place = max((len(said & content_terms(c)), -n) for n, c in enumerate(clauses))
+    return clauses[-place] if 2 * shared > len(said) else ""
 
 
 def turned_round(one: str, other: str) -> bool:

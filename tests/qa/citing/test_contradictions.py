@@ -55,6 +55,12 @@ def test_changes_turned_round(one: str, other: str) -> None:
     assert not contradicts(other, other)
 
 
+def test_the_clause_that_is_meant_decides() -> None:
+    passage = "出差前可以借支备用金，前账未清的不得再借。"
+    assert contradicts("前账未清的可以再借。", passage)
+    assert not contradicts("出差前可以借支备用金。", passage)
+
+
 def test_what_stands_under_a_denial_is_denied() -> None:
     one, other = "The contract does not cover moving an analyser.", "Moving an analyser"
     assert contradicts(one, other)
