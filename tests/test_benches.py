@@ -18,6 +18,7 @@ BENCHES = sorted(
 FOLDER = {  # how it is named
     **dict.fromkeys(BENCHES, ("",)),
     **dict.fromkeys(("answer", "concurrency", "query", "scale", "serve", "soak"), ("--folder",)),
+    "answers": ("--docs",),
     **dict.fromkeys(("cold_start", "kills", "support"), ()),
 }
 
