@@ -14,6 +14,7 @@ _BLOCK_START = re.compile(
 FIELD = re.compile(
     r"[ \t*]*(?P<label>[^\W\d_][^:：。，,.|\n]{0,40}?)[ \t*]*[:：](?!//)[ \t]?(?P<value>\S)"
 )
+_LABEL = re.compile(rf"{FIELD.pattern[: FIELD.pattern.index('(?!//)')]}(?!//)")
 _GOES_ON = re.compile(r"[ \t]*[a-z\d(（]")
 _LINE_BLOCK = re.compile(r"[ \t]*(?:#{1,6}[ \t]|\||```|~~~)")
 _STOP = re.compile(r"[。！？；!?…]+[”’」』）)\"'*_]*|\.+[”’)\"'\]]*(?=\s|$)")
@@ -40,7 +41,7 @@ def sentences(text: str, *, omitted: Sequence[tuple[int, int]] = ()) -> list[tup
     return [
         span
         for first, last in _gaps(omitted, len(text))
-        for start, end in _blocks(text[first:last])
+        for start, end in blocks(text[first:last])
         for span in _split(text, first + start, first + end)
         if span[0] < span[1]
     ]
@@ -62,8 +63,8 @@ def _gaps(omitted: Sequence[tuple[int, int]], end: int) -> Iterator[tuple[int, i
         yield first, end
 
 
-def _blocks(text: str) -> Iterator[tuple[int, int]]:
-    """Spans inside which line breaks are mere wrapping."""
+def blocks(text: str) -> Iterator[tuple[int, int]]:
+    """Spans inside which line breaks are mere wrapping, in order."""
     for start, end in _paragraphs(text):
         lines = _lines(text, start, end)
         widest = max(last - first for first, last in lines)
@@ -75,7 +76,7 @@ def _blocks(text: str) -> Iterator[tuple[int, int]]:
                 or text[last - 1] in ":：。！？!?"
                 or _BLOCK_START.match(text, following)
                 or _LINE_BLOCK.match(text, first)
-                or (FIELD.match(text, first) and FIELD.match(text, following))
+                or (FIELD.match(text, first) and _LABEL.match(text, following))
             ):
                 yield block_start, last
                 block_start = following

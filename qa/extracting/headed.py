@@ -2,18 +2,10 @@
 
 from __future__ import annotations
 
-import re
-from bisect import bisect_left
+from bisect import bisect_left, bisect_right
 
 from ingest.documents import Chunk
-
-_HEADING = re.compile(
-    r"^(?:(?P<signs>#{1,6})[ \t]+(?P<text>.+)"
-    r"|[ \t]*(?P<counted>(?:[一二三四五六七八九十]+、|第[一二三四五六七八九十]+[章条條節节])"
-    r"[^。\n]{1,30}))$",
-    re.MULTILINE,
-)
-_DEEPEST = 7  # of a heading that is only counted ("二、..."): below those with signs
+from qa.extracting.headings import headings
 
 
 class Headed:
@@ -22,13 +14,28 @@ class Headed:
     def __init__(self, chunk: Chunk) -> None:
         above = dict(enumerate(chunk.heading, 1))
         self._from, self._text = [-1], ["\n".join(above.values())]
-        for found in _HEADING.finditer(chunk.text):
-            level = len(found["signs"]) if found["signs"] else _DEEPEST
+        self._until, self._end = [0], len(chunk.text)
+        self._plain: list[tuple[int, int]] = []
+        for start, end, level, text, plain in headings(chunk):
             above = {known: text for known, text in above.items() if known < level}
-            above[level] = found["text"] or found["counted"]
-            self._from.append(found.start())
+            if text:
+                above[level] = text
+            self._from.append(start)
+            self._until.append(end)
             self._text.append("\n".join(above.values()))
+            if plain:
+                self._plain.append((start, end))
 
     def above(self, start: int) -> str:
         """The headings above what begins at `start`, outermost first, a line each; "" for none."""
         return self._text[bisect_left(self._from, start) - 1]
+
+    def reach(self, start: int) -> tuple[int, int]:
+        """From the heading above what begins at `start`, or the passage's begin, to the next."""
+        index = bisect_right(self._from, start)
+        last = self._from[index] if index < len(self._from) else self._end
+        return self._until[bisect_left(self._from, start) - 1], last
+
+    def is_one(self, start: int) -> bool:
+        """Whether what begins at `start` is a heading itself, one without a sign."""
+        return any(first <= start < last for first, last in self._plain)

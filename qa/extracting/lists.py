@@ -6,21 +6,25 @@ import re
 from collections.abc import Sequence
 
 from ingest.documents import Chunk
+from qa.extracting.headed import Headed
 
 LONGEST = 2000  # characters: a longer list is no answer but a document
 _ASKS_ITEMS = re.compile(
     r"\b(?:steps|procedure)\b|^list\b|\blist (?:of|all)\b"
     r"|\bwhat are (?:all )?(?:the|our|my|their)\b"
     r"|\b(?:what|which) (?:\w+ ){0,2}\w+s (?:are|do|does|can|must|should|have|need)\b"
-    r"|步[骤驟]|流程|哪些|哪几|哪幾|列出|有何",
+    r"|\bwhat(?:'s| is| was| were| has been)? (?:not )?"
+    r"(?:new|added|changed|fixed|removed|included|excluded)\b"
+    r"|有[什甚][么麼]|[增加除新正复復改]了[什甚][么麼]|步[骤驟]|流程|哪些|哪几|哪幾|列出|有何",
     re.IGNORECASE,
 )
 _ASKS_HOW = re.compile(
     r"^how (?:do|can|should|must|to|is|are)\b|怎[么麼样樣]|如何|[应應][该該]做", re.IGNORECASE
 )
 _NUMBERED = r"(?:\d{1,3}[.)、](?!\d)|[(（]\d{1,3}[)）])"
-_ITEM = re.compile(rf"[ \t]*(?:[-*+•·]|{_NUMBERED})[ \t]*\S")
+_ITEM = re.compile(rf"[ \t]*(?:[*+](?=[ \t])|-(?!-)|[•·]|{_NUMBERED})[ \t]*\S")
 _NUMBERED_ITEM = re.compile(rf"[ \t]*{_NUMBERED}")
+_STOPPED = re.compile(r"[.。!！?？;；…]\W*$")
 _NO_ITEM = re.compile(r"[ \t]*(?:#{1,6}[ \t]|\||```|~~~)")
 
 Span = tuple[int, int]
@@ -32,18 +36,33 @@ def list_asked_for(question: str, chunk: Chunk, start: int, end: int) -> Span | 
     asks_items = _ASKS_ITEMS.search(question)
     if not asks_items and not _ASKS_HOW.search(question):
         return None
-    found = _list_at(chunk.text, start, end)
-    if found is None or found[1] - found[0] > LONGEST:
-        return None
-    if any(first < found[1] and found[0] < last for first, last in chunk.omitted):
+    found = _list_at(chunk, start, end)
+    if found is None or _is_unfit(found, chunk):
         return None
     numbered = any(_NUMBERED_ITEM.match(line) for line in chunk.text[slice(*found)].split("\n"))
     return found if asks_items or numbered else None
 
 
-def _list_at(text: str, start: int, end: int) -> Span | None:
-    lines = _lines(text)
-    here = next(i for i, (_, last) in enumerate(lines) if last >= start)
+def led_to(chunk: Chunk, start: int, end: int) -> Span:
+    """The sentence `start`..`end` with the list right below that it leads up to: "Do not take it"
+    is nothing without "- if you drive". The sentence alone where there is none."""
+    text, lines = chunk.text, _lines_between_headings(chunk, start)
+    here = _line_at(lines, end)
+    if _STOPPED.search(text[start:end]) or _item_before(text, lines, here + 1, gaps=0) is not None:
+        return start, end
+    found = _list_at(chunk, start, end)
+    return (start, found[1]) if found and not _is_unfit(found, chunk) else (start, end)
+
+
+def _is_unfit(found: Span, chunk: Chunk) -> bool:
+    """Whether a list is too long or holds hidden text."""
+    hidden = any(first < found[1] and found[0] < last for first, last in chunk.omitted)
+    return hidden or found[1] - found[0] > LONGEST
+
+
+def _list_at(chunk: Chunk, start: int, end: int) -> Span | None:
+    text, lines = chunk.text, _lines_between_headings(chunk, start)
+    here = _line_at(lines, start)
     first = _first_item(text, lines, here, end)
     if first is None:
         return None
@@ -56,6 +75,11 @@ def _list_at(text: str, start: int, end: int) -> Span | None:
     if lead is not None and text[slice(*lines[lead])].rstrip().endswith((":", "：")):
         first = lead
     return lines[first][0], lines[last][1]
+
+
+def _line_at(lines: Sequence[Span], place: int) -> int:
+    """The number of the line that holds the place, or of the last."""
+    return next((i for i, (_, last) in enumerate(lines) if last >= place), len(lines) - 1)
 
 
 def _first_item(text: str, lines: Sequence[Span], here: int, end: int) -> int | None:
@@ -91,7 +115,11 @@ def _last_line(text: str, lines: Sequence[Span], first: int) -> int:
         if start == end:
             continue
         is_item = bool(_ITEM.match(text, start, end))
-        if not is_item and (number > last + 1 or _NO_ITEM.match(text, start, end)):
+        if not is_item and (
+            number > last + 1
+            or _NO_ITEM.match(text, start, end)
+            or (_STOPPED.search(text[slice(*lines[last])]) and not text[start].isspace())
+        ):
             break
         last = number
     return last
@@ -102,10 +130,11 @@ def _line_before(lines: Sequence[Span], number: int) -> int | None:
     return next((i for i in range(number - 1, -1, -1) if lines[i][0] < lines[i][1]), None)
 
 
-def _lines(text: str) -> list[Span]:
-    """Spans of all lines, without white space at their ends."""
-    spans, start = [], 0
-    for line in text.split("\n"):
-        spans.append((start, start + len(line.rstrip())))
-        start += len(line) + 1
+def _lines_between_headings(chunk: Chunk, start: int) -> list[Span]:
+    """Spans of the lines around `start`, without white space at their ends."""
+    first, last = Headed(chunk).reach(start)
+    spans = []
+    for line in chunk.text[first:last].split("\n"):
+        spans.append((first, first + len(line.rstrip())))
+        first += len(line) + 1
     return spans

@@ -5,10 +5,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ingest.documents import Chunk
-from qa.extracting.lists import LONGEST, list_asked_for
+from qa.extracting.lists import LONGEST, led_to, list_asked_for
 
 STEPS = "To reset it:\n\n1. Open\n   the lid.\n2. Press the knob.\n\nIt then starts."
 BULLETS = "Bring along\n- a pen\n- a ruler\n\nLunch is at noon."
+FAQ = "**Which carriers?**\nAt present BlueVan.\n\n**Which sizes?**\nAll.\n"
+SECTIONS = "1. Arrival\nShow a card at the gate.\n\n2. Clothing\nNo sandals or loose scarves.\n"
+NOTED = "- if you drive,\n- at sea.\nDriving: it makes sleepy.\n"
 CHINESE = "升级步骤：\n1. 断电。\n2. 上电。\n"
 
 
@@ -36,11 +39,33 @@ def asked(question: str, text: str, sentence: str) -> str | None:
         ("Who resets it?", STEPS, "Press the knob.", None),
         ("What are the steps?", STEPS, "It then starts.", None),
         ("What is the list price?", BULLETS, "a pen", None),
+        ("What are the rules for carriers?", FAQ, "At present BlueVan.", None),
+        ("What are the rules?", SECTIONS, "Show a card at the gate.", None),
+        ("What was added in 2.3?", "## 2.3\n- New: a\n- New: b\n", "New: a", "- New: a\n- New: b"),
+        ("4.2.0有什么新功能？", "- 新增：a\n- 新增：b\n", "新增：b", "- 新增：a\n- 新增：b"),
+        ("What are the limits?", NOTED, "if you drive", NOTED[:25]),
         ("怎么办？", "2.1 领用\n2.2 液氮\n", "液氮", None),
     ],
 )
 def test_the_list_asked_for(question: str, text: str, sentence: str, whole: str | None) -> None:
     assert asked(question, text, sentence) == whole
+
+
+@pytest.mark.parametrize(
+    ("text", "sentence", "whole"),
+    [
+        ("Do not take it\n- if you drive,\n- at sea.\n\nAsk.", "Do not take it", -6),
+        ("Do not take it\n- if you drive,\n- at sea.\n\nAsk.", "if you drive,", None),
+        ("To reset it:\n\n1. Open.\n2. Press.\n", "To reset it:", -1),
+        ("It is old.\n- a\n- b\n", "It is old.", None),
+        ("各位同事：\n\n年会在一月。\n", "各位同事：", None),
+        ("Do not take it\n\n## Children\n- a\n- b\n", "Do not take it", None),
+    ],
+)
+def test_the_list_that_a_sentence_leads_to(text: str, sentence: str, whole: int | None) -> None:
+    start = text.index(sentence)
+    first, last = led_to(chunk(text), start, start + len(sentence))
+    assert text[first:last] == (text[:whole] if whole else sentence)
 
 
 def test_no_list_with_hidden_text_or_as_long_as_a_document() -> None:
