@@ -17,6 +17,11 @@ from retrieval.terms import analyse
         ("合同编号：CG-118", "合同 CG-118 的乙方是谁？", False, True),
         ("Device: pump FP-310", "Who inspected pump FP-310?", False, True),
         ("Next inspection due: May 2026", "Who inspected the pump?", False, False),
+        ("出租方（甲方）：杭州物业", "合同甲方是谁？", True, False),
+        ("Lessor (landlord): Quay Ltd", "Who is the landlord?", True, False),
+        ("Lessor (party A): Quay Ltd", "Who is the lessor?", True, False),
+        ("Lessor (party A): Quay Ltd", "Who is party B?", False, False),
+        ("【有效期】24个月", "安舒宁有效期多久？", True, False),
         ("Pump: FP-310", "Is FP-310 a pump?", False, True),
     ],
 )
