@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Sequence, Set
 from dataclasses import replace
 
-from qa.extracting.lists import list_asked_for
+from qa.extracting.fields import field_of
+from qa.extracting.kinds import told_by_heading
+from qa.extracting.lists import led_to, list_asked_for
 from qa.extracting.scores import SHOWN, Candidate, rank
 from qa.extracting.tables import head_of, read_row
 from qa.images import in_words
 from qa.plugins.cite_sources import citation_of
-from qa.turn import Handler, Turn
+from qa.turn import Citation, Handler, Turn
 from retrieval.embedding import Embedder
 from retrieval.index import Index
 from retrieval.terms import CJK, analyse, stems
@@ -36,21 +38,25 @@ def answer_extractively(index: Index, embedder: Embedder) -> Handler:
             f"{readable(candidate, turn.question)} [{number}]"
             for number, candidate in enumerate(chosen, 1)
         ]
-        citations = tuple(
-            citation_of(number, candidate.hit, candidate.start, candidate.end)
-            for number, candidate in enumerate(chosen, 1)
-        )
+        citations = tuple(_citation(number, found) for number, found in enumerate(chosen, 1))
         text = "\n".join(lines)
         return replace(turn, text=text, citations=citations, model=NAME, abstained=not chosen)
 
     return handler
 
 
+def _citation(number: int, candidate: Candidate) -> Citation:
+    """Its headings are those above the sentence, also such as stand inside the passage."""
+    citation = citation_of(number, candidate.hit, candidate.start, candidate.end)
+    return replace(citation, heading=tuple(filter(None, candidate.under.split("\n"))))
+
+
 def choose(question: str, ranked: Sequence[Candidate]) -> list[Candidate]:
     """The likeliest sentences, until one of them is likely `ENOUGH` to answer; no text twice.
 
     Of a table no row besides a better one that says more of what is asked: the price of B is not
-    that of C. Where the question asks for a list and one of them is in one, the list alone.
+    that of C. Where the question asks for a list and one of them is in one that is likelier than
+    any sentence elsewhere, the list alone.
     """
     asked = stems(analyse(question))
     chosen: dict[str, Candidate] = {}
@@ -64,9 +70,44 @@ def choose(question: str, ranked: Sequence[Candidate]) -> list[Candidate]:
             covered += candidate.share
     for candidate in chosen.values():
         span = list_asked_for(question, candidate.hit.chunk, candidate.start, candidate.end)
-        if span:
+        if span and _is_likeliest(candidate, span, ranked):
             return [replace(candidate, start=span[0], end=span[1])]
-    return list(chosen.values())
+    shown: list[Candidate] = []
+    for candidate in chosen.values():
+        whole = _with_what_belongs_to_it(candidate, frozenset(asked))
+        if not any(_is_inside(whole, other) for other in shown):
+            shown.append(whole)
+    return shown
+
+
+def _with_what_belongs_to_it(candidate: Candidate, asked: Set[str]) -> Candidate:
+    """With the list that it leads up to; the field asked for with all parts of its value."""
+    chunk = candidate.hit.chunk
+    if head_of(chunk, candidate.start):
+        return candidate
+    start, end = led_to(chunk, candidate.start, candidate.end)
+    field = field_of(candidate.text) if candidate.text.endswith("；") else None
+    if field and field.is_asked_for(asked) and not chunk.omitted:
+        end = start + len(chunk.text[start:].partition("\n")[0].rstrip())
+    return replace(candidate, start=start, end=end)
+
+
+def _is_inside(candidate: Candidate, other: Candidate) -> bool:
+    same = candidate.hit is other.hit
+    return same and other.start <= candidate.start and candidate.end <= other.end
+
+
+def _is_likeliest(inside: Candidate, span: tuple[int, int], ranked: Sequence[Candidate]) -> bool:
+    """Whether no sentence elsewhere is likelier than all of the list together."""
+    within, elsewhere = inside.share, 0.0
+    for candidate in ranked:
+        if candidate is inside:
+            continue
+        if candidate.hit is inside.hit and span[0] <= candidate.start < span[1]:
+            within += candidate.share
+        else:
+            elsewhere = max(elsewhere, candidate.share)
+    return within >= elsewhere
 
 
 def _is_other_row(candidate: Candidate, better: Candidate, asked: Collection[str]) -> bool:
@@ -84,9 +125,11 @@ def _is_other_row(candidate: Candidate, better: Candidate, asked: Collection[str
 
 
 def readable(candidate: Candidate, question: str) -> str:
-    """A quote on one line, each item of a list on its own; a table row as its labelled cells."""
+    """A quote on one line, each item of a list on its own; a table row as its labelled cells; where
+    the heading above has the time or version asked for, that first."""
     head = head_of(candidate.hit.chunk, candidate.start)
     if head or candidate.text.startswith("|"):
         return read_row(candidate.text, head, question)
-    items = _LIST_LINE.split(candidate.text)
+    heading = told_by_heading(question, candidate.text, candidate.under)
+    items = _LIST_LINE.split(f"{heading} — {candidate.text}" if heading else candidate.text)
     return "\n".join(" ".join(_WRAPPED_CJK.sub("", item).split()) for item in items)

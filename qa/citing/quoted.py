@@ -25,10 +25,11 @@ def up_to_marks(text: str) -> Iterator[list[Piece]]:
 def quoting(
     said: Sequence[Piece], citation: Citation, hits: Sequence[Hit], question: str
 ) -> list[Piece]:
-    """The pieces as statements if they are the words of a quote, a row of a table as one statement;
-    [] if they are not."""
+    """The pieces as statements if they are the words of a quote, with the heading above it or
+    without, a row of a table as one statement; [] if they are not."""
     whole = "".join(piece.said for piece in said)
-    if squeezed(whole) == squeezed(citation.quote):
+    headed = "".join((*citation.heading[-1:], citation.quote))
+    if squeezed(whole) in (squeezed(citation.quote), squeezed(headed)):
         return [piece for piece in said if piece.marks or piece.claims]
     for hit in hits:
         start = citation.start - hit.chunk.start

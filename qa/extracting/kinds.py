@@ -73,6 +73,10 @@ _PERSON_ZH = re.compile(
     rf"[{CJK}]·[{CJK}]|先生|女士|教授|博士|[总總][统統理]|主席|[国國]王|皇帝|女王|[公伯]爵|[学學作画畫]家"
     r"|[牧医律導导][师師生演]|[将將][军軍]|[队隊市部][长長]|[演球][员員]|工程[师師]|[记記]者|首相|[经經]理"
 )
+_ASKS_VERSION = re.compile(
+    r"\b(?:which|what) (?:\w+ )?(?:version|release)\b|哪一?[个個]?版本", re.I
+)
+_VERSION = re.compile(r"\b[vV]?\d+(?:\.\d+)+\b", re.ASCII)
 _COUNTED = re.compile(r"\bhow (?:many|much)\s+(\w+)(?:\s+(\w+))?", re.IGNORECASE)
 _COUNTED_ZH = re.compile(
     r"(?:多少|[几幾])\s*([年月日天周週个個次人名种種元倍位家条條座只张張台分秒米克吨公英])"
@@ -99,9 +103,20 @@ def holds(kind: Kind, question: str, sentence: str) -> float:
     if kind == "person":
         new = sum(name.lower() not in said for name in _NAME.findall(sentence))
         named = min(new, MANY_NAMES) / MANY_NAMES
-        return max(named, float(bool(_PERSON_ZH.search(sentence))))
+        return max(named, float(any(m not in said for m in _matches(_PERSON_ZH, sentence))))
     pattern = _TIME if kind == "time" else _NUMBER
     return float(any(match.lower() not in said for match in _matches(pattern, sentence)))
+
+
+def told_by_heading(question: str, sentence: str, under: str) -> str:
+    """The last of the headings (a line each) where it, not the sentence, has the time or the
+    version asked for: "2.3 (May 2024)" above "New: dark mode"; "" otherwise."""
+    heading = under.rpartition("\n")[2]
+    if _ASKS_VERSION.search(question):
+        return heading if _VERSION.search(heading) and not _VERSION.search(sentence) else ""
+    if not heading or kind_of(question) != "time":
+        return ""
+    return heading if holds("time", question, heading) > holds("time", question, sentence) else ""
 
 
 def counts_the_same(question: str, sentence: str) -> bool:

@@ -21,22 +21,25 @@ from numpy.typing import NDArray
 from qa.extracting.asked import ASKS, Asked
 from qa.extracting.fields import field_of
 from qa.extracting.headed import Headed
-from qa.extracting.kinds import asks_whether, counts_the_same, holds, kind_of
-from qa.extracting.tables import head_of, rows_without_bars
+from qa.extracting.kinds import asks_whether, counts_the_same, holds, kind_of, told_by_heading
+from qa.extracting.tables import cells_of, head_of, rows_without_bars
 from qa.sentences import sentences
 from retrieval.embedding import Embedder
 from retrieval.hits import Hit
 from retrieval.index import Index
-from retrieval.terms import EXACT, analyse, analyse_query, stems
+from retrieval.terms import CJK, EXACT, analyse, analyse_query, stems
 
 PASSAGES = 5  # the right passage is among the first five for .997 of the questions (FACTS)
 UNDERSTOOD = 0.5  # share of the question that the embedder must know for cosines to be worth it
+CHARACTER = 2.0  # what a Chinese character counts beside the pairs, of which half span words
 UNDER = 0.6  # what a word of the headings above a sentence counts of one of its own
 NOTHING_NEW = 10.0  # what a question loses, and a sentence without a word beyond the question's
 FIELD = 3.0  # what a field gains whose label stands in the question
+ROW = 2.0  # what a table's row gains whose first cell does, and loses without a word of it
 EMBEDDED = 48  # sentences that are embedded at most: a passage of short rows has many
 SHOWN = 3  # sentences at most
 APART = 0.8  # more than cosines of a question with two sentences differ, but for a rare exception
+_ONE_CJK = re.compile(rf"[{CJK}]$")
 _REFERS_BACK = re.compile(
     r"(?:He|She|It|They|This|These|That|Those|His|Her|Its|Their|The (?:latter|former))\b"
     r"|[他她它这這该該此其]"
@@ -86,7 +89,8 @@ WEIGHTS = Features(
 class Candidate:
     """A sentence of a hit: `start` and `end` in the hit's text.
 
-    `score` as an answer has no bounds; `share` is its chance among the candidates, 0..1.
+    `score` as an answer has no bounds; `share` is its chance among the candidates, 0..1. `under`
+    are the headings above it, a line each.
     """
 
     hit: Hit
@@ -94,6 +98,7 @@ class Candidate:
     end: int
     score: float
     share: float = 0.0
+    under: str = ""
 
     @property
     def text(self) -> str:
@@ -103,7 +108,7 @@ class Candidate:
 
 class Sentence(NamedTuple):
     """A span of a hit; `before` is the sentence before, `head` that of its table, `asked` the
-    question of the document that stands above it, `under` the headings."""
+    question of the document that stands above it, `under` the headings; `heads`: it is one."""
 
     hit: Hit
     start: int
@@ -112,6 +117,7 @@ class Sentence(NamedTuple):
     head: str
     asked: str = ""
     under: str = ""
+    heads: bool = False
 
     @property
     def text(self) -> str:
@@ -133,8 +139,8 @@ def rank(question: str, hits: Sequence[Hit], index: Index, embedder: Embedder) -
     shares = np.exp(scores - scores.max())
     shares /= shares.sum()
     candidates = [
-        Candidate(sentence.hit, sentence.start, sentence.end, float(score), float(share))
-        for sentence, score, share in zip(found, scores, shares, strict=True)
+        Candidate(s.hit, s.start, s.end, float(score), float(share), s.under)
+        for s, score, share in zip(found, scores, shares, strict=True)
     ]
     return sorted(candidates, key=lambda candidate: -candidate.score)
 
@@ -158,7 +164,16 @@ def sentences_of(hit: Hit) -> Iterator[Sentence]:
     spans = rows_without_bars(chunk) or sentences(chunk.text, omitted=chunk.omitted)
     for start, end in spans:
         head = head_of(chunk, start)
-        yield Sentence(hit, start, end, before, head, asked.above(start), headed.above(start))
+        yield Sentence(
+            hit,
+            start,
+            end,
+            before,
+            head,
+            asked.above(start),
+            headed.above(start),
+            headed.is_one(start),
+        )
         before = chunk.text[start:end]
 
 
@@ -223,7 +238,7 @@ def _rare_here(meant: Mapping[str, float], terms: Sequence[frozenset[str]]) -> d
     for term, weight in meant.items():
         held = sum(term in sentence for sentence in terms)
         here = math.log(1 + (len(terms) - held + 0.5) / (held + 0.5)) if held else 0.0
-        rare[term] = math.sqrt(weight) * here
+        rare[term] = math.sqrt(weight) * here * (CHARACTER if _ONE_CJK.match(term) else 1.0)
     return rare
 
 
@@ -232,12 +247,15 @@ def _scores(
 ) -> NDArray[np.float64]:
     """Of each sentence as an answer."""
     scores: NDArray[np.float64] = np.array(rows) @ np.array(WEIGHTS)
-    asking = [bool(ASKS.search(sentence.text)) for sentence in found]
-    scores -= NOTHING_NEW * np.array(asking)
+    empty = [sentence.heads or bool(ASKS.search(sentence.text)) for sentence in found]
+    scores -= NOTHING_NEW * np.array(empty)
     if asks_whether(question):
         return scores
     asked = _terms(question)
-    scores += np.array([_gain(sentence, asked) for sentence in found])
+    told = [told_by_heading(question, sentence.text, sentence.under) for sentence in found]
+    scores += np.array(
+        [0.0 if t else _gain(sentence, asked) for sentence, t in zip(found, told, strict=True)]
+    )
     return scores
 
 
@@ -247,7 +265,18 @@ def _gain(sentence: Sentence, asked: frozenset[str]) -> float:
     field = field_of(sentence.text)
     if sentence.terms <= asked or (field is not None and field.says_nothing(asked)):
         return -NOTHING_NEW
+    if sentence.head:
+        return _row_gain(sentence.text, asked)
     return FIELD if field is not None and field.is_asked_for(asked) else 0.0
+
+
+def _row_gain(row: str, asked: frozenset[str]) -> float:
+    """What a row gains if its first cell is named, or loses if none is."""
+    cells = cells_of(row)
+    key = _terms(cells[0]) if cells else frozenset()
+    if key and key <= asked:
+        return ROW
+    return -ROW if _terms(row).isdisjoint(asked) else 0.0
 
 
 def _share(part: Mapping[str, float], whole: Mapping[str, float]) -> float:

@@ -206,3 +206,75 @@ def test_a_form_answers_with_the_field_asked_for(
 ) -> None:
     answered, _ = ask(kb, FORM, question)
     assert answered.citations[0].quote == quote
+
+
+LEAFLET = """\
+Gearbox oil leaflet
+
+1. What the gearbox oil is for
+It greases the ratchet and keeps the rust away from the shaft.
+
+2. Storage of the gearbox oil
+Keep it below 25 degrees, and away from children and pets.
+"""
+
+
+def test_headings_of_a_plain_text_are_no_answer(kb: KnowledgeBase) -> None:
+    answered, _ = ask(kb, LEAFLET, "storage of gearbox oil")
+    assert answered.citations[0].quote == LEAFLET.splitlines()[-1]
+
+
+def test_a_list_elsewhere_is_not_the_list_asked_for(kb: KnowledgeBase) -> None:
+    text = (
+        "【不良反应】齿轮箱油常见刺激皮肤；偶见过敏。\n【注意事项】\n1. 戴手套。\n2. 不得饮用。\n"
+    )
+    answered, _ = ask(kb, text, "齿轮箱油有哪些不良反应？")
+    assert answered.citations[0].quote == "【不良反应】齿轮箱油常见刺激皮肤；偶见过敏。"
+
+
+CHANGES = """\
+# Changes of the gearbox app
+
+## 5.4.0 — 2025-03-18
+
+- New: ratchet view.
+- Removed: support for the old gearbox.
+
+## 5.3.0 — 2024-12-05
+
+- New: oil alarm.
+- Fixed: the filter counter.
+"""
+
+
+@pytest.mark.parametrize(
+    ("question", "text"),
+    [
+        ("When was the oil alarm added?", "5.3.0 — 2024-12-05 — New: oil alarm. [1]"),
+        ("Which version brought the oil alarm?", "5.3.0 — 2024-12-05 — New: oil alarm. [1]"),
+        ("What was fixed in 5.3.0?", "- New: oil alarm.\n- Fixed: the filter counter. [1]"),
+    ],
+)
+def test_a_heading_tells_version_and_date(kb: KnowledgeBase, question: str, text: str) -> None:
+    answered, _ = ask(kb, CHANGES, question)
+    assert answered.text.startswith(text)
+    assert answered.statements[0].supported
+
+
+STAFF = """\
+| Name | Reports to | Extension |
+| --- | --- | --- |
+| Dora Ratchet | Ann Gearbox (desk of extensions) | 8512 |
+| Ann Gearbox | Otto Pump | 8501 |
+"""
+
+
+def test_the_row_that_is_named_comes_first(kb: KnowledgeBase) -> None:
+    answered, _ = ask(kb, STAFF, "extension of Ann Gearbox")
+    assert answered.citations[0].quote == "| Ann Gearbox | Otto Pump | 8501 |"
+
+
+def test_what_leads_to_a_list_comes_with_it(kb: KnowledgeBase) -> None:
+    text = "Do not touch the gearbox ratchet\n- while it turns,\n- without gloves.\n\nIt is loud.\n"
+    answered, _ = ask(kb, text, "Can I touch the gearbox ratchet?")
+    assert answered.citations[0].quote == text[: text.index("\n\n")]

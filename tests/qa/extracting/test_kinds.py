@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from qa.extracting.kinds import Kind, asks_whether, counts_the_same, holds, kind_of
+from qa.extracting.kinds import Kind, asks_whether, counts_the_same, holds, kind_of, told_by_heading
 
 
 @pytest.mark.parametrize(
@@ -85,3 +85,26 @@ def test_any_two_texts_can_be_looked_at(question: str, sentence: str) -> None:
     for kind in ("time", "number", "person", "reason"):
         assert 0 <= holds(kind, question, sentence) <= 1
     counts_the_same(question, sentence)
+
+
+@pytest.mark.parametrize(
+    ("question", "sentence", "under", "told"),
+    [
+        ("When did dark mode come?", "New: dark mode", "App\n2.3 (May 2024)", "2.3 (May 2024)"),
+        ("When did dark mode come?", "It came in June.", "App\n2.3 (May 2024)", ""),
+        ("When did dark mode come?", "New: dark mode", "2.3 (May 2024)\nDisplay", ""),
+        ("Who wrote dark mode?", "New: dark mode", "2.3 (May 2024)", ""),
+        ("Which version has dark mode?", "New: dark mode", "2.3", "2.3"),
+        ("Which version has dark mode?", "2.2 had no dark mode", "2.3", ""),
+        ("哪个版本加了深色模式？", "新增：深色模式", "4.0.0（2024年）", "4.0.0（2024年）"),
+        ("深色模式是什么时候加的？", "新增：深色模式", "4.0.0（2024年）", "4.0.0（2024年）"),
+        ("When did dark mode come?", "New: dark mode", "", ""),
+    ],
+)
+def test_what_the_heading_tells(question: str, sentence: str, under: str, told: str) -> None:
+    assert told_by_heading(question, sentence, under) == told
+
+
+def test_a_person_whom_the_question_names_is_not_the_one_asked_for() -> None:
+    assert holds("person", "谁是培顿·曼宁的教练？", "培顿·曼宁破了纪录。") == 0
+    assert holds("person", "谁是培顿·曼宁的教练？", "教练是加里·库比亚克。") == 1
