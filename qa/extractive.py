@@ -11,6 +11,7 @@ from qa.extracting.kinds import told_by_heading
 from qa.extracting.lists import led_to, list_asked_for
 from qa.extracting.scores import SHOWN, Candidate, rank
 from qa.extracting.tables import head_of, read_row
+from qa.follow_ups import leant_on
 from qa.images import in_words
 from qa.plugins.cite_sources import citation_of
 from qa.turn import Citation, Handler, Turn
@@ -33,7 +34,9 @@ def answer_extractively(index: Index, embedder: Embedder) -> Handler:
 
     def handler(turn: Turn) -> Turn:
         asked = in_words(turn.question, turn.images)
-        chosen = choose(asked, rank(asked, turn.hits, index, embedder))
+        before = "\n".join(leant_on(turn.question, turn.history))
+        ranked = rank(asked, turn.hits, index, embedder, before=before)
+        chosen = choose(asked, ranked, before=before)
         lines = [
             f"{readable(candidate, turn.question)} [{number}]"
             for number, candidate in enumerate(chosen, 1)
@@ -51,14 +54,14 @@ def _citation(number: int, candidate: Candidate) -> Citation:
     return replace(citation, heading=tuple(filter(None, candidate.under.split("\n"))))
 
 
-def choose(question: str, ranked: Sequence[Candidate]) -> list[Candidate]:
+def choose(question: str, ranked: Sequence[Candidate], *, before: str = "") -> list[Candidate]:
     """The likeliest sentences, until one of them is likely `ENOUGH` to answer; no text twice.
 
     Of a table no row besides a better one that says more of what is asked: the price of B is not
-    that of C. Where the question asks for a list and one of them is in one that is likelier than
-    any sentence elsewhere, the list alone.
+    that of C; what was asked `before` counts here. Where the question asks for a list and one of
+    them is in one that is likelier than any sentence elsewhere, the list alone.
     """
-    asked = stems(analyse(question))
+    asked = stems(analyse(f"{before}\n{question}"))
     chosen: dict[str, Candidate] = {}
     covered, possible = 0.0, 1.0
     for candidate in ranked:

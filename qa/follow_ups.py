@@ -1,11 +1,14 @@
-"""Whether a question can be understood without what was said before it."""
+"""Which earlier questions one leans on that cannot be understood by itself."""
 
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 
+from qa.turn import Message
 from retrieval.terms import CJK, analyse_query, stems
 
+LONGEST = 1000  # characters of an earlier question: the names that are meant stand early
 FEW_WORDS, FEW_CHARACTERS = 1, 6  # with no more that says anything, a question leans on another
 
 _LEADS = re.compile(
@@ -36,3 +39,16 @@ def is_follow_up(question: str) -> bool:
     if characters and not re.search(r"[A-Za-z0-9]", question):
         return len(characters) <= FEW_CHARACTERS
     return len(set(stems(analyse_query(question)))) <= FEW_WORDS
+
+
+def leant_on(question: str, history: Sequence[Message]) -> tuple[str, ...]:
+    """The questions of a conversation that one after them leans on, the oldest first: the last that
+    can be understood by itself, and those since then. () for one that leans on none.
+    """
+    found: list[str] = []
+    for asked in reversed([message.content for message in history if message.role == "user"]):
+        if not is_follow_up(question):
+            break
+        found.append(asked[:LONGEST])
+        question = asked
+    return tuple(reversed(found))

@@ -36,6 +36,7 @@ UNDER = 0.6  # what a word of the headings above a sentence counts of one of its
 NOTHING_NEW = 10.0  # what a question loses, and a sentence without a word beyond the question's
 FIELD = 3.0  # what a field gains whose label stands in the question
 ROW = 2.0  # what a table's row gains whose first cell does, and loses without a word of it
+BEFORE = 1.0  # what a sentence gains by all words of the questions before (bench.followups)
 EMBEDDED = 48  # sentences that are embedded at most: a passage of short rows has many
 SHOWN = 3  # sentences at most
 APART = 0.8  # more than cosines of a question with two sentences differ, but for a rare exception
@@ -130,12 +131,20 @@ class Sentence(NamedTuple):
         return _terms(self.text) | _terms(self.head) | _terms(self.asked)
 
 
-def rank(question: str, hits: Sequence[Hit], index: Index, embedder: Embedder) -> list[Candidate]:
-    """Sentences of the first `PASSAGES` hits, the likeliest answer first."""
+def rank(
+    question: str, hits: Sequence[Hit], index: Index, embedder: Embedder, *, before: str = ""
+) -> list[Candidate]:
+    """Sentences of the first `PASSAGES` hits, the likeliest answer first.
+
+    `before` is what was asked earlier and the question leans on; its words count for less.
+    """
     found, rows = seen(question, hits, index, embedder)
     if not found:
         return []
     scores = _scores(question, found, rows)
+    if before:
+        weights = index.term_weights(stems(analyse_query(before)))
+        scores += BEFORE * np.array(_said(weights, found))
     shares = np.exp(scores - scores.max())
     shares /= shares.sum()
     candidates = [
@@ -257,6 +266,13 @@ def _scores(
         [0.0 if t else _gain(sentence, asked) for sentence, t in zip(found, told, strict=True)]
     )
     return scores
+
+
+def _said(weights: Mapping[str, float], found: Sequence[Sentence]) -> list[float]:
+    """The share of terms of these weights in each sentence, or above it."""
+    held = [sentence.terms | _terms(sentence.under) for sentence in found]
+    rare = _rare_here(weights, held)
+    return [_share({t: rare[t] for t in rare if t in own}, rare) for own in held]
 
 
 def _gain(sentence: Sentence, asked: frozenset[str]) -> float:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from qa.asking import asked_aside, questions_in
-from qa.follow_ups import is_follow_up
+from qa.follow_ups import leant_on
 from qa.language import language_of
 from qa.models import ChatModel
 from qa.neutral import neutral
@@ -21,8 +21,8 @@ def rewrite_query(model: ChatModel | None = None, prompts: Prompts | None = None
     """A plugin that fills `turn.query`: the question, understandable without what came before.
 
     "And in winter?" says too little by itself. A model writes it out; without one, or when it
-    fails, the previous question before it brings the words that find the passage. A question that
-    stands for itself is left alone then.
+    fails, the questions that it leans on (`qa.follow_ups`) bring the words that find the passage. A
+    question that stands for itself is left alone then.
     """
     templates = prompts or Prompts()
 
@@ -33,9 +33,8 @@ def rewrite_query(model: ChatModel | None = None, prompts: Prompts | None = None
         query = ""
         if model is not None:
             turn, query = _written_out(turn, model, templates)
-        if not query and is_follow_up(turn.question):
-            query = f"{asked[-1]} {turn.question}"
-        return call_next(replace(turn, query=query or turn.question))
+        query = query or " ".join([*leant_on(turn.question, turn.history), turn.question])
+        return call_next(replace(turn, query=query))
 
     return plugin
 

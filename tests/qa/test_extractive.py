@@ -9,7 +9,7 @@ from qa.extracting.scores import SHOWN
 from qa.extractive import NAME
 from qa.knowledge_base import KnowledgeBase
 from qa.language import NOT_ANSWERED
-from qa.turn import Answer
+from qa.turn import Answer, Message
 from tests.qa.conftest import CHINESE
 
 pytestmark = pytest.mark.integration
@@ -126,6 +126,21 @@ def test_a_table_cell_reads_with_its_row_and_column(kb: KnowledgeBase) -> None:
     answered, seen = ask(kb, PLANS, "What is the price of plan B?")
     assert seen == "B — Price: 25 euros [1]"  # and not those of the other plans
     assert answered.citations[0].quote == "| B | 25 euros | 50 GB |"
+
+
+def test_a_follow_up_is_about_what_was_asked_before(kb: KnowledgeBase) -> None:
+    """All the way back, and with no row of anything else beside it."""
+    rows = ["Ann Lee | Auditor | Bob Ray | 4401", "Mina Saito | Key accounts | Kwame Oti | 4472"]
+    rows += ["Eve Poe | Lawyer | Bob Ray | 4433", "Ian Fox | Storage | Ann Lee | 4450"]
+    head = "| Name | Role | Reports to | Phone |\n|---|---|---|---|"
+    table = "\n".join([head, *(f"| {row} |" for row in rows)])
+    kb.ingest_documents([Document.from_text(table, uri="staff.md")])
+    asked = ["What is the role of Mina Saito?", "What is her phone number?"]
+    history = [Message("user", question) for question in asked]
+
+    assert kb.ask(asked[1], history=history[:1]).text == "Mina Saito — Phone: 4472 [1]"
+    reports = kb.ask("Who does she report to?", history=history)
+    assert reports.text == "Mina Saito — Reports to: Kwame Oti [1]"
 
 
 def test_a_list_is_given_whole(kb: KnowledgeBase) -> None:

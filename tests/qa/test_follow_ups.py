@@ -2,7 +2,8 @@ from __future__ import annotations
 
 import pytest
 
-from qa.follow_ups import is_follow_up
+from qa.follow_ups import is_follow_up, leant_on
+from qa.turn import Message
 
 
 @pytest.mark.parametrize(
@@ -41,3 +42,16 @@ def test_leans_on_another(question: str) -> None:
 )
 def test_stands_for_itself(question: str) -> None:
     assert not is_follow_up(question)
+
+
+def test_leans_on_all_questions_back_to_one_that_stands_for_itself() -> None:
+    asked = ["What is the capital of France?", "Who is Mina Saito?", "What is her phone number?"]
+    history = [Message("user", question) for question in asked]
+
+    assert leant_on("And to whom does she report?", history) == tuple(asked[1:])
+
+
+def test_a_new_topic_leans_on_none() -> None:
+    history = [Message("user", "Who is Mina Saito?"), Message("user", "And her phone number?")]
+
+    assert leant_on("What does alarm E-17 mean?", history) == ()

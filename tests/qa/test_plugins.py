@@ -86,11 +86,11 @@ def test_a_further_question_is_looked_up_with_the_one_before() -> None:
     history = (
         Message("user", "Oldest"),
         Message("assistant", "It is old"),
-        Message("user", "Where is the tower?"),
+        Message("user", "Where is the Eiffel tower?"),
         Message("assistant", "In Paris [1]"),
     )
     turn = rewrite_query()(Turn("How high?", history=history), passes)
-    assert turn.query == "Where is the tower? How high?"
+    assert turn.query == "Where is the Eiffel tower? How high?"
     assert turn.question == "How high?"
 
 
