@@ -2,10 +2,10 @@
 
 python -m bench.followups
 
-Dialogues in bench/data/followups.jsonl: each turn is a question and what its answer must hold (null:
-it must be refused). Per language and kind of turn: share answered right in the first sentence, and
-anywhere in the answer. The `seen` part may be looked at while the rules are written, the `unseen`
-one not.
+Dialogues in bench/data/followups.jsonl: each turn is a question and what its answer must hold
+(null: it must be refused). Per language and kind of turn: share answered right in the first
+sentence, and anywhere in the answer. The `seen` part may be looked at while the rules are written,
+the `unseen` one not.
 """
 
 from __future__ import annotations

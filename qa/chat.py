@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
@@ -152,7 +153,7 @@ class Chat:
     def _save(self, file: str) -> None:
         if not file:
             raise BadRequest("/save needs the name of a file")
-        path = Path(file).expanduser()
+        path = Path(os.path.expanduser(file))  # that of Path raises for a ~name that is nobody's
         try:
             with path.open("x", encoding="utf-8") as opened:
                 opened.write("\n".join(markdown_lines(self.conversation.exchanges)))

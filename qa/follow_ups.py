@@ -25,16 +25,20 @@ _POINTS_BACK = re.compile(
     re.IGNORECASE,
 )
 
+_NAMES = re.compile(r"\s(?!I\b)\w*[A-Z]|\A\s*\w+[A-Z]")
+
 
 def is_follow_up(question: str) -> bool:
     """Whether the question leans on one before it: it begins as a continuation, points back, or
-    says too little by itself ("How high?", "最长多久？").
+    says too little by itself ("How high?", "最长多久？") without a name or an abbreviation in it.
 
     Any other is looked up as it stands: with the words of an earlier question beside its own, what
     the documents do not answer would be answered with what answered that one.
     """
     if _LEADS.match(question) or _POINTS_BACK.search(question):
         return True
+    if _NAMES.search(question):
+        return False
     characters = re.findall(f"[{CJK}]", question)
     if characters and not re.search(r"[A-Za-z0-9]", question):
         return len(characters) <= FEW_CHARACTERS

@@ -75,7 +75,7 @@ def _image(given: Pictured, number: int) -> Image:
         return given
     if isinstance(given, bytes):
         return sendable(f"image {number}", given)
-    return sendable(Path(given).name, _file(Path(given).expanduser()))
+    return sendable(Path(given).name, _file(Path(os.path.expanduser(given))))
 
 
 def _file(path: Path) -> bytes:

@@ -10,6 +10,7 @@ from typing import Any
 
 from ingest.documents import Document, Record
 from ingest.errors import BadRequest
+from qa.neutral import for_terminal
 from qa.passages import Passage
 from qa.terminal import print
 from qa.turn import Answer, Citation, Statement
@@ -206,13 +207,14 @@ def show_passage(passage: Passage, *, styled: bool) -> None:
     if passage.moved:
         print("the document has changed since the answer; this is where the quote stands now")
     begin, end = ("\033[1m", "\033[0m") if styled else ("»", "«")
-    quoted = f"{end}\n{begin}".join(passage.quote.split("\n")) if styled else passage.quote
-    lines = f"{passage.before}{begin}{quoted}{end}{passage.after}".split("\n")
+    before, quote, after = map(for_terminal, (passage.before, passage.quote, passage.after))
+    quoted = f"{end}\n{begin}".join(quote.split("\n")) if styled else quote
+    lines = f"{before}{begin}{quoted}{end}{after}".split("\n")
     first = passage.before.count("\n")
     for number, text in enumerate(lines):
         sign = ">" if first <= number <= first + passage.quote.count("\n") else " "
         line = f"{passage.line - first + number:>5}" if passage.line is not None else ""
-        print(f"{sign}{line}  {text}")
+        print(f"{sign}{line}  {text}", styled=True)
 
 
 def spot(passage: Passage) -> str:

@@ -9,6 +9,8 @@ from qa.neutral import for_terminal
 
 
 def print(text: object = "", *, end: str = "\n", file: TextIO | None = None,
-          flush: bool = False) -> None:  # fmt: skip
-    """As the built-in one, for one text, whose control characters are made visible."""
-    builtins.print(for_terminal(str(text)), end=end, file=file, flush=flush)
+          flush: bool = False, styled: bool = False) -> None:  # fmt: skip
+    """As the built-in one, for one text, whose control characters are made visible; `styled` for
+    one that has been through `for_terminal` and got commands of ours since."""
+    shown = str(text) if styled else for_terminal(str(text))
+    builtins.print(shown, end=end, file=file, flush=flush)

@@ -15,6 +15,7 @@ from qa.turn import Message
         "But what does the warranty cover?",
         "When does it expire?",
         "Is that allowed abroad?",
+        "When do I pay?",
         "How much is the other one?",
         "那上海呢？",
         "最长多久？",
@@ -38,6 +39,9 @@ def test_leans_on_another(question: str) -> None:
         "出差住宿费的上限是多少？",
         "LS-200 的重量是多少？",
         "应该向谁报告其他事故？",
+        "What is SNV?",
+        "Who is Astrid?",
+        "SNV 是什么？",
     ],
 )
 def test_stands_for_itself(question: str) -> None:

@@ -184,6 +184,11 @@ def test_events_for_programs(chat: Chat) -> None:
     assert others[2]["exit_code"] == 2
 
 
+def test_the_home_of_nobody_is_no_place_to_save_to(chat: Chat) -> None:
+    done = chat("/save ~nobody-of-that-name/talk.md")
+    assert "cannot write ~nobody-of-that-name/talk.md" in done.err
+
+
 # --- chat, at a terminal ---
 
 
@@ -267,6 +272,8 @@ def test_ctrl_c_stops_an_answer_and_not_the_chat(base_folder: Path, kbqa: Kbqa) 
             terminal.type("\r")
             terminal.wait_for("25 days of annual leave [1].")
             terminal.wait_for("[1] handbook.md, Staff handbook > Leave")
+            terminal.type("/open 1\r")
+            terminal.wait_for(">    5  Every employee has 25 days")  # bold, and no codes to read
             terminal.wait_for(">")
             terminal.type("\x04")
             assert terminal.exit_code() == 0
