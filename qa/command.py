@@ -126,7 +126,8 @@ def fail(message: str, code: int, wants_json: bool, *, marked: str = "") -> NoRe
     line = " ".join(message.split())
     with suppress(OSError):  # no one reads, or the disk is full, which may be what is told
         if wants_json:
-            print_json({"error": line, "exit_code": code}, flush=True)
+            event = {"event": "error"} if "--stream" in sys.argv else {}
+            print_json({**event, "error": line, "exit_code": code}, flush=True)
     with suppress(OSError):
         say(f"kbqa: {line}")
         if marked:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -20,6 +21,8 @@ from qa.settings import Settings, load_settings
 from qa.terminal import print
 
 if TYPE_CHECKING:
+    from prompt_toolkit.history import History
+
     from qa.chat import Chat, Output
     from qa.conversation import Conversations, Summary
     from qa.kept import Exchange
@@ -135,13 +138,12 @@ def _typed(settings: Settings) -> Iterator[str]:
     """Lines as they are typed, with editing, history and completion; Ctrl-C clears a line."""
     from prompt_toolkit import PromptSession
     from prompt_toolkit.completion import WordCompleter
-    from prompt_toolkit.history import FileHistory
 
     from qa.chat import COMMANDS
 
     names = [command.partition(" ")[0] for command in COMMANDS]
     session: PromptSession[str] = PromptSession(
-        history=FileHistory(_private(settings.state_dir / "chat-history")),
+        history=_history(settings.state_dir / "chat-history"),
         completer=WordCompleter(names, sentence=True),
         complete_while_typing=False,
     )
@@ -154,12 +156,19 @@ def _typed(settings: Settings) -> Iterator[str]:
             return
 
 
-def _private(path: Path) -> Path:
+def _history(path: Path) -> History:
+    """The lines typed before, in a file of its owner's; none where it cannot be used."""
+    from prompt_toolkit.history import FileHistory, InMemoryHistory
+
     from qa.kept import private_folder
 
-    private_folder(path.parent)
-    path.touch(mode=0o600)
-    return path
+    try:
+        private_folder(path.parent)
+        os.close(os.open(path, os.O_CREAT | os.O_RDWR, 0o600))
+    except OSError as exc:
+        say(f"lines typed are not kept: cannot use {path}: {exc.strerror or exc}")
+        return InMemoryHistory()
+    return FileHistory(path)
 
 
 class _Text:
@@ -167,13 +176,18 @@ class _Text:
 
     def __init__(self, *, stream: bool, quiet: bool) -> None:
         self._quiet = quiet
-        self.on_token: Callable[[str], None] | None = _print_token if stream else None
+        self._streaming = False  # an answer whose end has not been shown
+        self.on_token: Callable[[str], None] | None = self._token if stream else None
+
+    def _token(self, token: str) -> None:
+        self._streaming = True
+        print(token, end="", flush=True)
 
     def answer(self, exchange: Exchange, conversation: str) -> None:
         """The text where it has not been streamed, and what it rests on."""
         from qa.rendering import remarks, show_nearest
 
-        answer = exchange.answer
+        answer, self._streaming = exchange.answer, False
         print("" if self.on_token else answer.text)
         for note in () if self._quiet else remarks(answer):
             say(note)
@@ -200,11 +214,15 @@ class _Text:
         say("\n".join(lines))
 
     def error(self, error: KbqaError) -> None:
-        """In one line, on stderr."""
+        """In a line of its own, on stderr."""
+        if self._streaming:
+            self._streaming = False
+            print(flush=True)
         say(f"kbqa: {' '.join(str(error).split())}")
 
     def stopped(self) -> None:
         """Below what was written until then."""
+        self._streaming = False
         say("\nstopped; /retry asks again")
 
 
@@ -245,7 +263,3 @@ class _Events:
     def stopped(self) -> None:
         """An answer was stopped."""
         print_json({"event": "stopped"}, flush=True)
-
-
-def _print_token(token: str) -> None:
-    print(token, end="", flush=True)

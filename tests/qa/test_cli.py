@@ -275,6 +275,18 @@ def test_streamed_json_is_events_that_end_with_the_answer(kbqa: Kbqa, base_folde
     assert list(answer) == ["event", *ANSWER_FIELDS]
 
 
+def test_an_answer_that_breaks_off_ends_its_events_with_an_error(
+    kbqa: Kbqa, base_folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("KBQA_API_KEY", "sk-cut")
+    with ScriptedServer(then=cut_stream) as server:
+        options = ("--model", "openai:m", "--base-url", server.base_url, "--json", "--stream")
+        done = kbqa("ask", QUESTION, "--kb", base_folder, *options)
+    *tokens, error = done.events
+    assert {event["event"] for event in tokens} == {"token"}
+    assert (error["event"], error["exit_code"]) == ("error", done.code)
+
+
 def test_streamed_text_is_the_same_text(kbqa: Kbqa, base_folder: Path) -> None:
     whole = kbqa("ask", QUESTION, "--kb", base_folder, "--no-stream").out
     assert kbqa("ask", QUESTION, "--kb", base_folder, "--stream").out == whole

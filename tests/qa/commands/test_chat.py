@@ -29,7 +29,7 @@ from qa.settings import load_settings
 from tests.qa.command_line import Done, Kbqa, command, environment, is_one_clear_line
 from tests.qa.conftest import HANDBOOK
 from tests.qa.test_rendering import ANSWER_FIELDS
-from tests.scripted_server import ScriptedServer, drip, status
+from tests.scripted_server import ScriptedServer, cut_stream, drip, status
 
 pytestmark = pytest.mark.integration
 
@@ -279,3 +279,20 @@ def test_ctrl_c_stops_an_answer_and_not_the_chat(base_folder: Path, kbqa: Kbqa) 
             assert terminal.exit_code() == 0
     assert len(server.requests) == 2
     assert "1  How many days" in kbqa("chat", "--list", "--kb", base_folder).out
+
+
+def test_an_error_in_an_answer_has_its_own_line_and_lines_typed_need_no_file(
+    base_folder: Path,
+) -> None:
+    typed = load_settings().state_dir / "chat-history"
+    typed.mkdir(parents=True)
+    with ScriptedServer(then=cut_stream) as server:
+        options = ("--kb", base_folder, "--model", "openai:m", "--base-url", server.base_url)
+        with Terminal(*options) as terminal:
+            terminal.wait_for(f"not kept: cannot use {typed}")
+            terminal.wait_for(">")
+            terminal.type(f"{QUESTION}\r")
+            terminal.wait_for("\nkbqa: openai:m")
+            terminal.wait_for(">")
+            terminal.type("\x04")
+            assert terminal.exit_code() == 0
