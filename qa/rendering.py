@@ -128,7 +128,7 @@ def show_hits(hits: Sequence[Hit], *, explained: Explanation | None = None) -> N
         text = " ".join(hit.text.split())
         print(f"    {text[:PREVIEW]}{'...' if len(text) > PREVIEW else ''}")
         if hit.copies:
-            print(f"    the same in {', '.join(hit.copies)}")
+            print(f"    the same in {', '.join(hit.copies)}, as far as it was asked")
 
 
 def _show_reasons(hit: Hit, found: Explanation) -> None:

@@ -22,8 +22,8 @@ class Hit:
 
     `score` is 0..1 with one meaning on every path: how well the passage covers the question
     (see `retrieval.fusion`), falling with rank. `legs` holds "dense" and "lexical" where
-    that leg found the chunk. `copies` are the uris of other documents that say the same, word for
-    word, and were left out for it.
+    that leg found the chunk. `copies` are the uris of other documents that say the same, as far as
+    it was asked, and were left out for it.
     """
 
     chunk: Chunk

@@ -115,7 +115,7 @@ def found(
     wanted = max(asked.wanted, EVIDENT)
     fused = _fused(asked, store, dense, lexical, total, keep=_last_read(wanted))
     asked.clock.lap("fuse")
-    hits, dropped, terms = _current_hits(store, fused, wanted)
+    hits, dropped, terms = _current_hits(store, fused, wanted, weights)
     proof = _evidence(asked, dense, weights, hits, terms) if hits else 0.0
     hits, beyond = hits[: asked.wanted], hits[asked.wanted :]
     dropped += [Dropped(hit.chunk, "beyond k") for hit in beyond]
@@ -196,7 +196,7 @@ def _evidence(
 
 
 def _current_hits(
-    store: Store, fused: Sequence[Fused], k: int
+    store: Store, fused: Sequence[Fused], k: int, weights: Mapping[str, float]
 ) -> tuple[list[Hit], list[Dropped], dict[int, str]]:
     """The first candidates whose version is the one in the ledger, `k` if there are so many; what
     was read and is none of them; and the terms of all, by id."""
@@ -221,7 +221,7 @@ def _current_hits(
                 read.append(Hit(chunk, probability(item.score), item.legs))
             else:
                 older.append(Dropped(chunk, "older version"))
-        hits = fold(read)
+        hits = fold(read, weights)
         if len(hits) >= k:  # else some were copies, or of a version that is going
             break
     return hits, [*older, *copies_among(read, hits)], terms

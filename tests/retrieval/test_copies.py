@@ -10,6 +10,7 @@ from ingest.documents import Chunk
 from retrieval.copies import fold
 from retrieval.hits import Hit
 from retrieval.sketches import ALIKE, SHINGLE, copies, likeness, sketch
+from retrieval.terms import analyse_query
 
 
 def hit(uri: str, text: str) -> Hit:
@@ -32,6 +33,48 @@ def test_the_same_words_are_shown_once_with_the_others_named() -> None:
     assert [(found.uri, found.copies) for found in folded] == [
         ("v1.md", ("v2.md", "v4.md")), ("v3.md", ()), ("v5.md", ()),
     ]  # fmt: skip
+
+
+MANUALS = {
+    "en": (
+        "Version {0} of 2 March.\nLet the pump warm up for ten minutes before it measures. Keep "
+        "your hands away from the belt, which moves without a warning. Replace the seals every {1} "
+        "hours. Grease them before they are put in, and note the date in the book of the machine. "
+        "If the lamp stays red, call the service and tell the number that stands on its label. "
+        "Never open the housing while the motor runs, and keep the tools for it in the grey box. "
+        "Clean the filter with warm water and a soft brush, and let it dry before it goes back.",
+        "How long does the pump warm up?",
+        "How often are seals replaced?",
+    ),
+    "zh": (
+        "第{0}版。测量之前，水泵需要预热十分钟，指示灯变绿以后才可以开始。传动带随时可能转动，请不要"
+        "靠近。密封件每运行{1}小时更换一次。装入新的以前先涂润滑脂，并在设备日志里写下当天的日期。"
+        "指示灯一直是红色时，请致电维修部门，并告知标签上的编号。电机运转时不得打开外壳，专用工具放在"
+        "灰色箱子里。过滤网用温水和软刷清洗，晾干以后再装回去。",
+        "水泵需要预热多久？",
+        "密封件多久更换？",
+    ),
+}
+
+
+@pytest.mark.parametrize("language", MANUALS)
+def test_versions_are_named_where_they_differ_elsewhere_than_asked(language: str) -> None:
+    text, elsewhere, there = MANUALS[language]
+    hits = [hit(f"v{number}.md", text.format(number, 400 + 100 * number)) for number in (1, 2, 3)]
+
+    def kept(question: str) -> list[tuple[str, ...]]:
+        weights = dict.fromkeys(analyse_query(question), 1.0)
+        return [(found.uri, *found.copies) for found in fold(hits, weights)]
+
+    assert kept(elsewhere) == [("v1.md", "v2.md", "v3.md")]
+    assert kept(there) == [("v1.md",), ("v2.md",), ("v3.md",)]
+    assert kept("nothing of it") == [("v1.md",), ("v2.md",), ("v3.md",)]
+
+
+def test_the_same_sentences_in_another_order_are_the_same() -> None:
+    first, other = "The pump runs for ten minutes.", "Then it is warm and can measure."
+    hits = [hit("a.md", f"{first} {other}"), hit("b.md", f"{other} {first}")]
+    assert [found.uri for found in fold(hits, {"pump": 1.0})] == ["a.md"]
 
 
 def test_short_passages_and_those_of_one_document_stay() -> None:
