@@ -14,7 +14,14 @@ from dataclasses import dataclass
 from itertools import pairwise
 
 from ingest.loaders.pdf_pieces import Piece
-from ingest.loaders.pdf_wrapping import wrapped
+from ingest.loaders.pdf_unruled import (
+    column_of,
+    columns_of,
+    intervals,
+    run_end,
+    table_cells,
+    under_headers,
+)
 
 _MIN_COLUMN_LINES = 4
 _MIN_PROSE = 16  # characters in the middle line of a column; cells of tables are shorter
@@ -24,8 +31,6 @@ _MAX_DEPTH = 4
 _MAX_PIECES = 5_000  # a page of more is a drawing: kept in its own order
 _WIDE = re.compile("[\u2e80-\u9fff\uac00-\ud7af\uf900-\ufaff\uff00-\uffef]")
 _LABEL = re.compile(r"(?:[•●○◦▪■□–—*·-]|\(?(?:\d{1,3}|[A-Za-z]|[ivxIVX]{1,4})[.)]?|\d+(?:\.\d+)+)")
-_CODE = re.compile(r"[;{}]$|^(?://|/\*|#|--)")
-_LEADERS = re.compile(r"(?:\. ?){4,}|(?:… ?){2,}|·{4,}|_{4,}")
 
 
 @dataclass(slots=True)
@@ -170,12 +175,12 @@ def _is_column(pieces: Sequence[Piece]) -> bool:
     """Whether this is prose, or several columns of prose beside each other."""
     if len(pieces) < _MIN_COLUMN_LINES:
         return False
-    columns = _intervals(pieces)
+    columns = intervals(pieces)
     if len(columns) > _MAX_COLUMNS:
         return False
     sides: list[list[Piece]] = [[] for _ in columns]
     for piece in pieces:
-        sides[_column_of(columns, piece)].append(piece)
+        sides[column_of(columns, piece)].append(piece)
     return all(map(_is_prose, sides))
 
 
@@ -215,10 +220,11 @@ def _by_rows(pieces: Sequence[Piece]) -> list[Line]:
     lines: list[Line] = []
     start = 0
     while start < len(rows):
-        end = _run_end(rows, start)
-        columns = _columns(rows[start:end]) if end - start >= 3 else []
-        cells = _table_cells(rows[start:end], columns)
+        end = run_end(rows, start)
+        columns = columns_of(rows[start:end]) if end - start >= 3 else []
+        cells = table_cells(rows[start:end], columns)
         if cells:
+            cells, columns = under_headers(cells, columns)
             lines += _table_lines(cells, columns, rows[start:end])
         else:
             for row in rows[start:end]:
@@ -242,101 +248,6 @@ def _joined_labels(row: list[Piece]) -> list[Piece]:
     joined.words, joined.index = first.words + second.words, first.index
     joined.confidence = line.confidence
     return [joined]
-
-
-def _run_end(rows: Sequence[Sequence[Piece]], start: int) -> int:
-    """Where the rows that may be one table end: several pieces in each, no large gap between."""
-    if not _row_of_cells(rows[start]):
-        return start + 1
-    end = last = start + 1
-    while end < len(rows):
-        above, row = rows[end - 1], rows[end]
-        gap = min(p.top for p in row) - max(p.bottom for p in above)
-        if row[0].cells or gap > 2.5 * row[0].height:
-            break
-        if _row_of_cells(row):
-            last = end + 1
-        elif end - last >= 2 or len(row[0].text) > 60:
-            break
-        end += 1
-    return last
-
-
-def _row_of_cells(row: Sequence[Piece]) -> bool:
-    if len(row) < 2 or row[0].cells:
-        return False
-    return not any(_LEADERS.search(piece.text) for piece in row)
-
-
-def _columns(rows: Sequence[Sequence[Piece]]) -> list[tuple[float, float]]:
-    return _intervals([piece for row in rows if len(row) > 1 for piece in row])
-
-
-def _table_cells(
-    rows: Sequence[Sequence[Piece]], columns: Sequence[tuple[float, float]]
-) -> list[list[str]]:
-    """The cells of a table without rules; [] where it is not certain that it is one."""
-    if len(columns) < 2 or len(columns) > 30:
-        return []
-    grid: list[list[str]] = []
-    full = together = 0
-    for above, row in zip([None, *rows], rows, strict=False):
-        cells = [""] * len(columns)
-        for piece in row:
-            number = _column_of(columns, piece)
-            together += bool(cells[number])
-            cells[number] = f"{cells[number]} {piece.text}".strip()
-        full += sum(1 for cell in cells if cell) >= 2
-        if grid and above and _continues(above, row, cells):
-            grid[-1] = [
-                wrapped(one, two, full=_is_full(above, columns, number)) if two else one
-                for number, (one, two) in enumerate(zip(grid[-1], cells, strict=True))
-            ]
-        else:
-            grid.append(cells)
-    return grid if _certain(grid, full, together) else []
-
-
-def _is_full(row: Sequence[Piece], columns: Sequence[tuple[float, float]], number: int) -> bool:
-    """Whether the row's cell in this column ends near the column's end."""
-    inside = [piece for piece in row if _column_of(columns, piece) == number]
-    return any(piece.right > columns[number][1] - 1.5 * piece.height for piece in inside)
-
-
-def _column_of(columns: Sequence[tuple[float, float]], piece: Piece) -> int:
-    """The last column that begins where the piece does, or before."""
-    return max(n for n, (left, _) in enumerate(columns) if n == 0 or left <= piece.left + 1)
-
-
-def _certain(grid: Sequence[Sequence[str]], full: int, together: int) -> bool:
-    """Whether cells make a table: not a chart, not a form, not prose with gaps.
-
-    `full` rows have two cells at least; `together` pieces came into a cell that had one already.
-    """
-    cells = [cell for row in grid for cell in row if cell]
-    if len(grid) < 3 or full < 3 or sum(1 for c in cells if _CODE.search(c)) > 0.2 * len(cells):
-        return False
-    share = len(cells) / (len(grid) * len(grid[0]))
-    needed = 0.75 if len(grid[0]) == 2 else 0.4 if all(grid[0]) else 0.6
-    middle = sorted(map(len, cells))[len(cells) // 2]
-    return share >= needed and middle <= 40 and together <= 0.05 * len(cells)
-
-
-def _continues(above: Sequence[Piece], row: Sequence[Piece], cells: Sequence[str]) -> bool:
-    """A row without its first cell, close below another: the second line of that one's cells."""
-    gap = min(p.top for p in row) - max(p.bottom for p in above)
-    return not cells[0] and gap < 0.25 * row[0].height
-
-
-def _intervals(pieces: Sequence[Piece]) -> list[tuple[float, float]]:
-    """The columns: stretches of x that pieces cover, with clear gaps between."""
-    columns: list[list[float]] = []
-    for piece in sorted(pieces, key=lambda piece: piece.left):
-        if columns and piece.left < columns[-1][1] + 0.3 * piece.height:
-            columns[-1][1] = max(columns[-1][1], piece.right)
-        else:
-            columns.append([piece.left, piece.right])
-    return [(left, right) for left, right in columns]
 
 
 def _table_lines(

@@ -73,7 +73,7 @@ _BUILT_IN: dict[str, tuple[str, str]] = {
         ("code/1", "ingest.loaders.code:load_code"),
     ),
     mt.HTML: ("html/3", "ingest.loaders.html:load_html"),
-    mt.PDF: ("pdf/3", "ingest.loaders.pdf:load_pdf"),
+    mt.PDF: ("pdf/4", "ingest.loaders.pdf:load_pdf"),
     mt.DOCX: ("docx/5", _OFFICE),
     mt.PPTX: ("pptx/3", _OFFICE),
     **dict.fromkeys(
