@@ -374,7 +374,7 @@ def _row_cells(
             continue
         times = _count(cell, "number-columns-repeated")
         words = (_flat(_inline(p, _Notes())) for p in cell if local_name(p) in ("p", "h"))
-        text = " ".join(" ".join(filter(None, words)).split())
+        text = " ".join(" ".join(filter(None, words)).split()) or _stored(cell)
         for comment in cell.iterfind("{*}annotation"):
             said = " ".join(_flat(_inline(p, _Notes())) for p in comment.iter("{*}p"))
             notes.append((f"{column_letters(column)}{number}", said))
@@ -387,6 +387,13 @@ def _row_cells(
         if column > MAX_COLUMN:
             break
     return cells
+
+
+def _stored(cell: Any) -> str:
+    """The value of a cell whose program has left it to the reader to show it."""
+    values = {name.rpartition("}")[2]: value for name, value in cell.attrib.items()}
+    names = ("string-value", "date-value", "time-value", "boolean-value", "value")
+    return _flat(next((values[name] for name in names if values.get(name)), ""))
 
 
 def _count(element: Any, name: str) -> int:

@@ -78,7 +78,7 @@ _BUILT_IN: dict[str, tuple[str, str]] = {
     mt.PPTX: ("pptx/3", _OFFICE),
     **dict.fromkeys(
         (mt.ODT, mt.ODP, mt.ODS, mt.FLAT_OPEN),
-        ("opendocument/3", _OFFICE),
+        ("opendocument/4", _OFFICE),
     ),
     mt.EPUB: ("epub/3", _OFFICE),
     mt.IPYNB: ("ipynb/2", _OFFICE),

@@ -171,6 +171,13 @@ def test_sheets_of_opendocument() -> None:
     assert marked(document, "hidden") == ["## Secret\n\nhidden"]
 
 
+def test_values_that_no_program_has_written_out() -> None:
+    cell = '<table:table-cell office:value-type="float" office:value="4.5"/>'
+    row = f"<table:table-row>{cell}</table:table-row>"
+    document = load(open_document("spreadsheet", f"<table:table>{row}</table:table>"), mt.ODS)
+    assert document.text.endswith("\n\n4.5")
+
+
 @pytest.mark.parametrize(("kind", "media_type"), [("text", mt.ODT), ("spreadsheet", mt.ODS)])
 def test_what_is_merged_downwards_in_opendocument(kind: str, media_type: str) -> None:
     plain = "<table:table-cell"
