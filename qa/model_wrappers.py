@@ -23,6 +23,7 @@ from ingest.errors import (
     BadRequest,
     KbqaError,
     NotAuthorised,
+    NotConfigured,
     RateLimited,
     TimedOut,
     Unreachable,
@@ -164,8 +165,10 @@ class Fallback:
     def generate(
         self, messages: Sequence[Message], *, on_token: Callable[[str], None] | None = None
     ) -> Reply:
-        """The first reply. Raises the last model's error when none answers; what is wrong with
-        the request itself (BadRequest) is raised at once."""
+        """The first reply. Raises the last model's error when none answers.
+
+        A request that one refuses (no such model, too long, filtered) may be fine for the next.
+        """
         notes: list[str] = []
         for model in self._models[:-1]:
             watched = _Watched(on_token)
@@ -182,7 +185,14 @@ class Fallback:
         )
 
 
-FALLS: tuple[type[KbqaError], ...] = (RateLimited, Unreachable, TimedOut, NotAuthorised)
+FALLS: tuple[type[KbqaError], ...] = (
+    BadRequest,
+    NotAuthorised,
+    NotConfigured,
+    RateLimited,
+    TimedOut,
+    Unreachable,
+)
 """Errors of a model that another one may not have."""
 
 

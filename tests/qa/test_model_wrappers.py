@@ -119,7 +119,13 @@ def test_nothing_starts_over_once_a_token_is_out(wrap: Callable[[ChatModel], Cha
     assert scripted.asked == 1
 
 
-@given(st.lists(st.sampled_from([BUSY, RateLimited("x"), TimedOut("y"), NotAuthorised("z"), "ok"])))
+@given(
+    st.lists(
+        st.sampled_from(
+            [BUSY, RateLimited("w"), TimedOut("x"), NotAuthorised("y"), BadRequest("z"), "ok"]
+        )
+    )
+)
 def test_fallback_asks_in_order_until_one_answers(script: list[KbqaError | str]) -> None:
     models = [Scripted(entry, name=f"fake:{n}") for n, entry in enumerate([*script, "last"])]
     reply = Fallback(models).generate(PROMPT)
@@ -129,9 +135,11 @@ def test_fallback_asks_in_order_until_one_answers(script: list[KbqaError | str])
     assert [model.asked for model in models] == [1] * (first + 1) + [0] * (len(script) - first)
 
 
-def test_fallback_does_not_pass_on_a_bad_request() -> None:
-    with pytest.raises(BadRequest):
-        Fallback([Scripted(BadRequest("too long")), Scripted("Paris")]).generate(PROMPT)
+def test_what_one_model_refuses_another_is_asked() -> None:
+    reply = Fallback([Scripted(BadRequest("no such model")), Scripted("Paris")]).generate(PROMPT)
+    assert (reply.text, reply.notes) == ("Paris", ("no such model",))
+    with pytest.raises(BadRequest, match="too long"):
+        Fallback([Scripted(BUSY), Scripted(BadRequest("too long"))]).generate(PROMPT)
 
 
 def test_the_last_models_error_is_raised() -> None:
