@@ -19,7 +19,7 @@ FOLDER = {  # how it is named
     **dict.fromkeys(BENCHES, ("",)),
     **dict.fromkeys(("answer", "concurrency", "query", "scale", "serve", "soak"), ("--folder",)),
     "answers": ("--docs",),
-    **dict.fromkeys(("cold_start", "kills", "support"), ()),
+    **dict.fromkeys(("cold_start", "followups", "kills", "support"), ()),
 }
 
 
