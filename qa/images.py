@@ -29,12 +29,17 @@ _QUALITY = 90
 
 @dataclass(frozen=True, slots=True)
 class Image:
-    """A picture for a model: `data` of `media_type`, and the `text` that was read in it."""
+    """A picture for a model: `data` of `media_type`, and the `text` that was read in it.
+
+    `file` are the bytes that it was made of, for OCR: what is small in a long picture, and further
+    pages, are lost in `data`. b"": as `data`.
+    """
 
     name: str
     media_type: str
     data: bytes = field(repr=False)
     text: str = ""
+    file: bytes = field(default=b"", repr=False, compare=False)
 
     @property
     def url(self) -> str:
@@ -59,7 +64,8 @@ def with_text(image: Image) -> Image:
     from ingest.loaders.image import load_image
 
     try:
-        document = load_image(_source(image.name, image.data), ocr_seconds=OCR_SECONDS)
+        source = _source(image.name, image.file or image.data)
+        document = load_image(source, ocr_seconds=OCR_SECONDS)
     except LoadError:  # nothing is written in it
         return image
     return replace(image, text=document.text.strip())
@@ -101,9 +107,9 @@ def sendable(name: str, data: bytes) -> Image:
     png, jpeg = io.BytesIO(), io.BytesIO()
     upright.save(png, "PNG")
     if png.tell() <= _PNG_BYTES:
-        return Image(name, "image/png", png.getvalue())
+        return Image(name, "image/png", png.getvalue(), file=data)
     upright.save(jpeg, "JPEG", quality=_QUALITY)
-    return Image(name, "image/jpeg", jpeg.getvalue())
+    return Image(name, "image/jpeg", jpeg.getvalue(), file=data)
 
 
 def _source(name: str, data: bytes) -> Source:

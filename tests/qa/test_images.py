@@ -105,6 +105,12 @@ def test_what_is_written_in_it_is_read() -> None:
     assert with_text(blank) == blank
 
 
+def test_small_print_of_a_long_picture_is_read_before_it_is_made_small() -> None:
+    (image,) = images_of([drawn("Alarm E-17 open", size=(16_000, 120))])
+    assert decoded(image).size == (2_000, 15)
+    assert with_text(image).text == "Alarm E-17 open"
+
+
 def test_words_for_who_cannot_see() -> None:
     assert (
         in_words("What?", [SCREEN, replace(SCREEN, text="")]) == "What?\n\nscreen.png:\nAlarm E-17"
