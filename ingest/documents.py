@@ -210,6 +210,9 @@ class FileEntry:
 State = Literal["ok", "failed", "skipped", "container"]
 
 
+FileState = Literal["same", "changed", "gone", ""]  # of a file since it was read; "": there is none
+
+
 @dataclass(frozen=True, slots=True)
 class Record:
     """A row of the ledger: a document that is in the knowledge base, and the file it came from.

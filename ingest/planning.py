@@ -13,7 +13,7 @@ from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from ingest.documents import Failure, FileEntry, Record
+from ingest.documents import Failure, FileEntry, FileState, Record
 from ingest.errors import BadRequest
 from ingest.loaders.registry import parser_of, unpacker_of
 from ingest.walking import EVERYTHING, Selection, Walk, is_under, uri_of, walk
@@ -131,6 +131,20 @@ def reader_of(media_type: str) -> str:
     if not media_type:
         return ""
     return parser_of(media_type) or ("members" if unpacker_of(media_type) else "")
+
+
+def file_state(row: Record) -> FileState:
+    """What became of the file of a row since it was read; of a member, pass the row of its file."""
+    if not row.source:
+        return ""
+    try:
+        status = os.stat(row.source)
+    except OSError:
+        return "gone"
+    times = (status.st_size, status.st_mtime_ns, status.st_ctime_ns)
+    entry = FileEntry(row.uri, row.source, row.root, *times)
+    as_read = row.state != "failed" and (_same_stat(row, entry) or _same_bytes(row, entry))
+    return "same" if as_read else "changed"
 
 
 def member_entry(member: Record, uri: str, entry: FileEntry) -> FileEntry:

@@ -140,7 +140,8 @@ class Chat:
                 f"/open needs the number of a citation, such as /open 1, not '{number}'"
             )
         citations = self._last().answer.citations
-        self._output.passages(passages_of(int(number), citations, self._base.document))
+        base = self._base
+        self._output.passages(passages_of(int(number), citations, base.document, base.file_state))
 
     def _use_model(self, name: str) -> None:
         if name:

@@ -89,6 +89,7 @@ class _Methods:
     ask = _Method(client_calls.ask)
     documents = _Method(client_calls.documents)
     document = _Method(client_calls.document)
+    file_state = _Method(client_calls.file_state)
     status = _Method(client_calls.status)
     diagnose = _Method(client_calls.diagnose)
     remove = _Method(client_calls.remove)

@@ -16,7 +16,17 @@ from pathlib import Path
 from typing import Any, TypeVar
 from urllib.parse import quote
 
-from ingest.documents import Chunk, Document, Failure, FileEntry, Mark, Page, Record, Section
+from ingest.documents import (
+    Chunk,
+    Document,
+    Failure,
+    FileEntry,
+    FileState,
+    Mark,
+    Page,
+    Record,
+    Section,
+)
 from ingest.errors import BadRequest, KbqaError, LoadError, RateLimited, TimedOut, Unreachable
 from ingest.planning import failed_files
 from ingest.quality import is_poor
@@ -224,6 +234,14 @@ def document(uri: str) -> Flow[Document]:
         first_line=text["first_line"],
         parser=row["parser"],
     )
+
+
+def file_state(uri: str) -> Flow[FileState]:
+    """What became of a document's file since it was read, as the server sees it: `same`, `changed`,
+    or `gone`; "" for a document without one."""
+    said = yield Call("GET", f"/documents/{_id(uri)}/text")
+    state: FileState = said.get("file", "")  # older servers do not tell
+    return state
 
 
 def status() -> Flow[Status]:

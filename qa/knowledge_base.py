@@ -14,11 +14,11 @@ from typing import TYPE_CHECKING, Any, Self
 
 from ingest import sync
 from ingest.chunking import split
-from ingest.documents import Chunk, Document, FileEntry, Record
+from ingest.documents import Chunk, Document, FileEntry, FileState, Record
 from ingest.errors import BadRequest
 from ingest.foreign import adopted
 from ingest.pipeline import prepare
-from ingest.planning import Plan, plan_retry, read_anew
+from ingest.planning import Plan, file_state, plan_retry, read_anew
 from ingest.planning import plan as plan_against
 from ingest.sync import Item, Progress, SyncReport
 from ingest.taking import take
@@ -363,6 +363,14 @@ class KnowledgeBase:
     def record(self, uri: str) -> Record | None:
         """The row of the ledger for a uri; None if there is none."""
         return self._index.record(uri)
+
+    def file_state(self, uri: str) -> FileState:
+        """What became of a document's file since it was read: `same`, `changed`, or `gone`; "" for
+        a document without one. For a member of an archive, of the archive's file."""
+        row = self._index.record(uri)
+        if row is not None and row.container:
+            row = self._index.record(row.container)
+        return "" if row is None else file_state(row)
 
     def count(self) -> tuple[int, int]:
         """(documents, chunks) that answer."""

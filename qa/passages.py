@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-from ingest.documents import Document
+from ingest.documents import Document, FileState
 from ingest.errors import BadRequest
 from qa.turn import Citation
 
@@ -18,7 +18,8 @@ class Passage:
     """Where the quote of a citation stands now: `document.text[start:end]`.
 
     `line` is its line in the file, where the text has the file's lines. `moved`: the document has
-    changed since it was cited. `before` and `after` are the text around the quote.
+    changed since it was cited. `before` and `after` are the text around the quote. `file`: what
+    became of the document's file since it was read, see `KnowledgeBase.file_state`.
     """
 
     number: int
@@ -32,13 +33,27 @@ class Passage:
     quote: str
     after: str
     moved: bool
+    file: FileState = ""
 
 
 def passages_of(
-    number: int, citations: Sequence[Citation], read: Callable[[str], Document]
+    number: int,
+    citations: Sequence[Citation],
+    read: Callable[[str], Document],
+    file_state: Callable[[str], FileState] = lambda uri: "",
 ) -> list[Passage]:
-    """The passages of a citation's number, as the documents that `read` gives are now."""
-    return [passage_of(citation, read(citation.uri)) for citation in cited_as(number, citations)]
+    """The passages of a citation's number, as the documents that `read` gives are now.
+
+    Raises BadRequest, with the quote, for a document that is gone or does not say it any more.
+    """
+    passages: list[Passage] = []
+    for citation in cited_as(number, citations):
+        try:
+            document = read(citation.uri)
+        except BadRequest as exc:
+            raise BadRequest(f"{exc}; it said: {_in_one_line(citation.quote)}") from exc
+        passages.append(replace(passage_of(citation, document), file=file_state(citation.uri)))
+    return passages
 
 
 def cited_as(number: int, citations: Sequence[Citation]) -> list[Citation]:
@@ -60,7 +75,7 @@ def passage_of(citation: Citation, document: Document) -> Passage:
     if start < 0:
         raise BadRequest(
             f"'{citation.uri}' has changed since and does not say any more: "
-            f'"{" ".join(citation.quote.split())}"'
+            f"{_in_one_line(citation.quote)}"
         )
     end = start + len(citation.quote)
     lines_before = document.text.count("\n", 0, start)
@@ -77,6 +92,10 @@ def passage_of(citation: Citation, document: Document) -> Passage:
         after=_lines_after(document.text, end),
         moved=moved,
     )
+
+
+def _in_one_line(quote: str) -> str:
+    return f'"{" ".join(quote.split())}"'
 
 
 def _nearest(quote: str, text: str, start: int) -> int:

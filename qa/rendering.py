@@ -206,6 +206,8 @@ def show_passage(passage: Passage, *, styled: bool) -> None:
     print(f"[{passage.number}] {spot(passage)}")
     if passage.moved:
         print("the document has changed since the answer; this is where the quote stands now")
+    for remark in file_remark(passage):
+        print(remark)
     begin, end = ("\033[1m", "\033[0m") if styled else ("»", "«")
     before, quote, after = map(for_terminal, (passage.before, passage.quote, passage.after))
     quoted = f"{end}\n{begin}".join(quote.split("\n")) if styled else quote
@@ -215,6 +217,14 @@ def show_passage(passage: Passage, *, styled: bool) -> None:
         sign = ">" if first <= number <= first + passage.quote.count("\n") else " "
         line = f"{passage.line - first + number:>5}" if passage.line is not None else ""
         print(f"{sign}{line}  {text}", styled=True)
+
+
+def file_remark(passage: Passage) -> Iterator[str]:
+    """What a person is told of the file where it is not as it was read."""
+    if passage.file == "changed":
+        yield "the file has changed since it was read; this is as it was: `kbqa ingest` reads it"
+    elif passage.file == "gone":
+        yield "the file is not there any more (moved or deleted); this is what was read in it"
 
 
 def spot(passage: Passage) -> str:

@@ -129,12 +129,13 @@ def open_(
     from qa.command_base import opened, until_the_end
     from qa.kept import LastAnswers
     from qa.passages import passages_of
-    from qa.rendering import show_passage
+    from qa.rendering import file_remark, show_passage
 
     settings = load_settings(kb=kb)
     with until_the_end(opened(settings)) as base:
         last = LastAnswers(settings.state_dir / "last").load(base.location)
-        passages = passages_of(number, last.answer.citations, base.document)
+        cited = last.answer.citations
+        passages = passages_of(number, cited, base.document, base.file_state)
         files = {record.uri: file_of(record) for record in base.documents()} if where else {}
     if json_:
         print_json({"question": last.question, "passages": [asdict(found) for found in passages]})
@@ -143,6 +144,8 @@ def open_(
         if where:
             line = "" if passage.line is None else f":{passage.line}"
             print(f"{files.get(passage.uri) or passage.uri}{line}")
+            for remark in file_remark(passage):
+                say(remark)
         else:
             show_passage(passage, styled=sys.stdout.isatty())
 

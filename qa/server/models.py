@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, StrictBool
 
-from ingest.documents import Document, Page, Record
+from ingest.documents import Document, FileState, Page, Record
 from ingest.quality import complaints, cure, is_poor
 from qa.overview import Status, kind_of
 from qa.server import ids
@@ -163,6 +163,9 @@ class DocumentText(BaseModel):
     metadata: dict[str, Scalar | list[str]] = {}
     first_line: int | None = Field(
         description="line of the file on which the document's text begins, if it has its lines"
+    )
+    file: FileState = Field(
+        description="what became of its file since it was read; '' for a document without one"
     )
 
 

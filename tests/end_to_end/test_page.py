@@ -59,6 +59,25 @@ def test_an_answer_its_quote_and_its_passage(visit: Page) -> None:
     expect(visit.get_by_text("it was noted")).to_be_visible()
 
 
+def test_a_file_that_is_not_as_it_was_read_is_told(
+    visit: Page, served: Served, tmp_path: Path
+) -> None:
+    file = tmp_path / "pumps.md"
+    file.write_text("The pumps are oiled every ninth Tuesday.")
+    served.service.bases.open("library").ingest(file)
+    ask(visit, "How often are the pumps oiled?")
+    visit.locator(".cite").first.click()
+    reader = visit.get_by_role("dialog")
+    expect(reader.locator("mark")).to_contain_text("every ninth Tuesday")
+    expect(reader.locator("#reader-file")).to_be_hidden()
+    visit.keyboard.press("Escape")
+    file.unlink()
+    visit.locator(".cite").first.click()
+    expect(reader.locator("#reader-file")).to_contain_text("not there any more")
+    expect(reader.locator("mark")).to_contain_text("every ninth Tuesday")
+    served.service.bases.open("library").remove("pumps.md")
+
+
 def test_a_page_of_a_pdf_is_shown_as_it_looks(visit: Page) -> None:
     ask(visit, "What does alarm E-17 mean?")
     visit.locator(".cite").first.click()

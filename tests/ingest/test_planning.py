@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from ingest.errors import BadRequest
-from ingest.planning import plan, plan_retry
+from ingest.planning import file_state, plan, plan_retry
 from ingest.sync import SyncReport
 from ingest.walking import Selection
 from tests.ingest.boxes import pack, unpacking
@@ -240,3 +240,31 @@ def test_a_name_in_another_spelling_is_a_rename(docs: Path, old: str, new: str) 
     (docs / old).rename(docs / new)
     assert counts(take(docs, ledger)) == {"unchanged": 1, "renamed": 1}
     assert sorted(ledger.rows) == sorted([new, "x.md"])
+
+
+# --- files since they were read ---
+
+
+def test_what_became_of_a_file_since_it_was_read(docs: Path) -> None:
+    write(docs, a="Text.", b="Other.")
+    ledger = Ledger()
+    take(docs, ledger)
+    row = ledger.rows["a.md"]
+    assert file_state(row) == "same"
+    os.utime(docs / "a.md", ns=(7, 7))
+    assert file_state(row) == "same"
+    write(docs, a="Texts")
+    assert file_state(row) == "changed"
+    (docs / "a.md").rename(docs / "c.md")
+    assert file_state(row) == "gone"
+    assert file_state(replace(row, source="")) == ""
+
+
+def test_a_file_that_could_not_be_read_anew_has_changed(docs: Path) -> None:
+    write(docs, a="Text.")
+    ledger = Ledger()
+    take(docs, ledger)
+    write(docs, a="")
+    take(docs, ledger)
+    assert ledger.rows["a.md"].chunks == 1
+    assert file_state(ledger.rows["a.md"]) == "changed"

@@ -37,6 +37,9 @@ async function show(base, place, onePage) {
   const page = place.page == null ? [] : [word("page", { n: place.page })];
   const where = [place.uri, ...page, ...(place.heading ?? [])].join(" › ");
   byId("reader-place").textContent = byId("reader-place").title = where; // two lines of it are shown
+  const state = byId("reader-file");
+  state.hidden = found.file !== "changed" && found.file !== "gone";
+  state.textContent = state.hidden ? "" : word(`file-${found.file}`);
   byId("reader-text").replaceChildren(
     found.text.slice(0, start), el("mark", {}, found.text.slice(start, end)), found.text.slice(end));
   const whole = byId("reader-whole");

@@ -129,6 +129,7 @@ def get_document_text(
         text=page_text(document, page),
         metadata=dict(document.metadata),
         first_line=document.first_line,
+        file=base.file_state(document.uri),
     )
 
 

@@ -101,6 +101,34 @@ def test_open_tells_when_the_document_has_changed(
     assert ("»Every employee has 25 days" in done.out) == (done.code == 0)
 
 
+def test_open_tells_when_the_file_is_not_as_it_was_read(
+    kbqa: Kbqa, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder, place = tmp_path / "docs", tmp_path / "own"
+    folder.mkdir()
+    file = folder / "handbook.md"
+    file.write_text(HANDBOOK)
+    kbqa("ingest", folder, "--kb", place)
+    kbqa("ask", QUESTION, "--kb", place)
+    assert "the file" not in kbqa("open", "1", "--kb", place).out
+    file.write_text(HANDBOOK.replace("25 days", "27 days"))
+    changed = kbqa("open", "1", "--kb", place)
+    assert changed.out.count("the file has changed since it was read") == 1
+    assert "»Every employee has 25 days" in changed.out
+    assert "has changed" in kbqa("open", "1", "--kb", place, "--where").err
+    file.unlink()
+    gone = kbqa("open", "1", "--kb", place)
+    assert "the file is not there any more" in gone.out
+    assert "»Every employee has 25 days" in gone.out
+    assert kbqa("open", "1", "--kb", place, "--json").json["passages"][0]["file"] == "gone"
+    monkeypatch.setattr(sys, "stdin", io.StringIO(f"{QUESTION}\n/open 1\n"))
+    assert "the file is not there any more" in kbqa("chat", "--kb", place).out
+    file.with_name("other.txt").write_text("Something else.")
+    kbqa("ingest", folder, "--kb", place)
+    removed = kbqa("open", "1", "--kb", place)
+    is_one_clear_line(removed, 2, "no document", 'it said: "Every employee has 25 days')
+
+
 def test_a_page_is_shown_where_there_are_no_lines(
     kbqa: Kbqa, base_folder: Path, kb: KnowledgeBase
 ) -> None:

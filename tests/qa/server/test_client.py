@@ -138,6 +138,7 @@ def test_it_lists_and_reads_the_same(remote: RemoteKnowledgeBase, local: Knowled
     assert (theirs.sha256, dict(theirs.metadata)) == (ours.sha256, dict(ours.metadata))
     assert theirs.marks == ours.marks
     assert remote.document("notes.txt").first_line == 1
+    assert remote.file_state("notes.txt") == local.file_state("notes.txt") == "same"
     assert remote.status().chunks == local.status().chunks
 
 
