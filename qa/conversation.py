@@ -15,7 +15,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -196,6 +196,7 @@ class Conversation:
         self._base = base
         self._exchanges = exchanges
         self._new = new
+        self._last_is_kept = True  # or there is none
         self._asking = threading.Lock()
 
     @property
@@ -212,14 +213,14 @@ class Conversation:
         filters: Filters | None = None,
         on_hits: Callable[[tuple[Hit, ...]], None] | None = None,
     ) -> Answer:
-        """As `KnowledgeBase.ask`, with what was said before; the answer is kept.
+        """As `KnowledgeBase.ask`, with what was said before; the answer is kept, or a note in it
+        says why it is not.
 
         What raises or is interrupted leaves the conversation as it was.
         """
         with self._asking:
             exchange = self._asked(base, question, self._exchanges, on_token, filters, on_hits)
-            self._kept.append(self.id, self._base, exchange, new=self._new)
-            self._new = False
+            exchange, self._last_is_kept = self._keep(exchange)
             self._exchanges.append(exchange)
         return exchange.answer
 
@@ -239,9 +240,21 @@ class Conversation:
                 raise BadRequest("nothing has been asked in this conversation")
             *before, last = self._exchanges
             exchange = self._asked(base, last.question, before, on_token, filters)
-            self._kept.append(self.id, self._base, exchange, instead=True)
+            exchange, kept = self._keep(exchange, instead=self._last_is_kept)
+            self._last_is_kept |= kept
             self._exchanges[-1] = exchange
         return exchange.answer
+
+    def _keep(self, exchange: Exchange, *, instead: bool = False) -> tuple[Exchange, bool]:
+        """Write an exchange down; whether that could be done, else the exchange says why not."""
+        try:
+            self._kept.append(self.id, self._base, exchange, new=self._new, instead=instead)
+        except StorageError as exc:  # a model may have taken long, and money, for the answer
+            answer = exchange.answer
+            noted = replace(answer, notes=(*answer.notes, f"this answer is not kept: {exc}"))
+            return replace(exchange, answer=noted), False
+        self._new = False
+        return exchange, True
 
     def _asked(
         self,

@@ -214,3 +214,39 @@ def test_what_fails_leaves_the_conversation_as_it_was(
             ask()
     assert conversation.exchanges == ()
     assert kept.list(base.location) == []
+
+
+def test_an_answer_that_cannot_be_kept_is_given_all_the_same(
+    talk: tuple[KnowledgeBase, Conversation], kept: Conversations, tmp_path: Path
+) -> None:
+    base, conversation = talk
+    file = tmp_path / "state" / "conversations.sqlite"
+    file.mkdir(parents=True)
+    answer = conversation.ask(base, QUESTION)
+    assert "25 days" in answer.text
+    assert "this answer is not kept: cannot use the conversations in" in answer.notes[-1]
+    file.rmdir()
+    conversation.ask(base, "And when do they expire?")
+    assert [e.question for e in kept.load("last", base.location).exchanges] == [
+        "And when do they expire?"
+    ]
+
+
+def test_asking_again_what_was_not_kept_forgets_nothing_else(
+    talk: tuple[KnowledgeBase, Conversation], kept: Conversations, tmp_path: Path
+) -> None:
+    base, conversation = talk
+    file = tmp_path / "state" / "conversations.sqlite"
+    conversation.ask(base, QUESTION)
+    file.rename(tmp_path / "aside")
+    file.mkdir()
+    conversation.ask(base, "And when do they expire?")
+    file.rmdir()
+    (tmp_path / "aside").rename(file)
+    conversation.ask_again(base)
+    assert [e.question for e in kept.load(conversation.id, base.location).exchanges] == [
+        QUESTION,
+        "And when do they expire?",
+    ]
+    conversation.ask_again(base)
+    assert len(kept.load(conversation.id, base.location).exchanges) == 2
