@@ -25,6 +25,13 @@ _POINTS_BACK = re.compile(
     re.IGNORECASE,
 )
 
+_COURTESIES = re.compile(
+    r"\W*(?:(?:(?:(?:many )?thanks?(?: (?:you|a lot|so much|very much))*|thx|ok(?:ay)?|great|good"
+    r"|nice|cool|perfect|fine|all ?right|got it|i see|understood|hi|hello|hey|(?:good)?bye)\b"
+    r"|谢谢|多谢|感谢|非常|太|很|好|明白|知道|了解|懂|收到|嗯|哦|再见|你|您|的|了|吧)"
+    r"\W*)*\Z",
+    re.IGNORECASE,
+)
 _NAMES = re.compile(r"\s(?!I\b)\w*[A-Z]|\A\s*\w+[A-Z]")
 
 
@@ -45,6 +52,14 @@ def is_follow_up(question: str) -> bool:
     return len(set(stems(analyse_query(question)))) <= FEW_WORDS
 
 
+def asks_nothing(said: str) -> bool:
+    """Whether this only thanks, greets or nods ("OK, thanks!", "好的，谢谢"), or has no word.
+
+    With the words of an earlier question beside it, it would be given that one's answer again.
+    """
+    return _COURTESIES.match(said) is not None
+
+
 def leant_on(question: str, history: Sequence[Message]) -> tuple[str, ...]:
     """The questions of a conversation that one after them leans on, the oldest first: the last that
     can be understood by itself, and those since then. () for one that leans on none.
@@ -53,6 +68,7 @@ def leant_on(question: str, history: Sequence[Message]) -> tuple[str, ...]:
     for asked in reversed([message.content for message in history if message.role == "user"]):
         if not is_follow_up(question):
             break
-        found.append(asked[:LONGEST])
-        question = asked
+        if not asks_nothing(asked):
+            found.append(asked[:LONGEST])
+            question = asked
     return tuple(reversed(found))

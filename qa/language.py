@@ -17,6 +17,9 @@ NOT_ANSWERED = {
 }
 
 
+ASK_ON = {"en": "What else would you like to know?", "zh": "您还想了解什么？"}
+
+
 def language_of(text: str) -> Language:
     """`zh` when there is any Chinese character: technical Chinese is full of Latin words."""
     return "zh" if _CJK.search(text) else "en"

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import replace
 
 from qa.asking import asked_aside, questions_in
-from qa.follow_ups import leant_on
-from qa.language import language_of
+from qa.follow_ups import asks_nothing, leant_on
+from qa.language import ASK_ON, language_of
 from qa.models import ChatModel
 from qa.neutral import neutral
 from qa.prompting import Prompts
@@ -22,7 +22,8 @@ def rewrite_query(model: ChatModel | None = None, prompts: Prompts | None = None
 
     "And in winter?" says too little by itself. A model writes it out; without one, or when it
     fails, the questions that it leans on (`qa.follow_ups`) bring the words that find the passage. A
-    question that stands for itself is left alone then.
+    question that stands for itself is left alone then, and what asks nothing ("thanks") is answered
+    with a question.
     """
     templates = prompts or Prompts()
 
@@ -30,6 +31,11 @@ def rewrite_query(model: ChatModel | None = None, prompts: Prompts | None = None
         asked = [message.content for message in turn.history if message.role == "user"]
         if turn.query or not asked:
             return call_next(replace(turn, query=turn.query or turn.question))
+        if model is None and asks_nothing(turn.question) and not turn.images:
+            text = ASK_ON[language_of(turn.question)]
+            if turn.on_token:
+                turn.on_token(text)
+            return replace(turn, query=turn.question, text=text)
         query = ""
         if model is not None:
             turn, query = _written_out(turn, model, templates)

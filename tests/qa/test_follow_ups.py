@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from qa.follow_ups import is_follow_up, leant_on
+from qa.follow_ups import asks_nothing, is_follow_up, leant_on
 from qa.turn import Message
 
 
@@ -59,3 +59,31 @@ def test_a_new_topic_leans_on_none() -> None:
     history = [Message("user", "Who is Mina Saito?"), Message("user", "And her phone number?")]
 
     assert leant_on("What does alarm E-17 mean?", history) == ()
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        "thanks", "Thank you very much!", "OK, got it. Thanks a lot", "...", "👍", "Great!",
+        "hello", "谢谢", "好的，谢谢您！", "明白了", "非常感谢", "你好", "ok，谢谢",
+    ],
+)  # fmt: skip
+def test_a_courtesy_asks_nothing(said: str) -> None:
+    assert asks_nothing(said)
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        "How high?", "winter", "Why?", "yes", "no", "OK, and in winter?", "Thanks. How high?",
+        "Goods", "okra", "上海", "最长多久？", "好处", "谢谢，那上海呢？", "为什么", "了解更多",
+    ],
+)  # fmt: skip
+def test_other_turns_ask_something(said: str) -> None:
+    assert not asks_nothing(said)
+
+
+def test_what_was_said_out_of_courtesy_is_not_leant_on() -> None:
+    asked = ["What is the capital of France?", "Thanks!"]
+    history = [Message("user", question) for question in asked]
+    assert leant_on("And of Spain?", history) == (asked[0],)

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from ingest.documents import Chunk, Document
 from ingest.errors import BadRequest
+from qa.images import Image
 from qa.knowledge_base import KnowledgeBase
 from qa.language import NOT_ANSWERED
 from qa.models import Reply
@@ -96,6 +97,24 @@ def test_a_further_question_is_looked_up_with_the_one_before() -> None:
 
 def test_a_query_that_a_plugin_has_set_stays() -> None:
     assert rewrite_query()(Turn("How high?", query="tower height"), passes).query == "tower height"
+
+
+def test_what_asks_nothing_is_not_looked_up() -> None:
+    told: list[str] = []
+    history = (Message("user", "Where is the Eiffel tower?"), Message("assistant", "In Paris [1]"))
+    turn = Turn("谢谢！", history=history, on_token=told.append)
+
+    def called(turn: Turn) -> Turn:
+        raise AssertionError
+
+    answered = rewrite_query()(turn, called)
+    assert answered.text == "".join(told) == "您还想了解什么？"
+    assert not answered.abstained
+    pictured = replace(turn, images=(Image("a.png", "image/png", b""),))
+    assert rewrite_query()(pictured, passes).text == ""
+    assert rewrite_query()(replace(turn, history=()), passes).query == "谢谢！"
+    asked = rewrite_query(Model(lambda messages: "谢谢"))(turn, passes)
+    assert asked.text == ""
 
 
 def test_trace_counts_all_inside_it() -> None:
