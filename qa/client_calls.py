@@ -159,8 +159,13 @@ def ask_further(
 
 def conversations() -> Flow[list[Summary]]:
     """The conversations of this key, the last one first."""
-    said = yield Call("GET", "/conversations")
-    return [Summary(**row) for row in said["conversations"]]
+    found: list[Summary] = []
+    after: str | None = ""
+    while after is not None:
+        said = yield Call("GET", "/conversations", params={"limit": ROWS, "after": after})
+        found += [Summary(**row) for row in said["conversations"]]
+        after = said.get("next")  # older servers tell all at once
+    return found
 
 
 def conversation(conversation: str) -> Flow[list[Exchange]]:

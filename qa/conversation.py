@@ -48,6 +48,13 @@ PRAGMA user_version = 1;
 """
 
 
+_OF_BASE = (
+    "SELECT id, title, (SELECT count(*) FROM exchanges WHERE conversation = id), changed"
+    " FROM conversations WHERE base = ?"
+)
+_LAST_FIRST = "ORDER BY changed DESC, id DESC"
+
+
 @dataclass(frozen=True, slots=True)
 class Summary:
     """A conversation in a list: `title` is its first question, `changed` seconds since 1970."""
@@ -84,29 +91,37 @@ class Conversations:
 
         Raises BadRequest if there is none, or several.
         """
-        known = self.list(base)
-        found = known[:1] if id_ == LAST else [one for one in known if one.id.startswith(id_)]
+        with self._open() as file:
+            if id_ == LAST:
+                found = file.execute(f"{_OF_BASE} {_LAST_FIRST} LIMIT 1", (base,)).fetchall()
+            else:  # `~` comes after all digits
+                found = file.execute(
+                    f"{_OF_BASE} AND id BETWEEN ? AND ? || '~'", (base, id_, id_)
+                ).fetchall()
+            rows = file.execute(
+                "SELECT kept FROM exchanges WHERE conversation = ? ORDER BY number",
+                (found[0][0] if found else "",),
+            ).fetchall()
         if len(found) != 1:
             several = f"{len(found)} conversations" if found else "no conversation"
             which = "" if id_ == LAST else f" '{id_}'"
             raise BadRequest(
                 f"there is {several}{which} with {base}: `kbqa chat --list` lists them"
             )
-        with self._open() as file:
-            rows = file.execute(
-                "SELECT kept FROM exchanges WHERE conversation = ? ORDER BY number", (found[0].id,)
-            ).fetchall()
         exchanges = [exchange_of(json.loads(kept)) for (kept,) in rows]
-        return Conversation(self, base, found[0].id, exchanges)
+        return Conversation(self, base, found[0][0], exchanges)
 
-    def list(self, base: str) -> list[Summary]:
-        """The conversations with the base at `base`, the last one first."""
+    def list(self, base: str, *, after: str = "", limit: int = -1) -> list[Summary]:
+        """The conversations with the base at `base`, the last one first: all, or `limit` of those
+        that come `after` the one of an id. Raises BadRequest if there is none of that id."""
         with self._open() as file:
-            rows = file.execute(
-                "SELECT id, title, (SELECT count(*) FROM exchanges WHERE conversation = id),"
-                " changed FROM conversations WHERE base = ? ORDER BY changed DESC",
-                (base,),
-            ).fetchall()
+            where, values = _OF_BASE, [base]
+            if after:
+                known = file.execute(f"{_OF_BASE} AND id = ?", (base, after)).fetchone()
+                if known is None:
+                    raise BadRequest(f"there is no conversation '{after}' with {base}")
+                where, values = f"{_OF_BASE} AND (changed, id) < (?, ?)", [base, known[3], after]
+            rows = file.execute(f"{where} {_LAST_FIRST} LIMIT ?", (*values, limit)).fetchall()
         return [Summary(*row) for row in rows]
 
     def delete(self, id_: str, base: str) -> None:

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from functools import partial
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Path, Request, Response, status
+from fastapi import APIRouter, Path, Query, Request, Response, status
 from pydantic import BaseModel, ConfigDict, Field
 from starlette.concurrency import run_in_threadpool
 
@@ -26,6 +26,8 @@ from qa.server.streaming import Emit
 from qa.turn import Answer
 from retrieval.filter_text import MAX_FILTER
 
+PAGE_SIZE, MAX_PAGE_SIZE = 100, 1000
+
 router = APIRouter(prefix="/v1/knowledge-bases/{kb}/conversations", tags=["conversations"])
 
 Id = Annotated[str, Path(pattern="^[0-9a-f]{16}$", examples=["9f1c2b3a4d5e6f70"])]
@@ -41,9 +43,11 @@ class ConversationItem(BaseModel):
 
 
 class ConversationList(BaseModel):
-    """The conversations of this key with a base, the last one first."""
+    """The conversations of this key with a base, the last one first; `next` is the `after` of the
+    following page, null at the end."""
 
     conversations: list[ConversationItem]
+    next: str | None = None
 
 
 class NewConversation(BaseModel):
@@ -90,10 +94,24 @@ def begin_conversation(request: Request, kb: BaseName, _: ReadBase) -> NewConver
 
 
 @router.get("", responses=problems(404))
-def list_conversations(request: Request, kb: BaseName, _: ReadBase) -> ConversationList:
+def list_conversations(
+    request: Request,
+    kb: BaseName,
+    _: ReadBase,
+    after: Annotated[
+        str, Query(pattern="^([0-9a-f]{16})?$", description="`next` of the page before")
+    ] = "",
+    limit: Annotated[int, Query(ge=1, le=MAX_PAGE_SIZE)] = PAGE_SIZE,
+) -> ConversationList:
     """The conversations of this key with a base."""
-    found = _kept(request).list(_scope(request, kb))
-    return ConversationList.model_validate({"conversations": found}, from_attributes=True)
+    try:
+        found = _kept(request).list(_scope(request, kb), after=after, limit=limit + 1)
+    except BadRequest as exc:
+        raise NotFound(f"there is no conversation '{after}'") from exc
+    following = found[limit - 1].id if len(found) > limit else None
+    return ConversationList.model_validate(
+        {"conversations": found[:limit], "next": following}, from_attributes=True
+    )
 
 
 @router.get("/{id}", responses=problems(404))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -13,6 +14,7 @@ from tests.qa.server.serving import Served, events_of, serving, settings_for
 pytestmark = pytest.mark.integration
 
 PATH = "/v1/knowledge-bases/library/conversations"
+NONE: dict[str, object] = {"conversations": [], "next": None}
 QUESTION = "How many days of annual leave do employees have?"
 
 
@@ -44,14 +46,14 @@ def test_a_conversation_goes_on_and_is_kept(served: Served) -> None:
     assert (listed["id"], listed["title"], listed["exchanges"]) == (id_, QUESTION, 2)
     assert served.http.delete(f"{PATH}/{id_}", headers=key).status_code == 204
     assert served.http.get(f"{PATH}/{id_}", headers=key).status_code == 404
-    assert served.http.get(PATH, headers=key).json() == {"conversations": []}
+    assert served.http.get(PATH, headers=key).json() == NONE
 
 
 def test_nobody_reads_another_keys_conversation(served: Served) -> None:
     mine, other = served.key(Role.READER), served.key(Role.ADMIN)
     id_ = served.http.post(PATH, headers=mine).json()["id"]
     asked = {"question": QUESTION}
-    assert served.http.get(PATH, headers=other).json() == {"conversations": []}
+    assert served.http.get(PATH, headers=other).json() == NONE
     for method, path, body in (
         ("GET", "", None), ("DELETE", "", None), ("POST", "/ask", asked),
     ):  # fmt: skip
@@ -74,3 +76,50 @@ def test_a_question_that_fails_leaves_the_conversation_as_it_was(served: Served)
         assert reply.status_code == status, reply.text
     assert served.http.get(f"{PATH}/{id_}", headers=key).json()["exchanges"] == []
     assert served.http.get(f"{PATH}/not-an-id", headers=key).status_code == 422
+
+
+def test_conversations_are_listed_page_by_page(served: Served) -> None:
+    key = served.key(Role.READER)
+    begun = [served.http.post(PATH, headers=key).json()["id"] for _ in range(5)]
+    listed: list[str] = []
+    after: str | None = ""
+    while after is not None:
+        url = f"{PATH}?limit=2&after={after}"
+        page = served.http.get(url, headers=key).json()
+        assert len(page["conversations"]) <= 2
+        listed += [one["id"] for one in page["conversations"]]
+        after = page["next"]
+    assert listed == begun[::-1]
+    gone = served.http.get(PATH, params={"after": begun[0]}, headers=served.key(Role.READER))
+    assert gone.status_code == 404
+    assert served.http.get(PATH, params={"limit": 0}, headers=key).status_code == 422
+
+
+def test_questions_at_once_in_one_conversation_are_all_kept(served: Served) -> None:
+    key = served.key(Role.READER)
+    id_ = served.http.post(PATH, headers=key).json()["id"]
+
+    def ask(number: int) -> int:
+        question = {"question": f"{QUESTION} ({number})"}
+        return served.http.post(f"{PATH}/{id_}/ask", json=question, headers=key).status_code
+
+    with ThreadPoolExecutor(4) as threads:
+        assert set(threads.map(ask, range(4))) == {200}
+    kept = served.http.get(f"{PATH}/{id_}", headers=key).json()["exchanges"]
+    assert {said["question"] for said in kept} == {f"{QUESTION} ({n})" for n in range(4)}
+
+
+def test_a_conversation_outlives_the_server(tmp_path: Path, cache_dir: Path) -> None:
+    settings = settings_for(tmp_path, cache_dir)
+    with serving(settings) as running:
+        running.service.bases.create("library")
+        key = running.key(Role.READER)
+        id_ = running.http.post(PATH, headers=key).json()["id"]
+        asked = {"question": QUESTION}
+        running.http.post(f"{PATH}/{id_}/ask", json=asked, headers=key).raise_for_status()
+    with serving(settings) as again:
+        path = f"{PATH}/{id_}"
+        assert len(again.http.get(path, headers=key).json()["exchanges"]) == 1
+        further = {"question": "And when does it expire?"}
+        answer = again.http.post(f"{path}/ask", json=further, headers=key).json()
+        assert answer["query"].startswith(QUESTION)
