@@ -32,6 +32,7 @@ TUNED_WEIGHT = 0.6  # of an embedder that has learned from the documents; .55 an
 KNOWN_POWER = 4  # in the prototype 2 .818, 3 .820, 4 .820, 6 .820
 UNSEEN = 0.5  # brings the scores of Chinese questions to the scale of English ones
 UNSEEN_NUMBER = 1.5
+UNSEEN_NAME = 1.0
 CANDIDATES = 100  # of each leg
 MISSED = 0.8  # of the last cosine listed: what counts for a candidate that the dense leg left out
 REFINED = 30  # candidates that are looked at again; 20 and 50 were within .0002
@@ -134,18 +135,21 @@ def dense_weight(known_share: float, *, tuned: bool = False) -> float:
     return float((TUNED_WEIGHT if tuned else DENSE_WEIGHT) * known_share**KNOWN_POWER)
 
 
-def idf(term: str, documents: int, frequency: int) -> float:
+def idf(term: str, documents: int, frequency: int, *, is_name: bool = False) -> float:
     """Weight of a term that `frequency` of `documents` passages hold, as BM25 has it.
 
     A term that none holds counts `UNSEEN` of that: it may be the question's only real word, or a
     pair of Chinese characters that is no word. With a digit in it, it is a number or a part number
-    that the question is about and the documents do not know: `UNSEEN_NUMBER`.
+    that the question is about and the documents do not know: `UNSEEN_NUMBER`; and a Latin word in
+    a Chinese question is a name (`is_name`): `UNSEEN_NAME`.
     """
     frequency = min(frequency, documents)
     weight = math.log(1 + (documents - frequency + 0.5) / (frequency + 0.5))
     if frequency:
         return weight
-    return weight * (UNSEEN_NUMBER if any(map(str.isdigit, term)) else UNSEEN)
+    if any(map(str.isdigit, term)):
+        return weight * UNSEEN_NUMBER
+    return weight * (UNSEEN_NAME if is_name else UNSEEN)
 
 
 def fuse(

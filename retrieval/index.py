@@ -41,6 +41,7 @@ from retrieval.reranking import Reranker
 from retrieval.reuse import embed_unknown, known_vectors
 from retrieval.searching import asked, checked, found, reranked
 from retrieval.store import Payload, Point, Store
+from retrieval.terms import latin_names
 from retrieval.widening import around, section_around
 
 _ALL = ""  # key of the number of all passages; no term is empty
@@ -99,7 +100,10 @@ class Index:
             known[_ALL] = self._store.count({"kind": "chunk"})
         unknown = [term for term in terms if term not in known]
         known.update(zip(unknown, self._store.term_counts(unknown), strict=True))
-        return {term: idf(term, known[_ALL], known[term]) for term in terms}
+        is_name = latin_names(terms)
+        return {
+            term: idf(term, known[_ALL], known[term], is_name=term in is_name) for term in terms
+        }
 
     def documents(self) -> Sequence[Record]:
         """The ledger in order of uri: rows of documents, of what failed and of containers."""

@@ -205,6 +205,13 @@ def simplified(text: str) -> str:
     return _IN_CJK.sub(lambda run: run.group().translate(_SIMPLIFIED), text)
 
 
+def latin_names(terms: Iterable[str]) -> set[str]:
+    """The words of other letters in a question that is mostly Chinese: names and abbreviations."""
+    latin = {term for term in terms if not _IS_CJK.match(term)}
+    characters = {term for term in terms if len(term) == 1 and term not in latin}
+    return latin if 2 * len(stems(latin)) <= len(characters) else set()
+
+
 def stems(terms: Iterable[str]) -> list[str]:
     """`terms` less the exact forms that stand beside stems: what words mean, each said once."""
     return [term for term in terms if not term.startswith(EXACT)]

@@ -13,6 +13,7 @@ from retrieval.fusion import (
     FEEDBACK_WEIGHT,
     MISSED,
     UNSEEN,
+    UNSEEN_NAME,
     UNSEEN_NUMBER,
     covered_share,
     dense_weight,
@@ -139,6 +140,9 @@ def test_idf_of_an_unseen_term_depends_on_whether_it_is_a_number() -> None:
     unseen = math.log(1 + 100.5 / 0.5)
     assert idf("wort", 100, 0) == pytest.approx(UNSEEN * unseen)
     assert idf("1042", 100, 0) == idf("v2", 100, 0) == pytest.approx(UNSEEN_NUMBER * unseen)
+    assert idf("ceo", 100, 0, is_name=True) == pytest.approx(UNSEEN_NAME * unseen)
+    assert idf("v2", 100, 0, is_name=True) == idf("v2", 100, 0)
+    assert idf("ceo", 100, 7, is_name=True) == idf("ceo", 100, 7)
 
 
 @given(documents=st.integers(0, 10**7), frequency=st.integers(0, 2 * 10**7))

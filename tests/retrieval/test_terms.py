@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from retrieval.terms import EXACT, STOP_WORDS, _word_terms, analyse, analyse_query
+from retrieval.terms import EXACT, STOP_WORDS, _word_terms, analyse, analyse_query, latin_names
 
 
 @pytest.mark.parametrize(
@@ -145,3 +145,16 @@ def test_threads_share_the_stemmer() -> None:
     _word_terms.cache_clear()
     with ThreadPoolExecutor(8) as threads:
         assert list(threads.map(analyse, words)) == alone
+
+
+@pytest.mark.parametrize(
+    ("question", "names"),
+    [
+        ("公司的CEO是谁？", {"ceo", f"{EXACT}ceo"}),
+        ("公司的总经理是谁？", set()),
+        ("Who is the CEO?", set()),
+        ("Where does the handbook explain 年假?", set()),
+    ],
+)
+def test_names_in_a_chinese_question(question: str, names: set[str]) -> None:
+    assert latin_names(analyse_query(question)) == names
