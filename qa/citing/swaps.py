@@ -64,7 +64,8 @@ def _tokens(text: str) -> list[str]:
 
 
 _CLAUSES = re.compile(r"[,;:，；：。！？|\n]|\.(?!\d)|\b(?:and|but|or|while)\b|但|而")
-_ROLES = re.compile(r"(?P<holder>[^,;，；、:：()（）\n|]+?)\s*[(（](?P<role>[^()（）\n|]+)[)）]")
+_APART = ",;，；、:：()（）\n|"  # what ends the name of a holder
+_ROLES = re.compile(rf"(?<![^{_APART}])(?P<holder>[^{_APART}]+)[(（](?P<role>[^()（）\n|]+)[)）]")
 
 
 def misplaces(one: str, other: str) -> bool:
