@@ -12,11 +12,13 @@ class Headed:
     """Which headings stand above a place in a passage."""
 
     def __init__(self, chunk: Chunk) -> None:
-        above = dict(enumerate(chunk.heading, 1))
+        found = headings(chunk)
+        own = {heading.text for heading in found if heading.plain}
+        above = {level: text for level, text in enumerate(chunk.heading, 1) if text not in own}
         self._from, self._text = [-1], ["\n".join(above.values())]
         self._until, self._end = [0], len(chunk.text)
         self._plain: list[tuple[int, int]] = []
-        for start, end, level, text, plain in headings(chunk):
+        for start, end, level, text, plain in found:
             above = {known: text for known, text in above.items() if known < level}
             if text:
                 above[level] = text

@@ -55,6 +55,15 @@ def test_keys_of_settings_are_headings_of_what_is_indented_below() -> None:
     }
 
 
+def test_a_key_that_is_the_heading_of_the_passage_ends_with_what_is_indented_below() -> None:
+    text = "server:\n  port: 8443\ndatabase:\n  port: 5432\n"
+    headed = Headed(Chunk("d", "d.yaml", "D", 0, len(text), text, heading=("server",)))
+    assert [headed.above(text.index(port)) for port in ("port: 8", "port: 5")] == [
+        "server",
+        "database",
+    ]
+
+
 def test_a_plain_heading_is_told_and_reaches_to_the_next() -> None:
     text = "1. Scope\nAll of the plant in Kolding.\n2. Fees\nNone for the first year.\n"
     headed = Headed(Chunk("d", "d.txt", "D", 9, 9 + len(text), text))
