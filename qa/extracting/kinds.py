@@ -77,6 +77,14 @@ _ASKS_VERSION = re.compile(
     r"\b(?:which|what) (?:\w+ )?(?:version|release)\b|哪一?[个個]?版本", re.I
 )
 _VERSION = re.compile(r"\b[vV]?\d+(?:\.\d+)+\b", re.ASCII)
+_ASKS_PRICE = re.compile(
+    r"\b(?:price|cost|costs|fee|fees|charge|expensive|how much (?:is|are|does|do|did))\b"
+    r"|多少[钱錢元]|[价價][格钱錢位]|[费費]用|售[价價]|[几幾]块",
+    re.IGNORECASE,
+)
+_MONEY = re.compile(
+    r"[$€£¥￥]\s?\d|\d[\d,.]*\s?(?:[$€£¥￥]|[萬万亿億千]?元|[块塊][钱錢]|(?:USD|EUR|GBP|CNY|RMB)\b)"
+)
 _COUNTED = re.compile(r"\bhow (?:many|much)\s+(\w+)(?:\s+(\w+))?", re.IGNORECASE)
 _COUNTED_ZH = re.compile(
     r"(?:多少|[几幾])\s*([年月日天周週个個次人名种種元倍位家条條座只张張台分秒米克吨公英])"
@@ -106,6 +114,11 @@ def holds(kind: Kind, question: str, sentence: str) -> float:
         return max(named, float(any(m not in said for m in _matches(_PERSON_ZH, sentence))))
     pattern = _TIME if kind == "time" else _NUMBER
     return float(any(match.lower() not in said for match in _matches(pattern, sentence)))
+
+
+def names_price(question: str, sentence: str) -> bool:
+    """Whether the question asks for a price and `sentence` has an amount of money."""
+    return bool(_ASKS_PRICE.search(question) and _MONEY.search(sentence))
 
 
 def told_by_heading(question: str, sentence: str, under: str) -> str:

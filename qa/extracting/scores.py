@@ -21,7 +21,14 @@ from numpy.typing import NDArray
 from qa.extracting.asked import ASKS, Asked
 from qa.extracting.fields import field_of
 from qa.extracting.headed import Headed
-from qa.extracting.kinds import asks_whether, counts_the_same, holds, kind_of, told_by_heading
+from qa.extracting.kinds import (
+    asks_whether,
+    counts_the_same,
+    holds,
+    kind_of,
+    names_price,
+    told_by_heading,
+)
 from qa.extracting.tables import cells_of, head_of, rows_without_bars
 from qa.sentences import sentences
 from retrieval.embedding import Embedder
@@ -35,6 +42,7 @@ CHARACTER = 2.0  # what a Chinese character counts beside the pairs, of which ha
 UNDER = 0.6  # what a word of the headings above a sentence counts of one of its own
 NOTHING_NEW = 10.0  # what a question loses, and a sentence without a word beyond the question's
 FIELD = 3.0  # what a field gains whose label stands in the question
+PRICE = 3.0  # what an amount of money gains where a price is asked for
 ROW = 2.0  # what a table's row gains whose first cell does, and loses without a word of it
 BEFORE = 1.0  # what a sentence gains by all words of the questions before (bench.followups)
 EMBEDDED = 48  # sentences that are embedded at most: a passage of short rows has many
@@ -262,8 +270,12 @@ def _scores(
         return scores
     asked = _terms(question)
     told = [told_by_heading(question, sentence.text, sentence.under) for sentence in found]
+    priced = [names_price(question, sentence.text) for sentence in found]
     scores += np.array(
-        [0.0 if t else _gain(sentence, asked) for sentence, t in zip(found, told, strict=True)]
+        [
+            0.0 if heading else _gain(sentence, asked, is_price)
+            for sentence, heading, is_price in zip(found, told, priced, strict=True)
+        ]
     )
     return scores
 
@@ -275,15 +287,17 @@ def _said(weights: Mapping[str, float], found: Sequence[Sentence]) -> list[float
     return [_share({t: rare[t] for t in rare if t in own}, rare) for own in held]
 
 
-def _gain(sentence: Sentence, asked: frozenset[str]) -> float:
-    """What it gains as the field that is asked for, or loses for a value or for words that are
-    all the question's own."""
+def _gain(sentence: Sentence, asked: frozenset[str], is_price: bool) -> float:
+    """What it gains as the field or the price that is asked for, or loses for a value or for words
+    that are all the question's own."""
     field = field_of(sentence.text)
     if sentence.terms <= asked or (field is not None and field.says_nothing(asked)):
         return -NOTHING_NEW
     if sentence.head:
-        return _row_gain(sentence.text, asked)
-    return FIELD if field is not None and field.is_asked_for(asked) else 0.0
+        gain = _row_gain(sentence.text, asked)
+    else:
+        gain = FIELD if field is not None and field.is_asked_for(asked) else 0.0
+    return max(gain, 0.0) + PRICE if is_price else gain
 
 
 def _row_gain(row: str, asked: frozenset[str]) -> float:

@@ -293,3 +293,17 @@ def test_what_leads_to_a_list_comes_with_it(kb: KnowledgeBase) -> None:
     text = "Do not touch the gearbox ratchet\n- while it turns,\n- without gloves.\n\nIt is loud.\n"
     answered, _ = ask(kb, text, "Can I touch the gearbox ratchet?")
     assert answered.citations[0].quote == text[: text.index("\n\n")]
+
+
+TARIFFS = """\
+| 项目 | 齿轮版 | 水泵版 |
+| --- | --- | --- |
+| 云端存储 | 100 GB | 1 TB |
+| 年费 | 3,600元 | 16,800元 |
+| 用户账号 | 5个 | 40个 |
+"""
+
+
+def test_a_price_is_answered_with_money(kb: KnowledgeBase) -> None:
+    answered, _ = ask(kb, TARIFFS, "齿轮版价格是多少？")
+    assert answered.citations[0].quote == "| 年费 | 3,600元 | 16,800元 |"

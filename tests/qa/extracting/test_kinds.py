@@ -4,7 +4,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from qa.extracting.kinds import Kind, asks_whether, counts_the_same, holds, kind_of, told_by_heading
+from qa.extracting.kinds import (
+    Kind,
+    asks_whether,
+    counts_the_same,
+    holds,
+    kind_of,
+    names_price,
+    told_by_heading,
+)
 
 
 @pytest.mark.parametrize(
@@ -108,3 +116,18 @@ def test_what_the_heading_tells(question: str, sentence: str, under: str, told: 
 def test_a_person_whom_the_question_names_is_not_the_one_asked_for() -> None:
     assert holds("person", "谁是培顿·曼宁的教练？", "培顿·曼宁破了纪录。") == 0
     assert holds("person", "谁是培顿·曼宁的教练？", "教练是加里·库比亚克。") == 1
+
+
+@pytest.mark.parametrize(
+    ("question", "sentence", "told"),
+    [
+        ("流明云基础版价格是多少？", "| 年费 | 3,600元 | 16,800元 |", True),
+        ("流明云基础版价格是多少？", "| 云端存储 | 100 GB | 1 TB |", False),
+        ("What does the small plan cost?", "Small: €9 a month.", True),
+        ("How much is the filter?", "The filter is 12 cm wide.", False),
+        ("How wide is the filter?", "The filter is €12.", False),
+        ("运费多少钱？", "全国统一12元。", True),
+    ],
+)
+def test_a_price_is_an_amount_of_money(question: str, sentence: str, told: bool) -> None:
+    assert names_price(question, sentence) is told
