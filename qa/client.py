@@ -33,7 +33,8 @@ from ingest.errors import (
     Unreachable,
 )
 from qa import client_calls
-from qa.client_calls import Call, Flow, OnEvent, Wait, clear_form
+from qa.client_calls import Call, Flow, OnEvent, Wait
+from qa.client_replies import clear_form
 from qa.prompting import Prompts
 
 P = ParamSpec("P")

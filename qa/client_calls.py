@@ -9,17 +9,14 @@ from __future__ import annotations
 import base64
 import os
 from collections import deque
-from collections.abc import Callable, Collection, Generator, Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass, fields, replace
+from collections.abc import Callable, Collection, Generator, Mapping, Sequence
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any, TypeVar
 from urllib.parse import quote
 
 from ingest.documents import (
-    Chunk,
     Document,
-    Failure,
     FileEntry,
     FileState,
     Mark,
@@ -32,17 +29,26 @@ from ingest.planning import failed_files
 from ingest.quality import is_poor
 from ingest.sync import Progress, SyncReport
 from ingest.walking import Selection, Walk, walk
+from qa.client_replies import (
+    answer_from,
+    candidate_from,
+    clear_form,
+    dropped_from,
+    failed_report,
+    hit_from,
+    record_from,
+    report_of_job,
+)
 from qa.conversation import Summary
 from qa.images import Pictured
-from qa.kept import Exchange, answer_of, exchange_of
+from qa.kept import Exchange, exchange_of
 from qa.overview import Finding, Status, answers, failures_in
 from qa.server.feedback import Cited, Verdict, questions
 from qa.turn import Answer, Message
-from retrieval.explaining import Dropped, Explanation, id_of
+from retrieval.explaining import Explanation, id_of
 from retrieval.filter_writing import filter_text
 from retrieval.filters import Filters
-from retrieval.fusion import Fused
-from retrieval.hits import Hit, Leg
+from retrieval.hits import Hit
 
 T = TypeVar("T")
 ROWS = 1000  # of a list, in one reply
@@ -88,7 +94,7 @@ def explain(query: str, k: int = 10, filters: Filters | None = None) -> Flow[Exp
     """As `search`, with what led to the hits; of `dropped` without the passages' texts."""
     body = {"query": query, "k": k, "filter": filter_text(filters), "explain": True}
     said = yield Call("POST", "/search", body)
-    why, hits = said["explanation"], tuple(map(_hit, said["hits"]))
+    why, hits = said["explanation"], tuple(map(hit_from, said["hits"]))
     return Explanation(
         hits,
         weight=why["weights"]["dense"],
@@ -97,9 +103,9 @@ def explain(query: str, k: int = 10, filters: Filters | None = None) -> Flow[Exp
         timings=why["timings"],
         evidence=why["evidence"],
         cut=why["cut"],
-        dropped=tuple(map(_dropped, why["dropped"])),
+        dropped=tuple(map(dropped_from, why["dropped"])),
         candidates={
-            id_of(hit.chunk): _candidate(hit, reasons)
+            id_of(hit.chunk): candidate_from(hit, reasons)
             for hit, reasons in zip(hits, why["reasons"], strict=True)
         },
     )
@@ -127,7 +133,7 @@ def ask(
         "history": [{"role": said.role, "content": said.content} for said in history],
     }
     said = yield Call("POST", "/ask", body, on_event=_told_to(on_token, on_hits))
-    return _answer(said)
+    return answer_from(said)
 
 
 # --- conversations: kept by the server, of each key its own ---
@@ -154,7 +160,7 @@ def ask_further(
     body = {"question": question, "filter": filter_text(filters)}
     path = f"/conversations/{_id_of(conversation)}/ask"
     said = yield Call("POST", path, body, on_event=_told_to(on_token, on_hits))
-    return _answer(said)
+    return answer_from(said)
 
 
 def conversations() -> Flow[list[Summary]]:
@@ -214,7 +220,7 @@ def documents() -> Flow[list[Record]]:
     after: str | None = ""
     while after is not None:
         said = yield Call("GET", "/documents", params={"limit": ROWS, "after": after})
-        rows += map(_record, said["documents"])
+        rows += map(record_from, said["documents"])
         after = said["next"]
     return rows
 
@@ -318,9 +324,9 @@ def retry(
     for uri in files:
         try:
             job = yield from _patiently(Call("POST", f"/documents/{_id(uri)}/reingest"))
-            report += _read(uri, (yield from _patiently(_end_of(job["id"]))))
+            report += report_of_job(uri, (yield from _patiently(_end_of(job["id"]))))
         except BadRequest as exc:
-            report += _failed(uri, str(exc))
+            report += failed_report(uri, str(exc))
         progress.done += 1
         progress.chunks, progress.uri = report.chunks, uri
         if on_progress:
@@ -363,7 +369,7 @@ class _Sending:
             else:
                 self._queued.append((entry, sent["job"]["id"]))
                 return
-        self._note(entry, _failed(entry.uri, reason, entry.path))
+        self._note(entry, failed_report(entry.uri, reason, entry.path))
 
     def end(self) -> Flow[None]:
         """Wait for all that was sent."""
@@ -381,7 +387,9 @@ class _Sending:
                 reason = f"was sent, and how it was read is not known: {exc}"
                 if not isinstance(exc, BadRequest):
                     self._asks_no_more = reason
-        report = _read(entry.uri, said) if said else _failed(entry.uri, reason, entry.path)
+        report = (
+            report_of_job(entry.uri, said) if said else failed_report(entry.uri, reason, entry.path)
+        )
         self._note(entry, report)
 
     def _note(self, entry: FileEntry, report: SyncReport) -> None:
@@ -415,20 +423,7 @@ def _patiently(call: Call) -> Flow[Any]:
         waited += pause
 
 
-# --- replies into ours ---
-
-
-@contextmanager
-def clear_form() -> Iterator[None]:
-    """A reply that is not of the form that a kbqa server gives it is told as such."""
-    try:
-        yield
-    except KeyError as exc:
-        raise Unreachable(f"what answers is no kbqa server: its reply has no {exc}") from exc
-    except (AttributeError, IndexError, TypeError, ValueError) as exc:
-        raise Unreachable(
-            "what answers is no kbqa server, or one of another version: its reply has another form"
-        ) from exc
+# --- what the requests share ---
 
 
 def _id(uri: str) -> str:
@@ -446,7 +441,7 @@ def _told_to(
     def note(event: str, value: Mapping[str, Any]) -> None:
         with clear_form():
             text = value["text"] if event == "token" else ""
-            hits = tuple(map(_hit, value["hits"])) if event == "hits" and on_hits else None
+            hits = tuple(map(hit_from, value["hits"])) if event == "hits" and on_hits else None
         if text and on_token:
             on_token(text)
         if hits is not None and on_hits:
@@ -455,79 +450,5 @@ def _told_to(
     return note
 
 
-def _answer(said: Mapping[str, Any]) -> Answer:
-    return replace(answer_of(said), hits=tuple(map(_hit, said["hits"])))
-
-
 def _id_of(conversation: str) -> str:
     return quote(conversation, safe="")
-
-
-def _hit(said: Mapping[str, Any]) -> Hit:
-    chunk = Chunk(
-        document_id=said["uri"],
-        uri=said["uri"],
-        title=said["title"],
-        start=said["start"],
-        end=said["end"],
-        text=said["text"],
-        heading=tuple(said["heading"]),
-        page=said["page"],
-        position=said["start"],  # not told; this too sets the passages of a document apart
-    )
-    legs = {name: Leg(leg["rank"], leg["score"]) for name, leg in said["legs"].items()}
-    return Hit(chunk, said["score"], legs, tuple(said["copies"]))
-
-
-def _candidate(hit: Hit, why: Mapping[str, Any]) -> Fused:
-    return Fused(
-        id_of(hit.chunk),
-        why["strength"],
-        dict(hit.legs),
-        why["dense"],
-        why["lexical"],
-        why["feedback"],
-        why["rank"],
-    )
-
-
-def _dropped(said: Mapping[str, Any]) -> Dropped:
-    chunk = Chunk(
-        document_id=said["uri"],
-        uri=said["uri"],
-        title="",
-        start=said["start"],
-        end=said["end"],
-        text="",
-        heading=tuple(said["heading"]),
-        page=said["page"],
-        position=said["start"],
-    )
-    return Dropped(chunk, said["why"], said["of"])
-
-
-def _record(said: Mapping[str, Any]) -> Record:
-    names = [field.name for field in fields(Record)]
-    return Record(**{name: said[name] for name in names if name in said})
-
-
-def _read(uri: str, job: Mapping[str, Any]) -> SyncReport:
-    """What became of a file that a job has read."""
-    if job["report"] is not None:
-        return _report(job["report"])
-    if job["state"] in ("queued", "running"):
-        return _failed(uri, "was sent; the server ended, and reads it when it starts again")
-    return _failed(uri, job["error"] or job["state"])
-
-
-def _failed(uri: str, reason: str, path: str = "") -> SyncReport:
-    return SyncReport(failed=1, failures=(Failure(uri, reason, path),))
-
-
-def _report(said: Mapping[str, Any]) -> SyncReport:
-    counts: dict[str, Any] = {
-        name: value for name, value in said.items() if isinstance(value, int | float)
-    }
-    failures = tuple(Failure(item["uri"], item["reason"]) for item in said["failures"])
-    skips = tuple(Failure(item["uri"], item["reason"], skipped=True) for item in said["skips"])
-    return SyncReport(**counts, failures=failures, skips=skips)

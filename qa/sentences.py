@@ -11,10 +11,8 @@ _BLOCK_START = re.compile(
     r"|[^\s:：。，,.]{1,16}[:：]\s?\S)"  # a line of a form: "Date: 3 May"
 )
 # a label and where its value begins: "Date of inspection: 3 May", "**Pressure**: 4.2 bar"
-FIELD = re.compile(
-    r"[ \t*]*(?P<label>[^\W\d_][^:：。，,.|\n]{0,40}?)[ \t*]*[:：](?!//)[ \t]?(?P<value>\S)"
-)
-_LABEL = re.compile(rf"{FIELD.pattern[: FIELD.pattern.index('(?!//)')]}(?!//)")
+_LABEL = re.compile(r"[ \t*]*(?P<label>[^\W\d_][^:：。，,.|\n]{0,40}?)[ \t*]*[:：](?!//)")
+FIELD = re.compile(rf"{_LABEL.pattern}[ \t]?(?P<value>\S)")
 _GOES_ON = re.compile(r"[ \t]*[a-z\d(（]")
 _LINE_BLOCK = re.compile(r"[ \t]*(?:#{1,6}[ \t]|\||```|~~~)")
 _STOP = re.compile(r"[。！？；!?…]+[”’」』）)\"'*_]*|\.+[”’)\"'\]]*(?=\s|$)")

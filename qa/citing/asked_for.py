@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence
 
+from qa.citing.claims import squeezed
 from qa.citing.quantities import DATE, UNKNOWN, Quantity, agree, codes, quantities
 from retrieval.terms import simplified
 
@@ -30,8 +31,8 @@ def lacks_asked(question: str, told: str) -> bool:
     asked = quantities(_COUNTED.sub(" x ", question))
     if any(not _has_year(told, year) for year in filter(_is_year, asked)):
         return True
-    written = (match for match in _QUARTER.finditer(question) if not match["word"])
-    if not set(map(_quarter, written)) <= set(map(_quarter, _QUARTER.finditer(told))):
+    named = (match for match in _QUARTER.finditer(question) if not match["word"])
+    if not set(map(_quarter, named)) <= set(map(_quarter, _QUARTER.finditer(told))):
         return True
     numbered = quantities(" ".join(_NUMBERED.findall(question)))
     found = quantities(told) if numbered else []
@@ -39,8 +40,8 @@ def lacks_asked(question: str, told: str) -> bool:
         return True
     if any(not _has_number(told, version) for version in _VERSION.findall(question)):
         return True
-    squeezed = _squeezed(told)
-    return any(_squeezed(name) not in squeezed for name in _identifiers(question, asked))
+    written = squeezed(told.lower())
+    return any(squeezed(name.lower()) not in written for name in _identifiers(question, asked))
 
 
 def _is_year(number: Quantity) -> bool:
@@ -69,7 +70,3 @@ def _identifiers(question: str, asked: Sequence[Quantity]) -> Iterator[str]:
     for number in asked:
         if number.kind == UNKNOWN and number.written >= _LONG and not _is_year(number):
             yield f"{number.written:.15g}"
-
-
-def _squeezed(text: str) -> str:
-    return "".join(character for character in text.lower() if character.isalnum())

@@ -91,5 +91,10 @@ def _names(text: str) -> Iterator[str]:
             first = word
 
 
+def squeezed(text: str) -> str:
+    """The letters and digits of `text`."""
+    return "".join(filter(str.isalnum, text))
+
+
 def _squeeze(text: str) -> str:
-    return "".join(character for character in text.lower() if character.isalnum())
+    return squeezed(text.lower())

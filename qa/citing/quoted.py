@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
+from qa.citing.claims import squeezed
 from qa.citing.statements import Piece, pieces
 from qa.extracting.tables import head_of, read_row
 from qa.turn import Citation
@@ -40,8 +41,3 @@ def quoting(
             text = "".join(piece.text for piece in said)
             return [Piece(said[0].start, said[-1].end, text)]
     return []
-
-
-def squeezed(text: str) -> str:
-    """The letters and digits of `text`."""
-    return "".join(filter(str.isalnum, text))

@@ -71,7 +71,8 @@ def test_an_upload_into_a_base_that_is_removed_meanwhile_leaves_nothing(served: 
 
     def body(*, made_again: bool) -> Iterator[bytes]:
         yield b"# A\n\n"
-        while not list(incoming.glob("*")):
+        until = time.monotonic() + 30
+        while not list(incoming.glob("*")) and time.monotonic() < until:
             time.sleep(0.01)
         served.service.delete_base("doomed")
         if made_again:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import signal
 import subprocess
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -14,9 +13,10 @@ import httpx2
 import pytest
 
 from qa.server.ids import id_of
-from qa.server.running import TURN, serve
+from qa.server.running import TURN
+from qa.settings import DEFAULT_PLUGINS
 from tests.qa.command_line import Kbqa, command, environment, is_one_clear_line, run
-from tests.qa.server.serving import events_of, settings_for
+from tests.qa.server.serving import events_of
 from tests.scripted_server import Exchange, ScriptedServer, well
 
 pytestmark = pytest.mark.integration
@@ -112,15 +112,16 @@ def test_an_answer_under_way_is_finished_for_a_tool_too(tmp_path: Path) -> None:
             assert process.wait(30) == 0
 
 
-def test_threads_take_short_turns(
-    tmp_path: Path, cache_dir: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    before = sys.getswitchinterval()
-    seen: list[float] = []
-    monkeypatch.setattr("uvicorn.Server.run", lambda *_, **__: seen.append(sys.getswitchinterval()))
-    monkeypatch.setattr("qa.server.running.log_to_stderr", lambda form: None)
-    try:
-        serve(settings_for(tmp_path, cache_dir))
-    finally:
-        sys.setswitchinterval(before)
-    assert seen == [pytest.approx(TURN)]
+def test_threads_take_short_turns(tmp_path: Path) -> None:
+    said = tmp_path / "interval"
+    told = f"open({str(said)!r}, 'w').write(str(sys.getswitchinterval()))"
+    plugin = f"import sys\n\ndef tell(turn, call_next):\n    {told}\n    return call_next(turn)\n"
+    (tmp_path / "plugin.py").write_text(plugin, "utf-8")
+    plugins = ",".join([f"{tmp_path}/plugin.py:tell", *DEFAULT_PLUGINS])
+    with server(tmp_path / "data", KBQA_PLUGINS=plugins) as (_, http):
+        http.post("/v1/knowledge-bases", json={"name": "new"})
+        sent = http.post(DOCUMENTS, params={"uri": "lift.txt"}, content=b"The lift is red.").json()
+        http.get(f"/v1/knowledge-bases/new/ingest-jobs/{sent['job']['id']}/events")
+        asked = http.post("/v1/knowledge-bases/new/ask", json={"question": "Is the lift red?"})
+        assert asked.status_code == 200, asked.text
+    assert float(said.read_text("utf-8")) == pytest.approx(TURN)
