@@ -21,7 +21,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from bench.common import a_folder, parser, report, temporary_base
+from bench.common import a_file, a_folder, parser, report, temporary_base
 from qa import Answer, KnowledgeBase
 
 DATA = Path(__file__).parent / "data" / "answers"
@@ -58,7 +58,7 @@ def main() -> None:
     """Ask every question and print."""
     arguments = parser(__doc__)
     arguments.add_argument("--docs", type=a_folder, default=DATA / "docs")
-    arguments.add_argument("--questions", type=Path, default=DATA / "questions.jsonl")
+    arguments.add_argument("--questions", type=a_file, default=DATA / "questions.jsonl")
     arguments.add_argument("--half", choices=HALVES, help="only the questions of one half")
     arguments.add_argument("--misses", action="store_true", help="show what went wrong")
     given = arguments.parse_args()

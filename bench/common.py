@@ -38,6 +38,13 @@ def a_folder(argument: str) -> Path:
     return Path(argument)
 
 
+def a_file(argument: str) -> Path:
+    """A file that is there, as the type of an argument."""
+    if not Path(argument).is_file():
+        raise argparse.ArgumentTypeError(f"there is no file {argument}")
+    return Path(argument)
+
+
 @contextlib.contextmanager
 def temporary_base(**settings: Any) -> Iterator[KnowledgeBase]:
     """An empty embedded base that is removed afterwards."""

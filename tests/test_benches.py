@@ -47,3 +47,11 @@ def test_a_folder_that_is_not_there_is_told(
     arguments = [*filter(None, FOLDER[name]), nowhere]
     assert called(name, *arguments, monkeypatch=monkeypatch) == 2
     assert f"there is no folder {nowhere}" in capsys.readouterr().err
+
+
+def test_a_file_that_is_not_there_is_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    nowhere = str(tmp_path / "nowhere.jsonl")
+    assert called("answers", "--questions", nowhere, monkeypatch=monkeypatch) == 2
+    assert f"there is no file {nowhere}" in capsys.readouterr().err

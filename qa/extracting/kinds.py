@@ -83,7 +83,8 @@ _ASKS_PRICE = re.compile(
     re.IGNORECASE,
 )
 _MONEY = re.compile(
-    r"[$€£¥￥]\s?\d|\d[\d,.]*\s?(?:[$€£¥￥]|[萬万亿億千]?元|[块塊][钱錢]|(?:USD|EUR|GBP|CNY|RMB)\b)"
+    r"[$€£¥￥]\s?\d|(?<!\d)(?<!\d[,.])\d[\d,.]*+\s?"  # possessive: linear in digits
+    r"(?:[$€£¥￥]|[萬万亿億千]?元|[块塊][钱錢]|(?:USD|EUR|GBP|CNY|RMB)\b)"
 )
 _COUNTED = re.compile(r"\bhow (?:many|much)\s+(\w+)(?:\s+(\w+))?", re.IGNORECASE)
 _COUNTED_ZH = re.compile(

@@ -127,6 +127,8 @@ def test_a_person_whom_the_question_names_is_not_the_one_asked_for() -> None:
         ("How much is the filter?", "The filter is 12 cm wide.", False),
         ("How wide is the filter?", "The filter is €12.", False),
         ("运费多少钱？", "全国统一12元。", True),
+        ("运费多少钱？", "型号12,3，重1,200.50元以下", True),
+        ("运费多少钱？", "编号1,200,300。", False),
     ],
 )
 def test_a_price_is_an_amount_of_money(question: str, sentence: str, told: bool) -> None:
