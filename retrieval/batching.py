@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
+import json
+from collections.abc import Iterator, Sequence
 
-from retrieval.store import Point
+from retrieval.store import Payload, Point
 
 BATCH_POINTS = 500
 # One batch is one record of the write-ahead log (segments of 32 MB) and one request to a server
@@ -28,12 +28,6 @@ def batches(points: Sequence[Point]) -> Iterator[list[Point]]:
         yield batch
 
 
-def _size(value: Any) -> int:
-    """About as many bytes as `value` takes in JSON."""
-    if isinstance(value, str):
-        return len(value) if value.isascii() else 3 * len(value)
-    if isinstance(value, Mapping):
-        return sum(len(name) + 4 + _size(item) for name, item in value.items())
-    if isinstance(value, list | tuple):
-        return sum(map(_size, value))
-    return 8
+def _size(payload: Payload) -> int:
+    """About as many bytes as it takes in JSON, of other scripts twice as many."""
+    return len(json.dumps(payload, default=str))

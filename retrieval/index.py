@@ -9,6 +9,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import replace
 from typing import TypeVar
@@ -17,7 +18,6 @@ from ingest.documents import Chunk, Document, FileEntry, Prepared, Record
 from ingest.errors import StorageError
 from retrieval.embedding import Embedder
 from retrieval.explaining import Explanation
-from retrieval.facts import facts_of
 from retrieval.filters import Filters
 from retrieval.fusion import idf
 from retrieval.hits import Hit
@@ -25,7 +25,7 @@ from retrieval.journal import Journal
 from retrieval.kept_rows import KeptRows
 from retrieval.lookups import Lookups
 from retrieval.points import (
-    chunk_point,
+    chunk_points,
     content_id,
     content_points,
     document_of,
@@ -156,18 +156,17 @@ class Index:
         nothing written.
         """
         batch = list({item.document.uri: item for item in batch}.values())
-        texts = [chunk.embedded_text for item in batch for chunk in item.chunks]
-        known = known_vectors(self._store, [item.document.uri for item in batch])
-        vectors = iter(embed_unknown(self._embedder, texts, known, waiting))
         uris = [item.document.uri for item in batch]
+        texts = [chunk.embedded_text for item in batch for chunk in item.chunks]
+        with ThreadPoolExecutor(1, "kbqa-points") as beside:  # the model leaves Python free
+            made = beside.submit(_points_of, batch)
+            known = known_vectors(self._store, uris)
+            vectors = embed_unknown(self._embedder, texts, known, waiting)
+            blank, contents = made.result()
+        chunks = [
+            replace(point, vector=vector) for point, vector in zip(blank, vectors, strict=True)
+        ]
         with self._writing, self._journalled(uris, [item.document.id for item in batch]):
-            chunks = [
-                chunk_point(chunk, item.document, next(vectors), facts)
-                for item in batch
-                for facts in [facts_of(item.document)]
-                for chunk in item.chunks
-            ]
-            contents = [point for item in batch for point in content_points(item.document)]
             self._store.write([*chunks, *contents])
             self._version += 1  # before the rows: who searches from here on finds the new chunks
             now = self._clock()
@@ -286,3 +285,9 @@ class Index:
         self._journal.begin(uris, documents)
         yield
         self._journal.finish(uris)
+
+
+def _points_of(batch: Sequence[Prepared]) -> tuple[list[Point], list[Point]]:
+    """The passages of documents, without vectors, and the parts of their texts."""
+    chunks = [point for item in batch for point in chunk_points(item)]
+    return chunks, [point for item in batch for point in content_points(item.document)]

@@ -18,7 +18,7 @@ from typing import Any
 
 from ingest.documents import Chunk, Document, FileEntry, Mark, Page, Prepared, Record, Section
 from retrieval.conditions import And, Match, Prefix
-from retrieval.embedding import Vectors
+from retrieval.facts import facts_of
 from retrieval.sketches import sketch
 from retrieval.store import Payload, Point, Store
 from retrieval.terms import analyse
@@ -75,11 +75,14 @@ def chunk_id(document_id: str, position: int) -> int:
     return point_id("chunk", document_id, position)
 
 
-def chunk_point(chunk: Chunk, document: Document, vector: Vectors, facts: Payload) -> Point:
-    """A chunk as the store keeps it: its fields, what it is filtered by, its terms, its vector.
+def chunk_points(item: Prepared) -> list[Point]:
+    """A document's chunks as the store keeps them, their vectors still to come: the fields of each,
+    what it is filtered by, its terms."""
+    facts = facts_of(item.document)
+    return [_chunk_point(chunk, item.document, facts) for chunk in item.chunks]
 
-    `facts` are those of `retrieval.facts`.
-    """
+
+def _chunk_point(chunk: Chunk, document: Document, facts: Payload) -> Point:
     payload = {
         "kind": "chunk",
         **{name: getattr(chunk, name) for name in CHUNK_FIELDS},
@@ -90,7 +93,7 @@ def chunk_point(chunk: Chunk, document: Document, vector: Vectors, facts: Payloa
         **facts,
         "terms": " ".join(indexed_terms(chunk)),
     }
-    return Point(chunk_id(chunk.document_id, chunk.position), payload, vector)
+    return Point(chunk_id(chunk.document_id, chunk.position), payload)
 
 
 def indexed_terms(chunk: Chunk) -> list[str]:
