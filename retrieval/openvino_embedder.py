@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -23,6 +24,7 @@ MAX_TOKENS = 256  # max_seq_length of the model's sentence-transformers configur
 BATCH_TOKENS = 4096  # rows x longest row: 16 of the longest; 8 to 32 rows were alike on 2 cores
 BATCH_ROWS = 64
 BREATH = 1.0  # seconds between two batches of one ingest, at most
+CORES = os.cpu_count() or 1
 ASKED = 16  # questions whose tokens are kept: each is embedded and looked through
 
 
@@ -31,7 +33,8 @@ class OpenVinoEmbedder:
 
     A question does not wait for passages that are being embedded: it has a runtime of its own then,
     which is made when it is first needed (some 100 MB). That has one thread, the asker's own:
-    another one would be shared with the passages.
+    another one would be shared with the passages. And while questions are asked the passages leave
+    a core free: they have a third runtime then, of one thread less than there are cores.
     """
 
     dimension = HIDDEN
@@ -63,10 +66,12 @@ class OpenVinoEmbedder:
 
         self._for_passages = compiled()
         self._for_questions: _Runtime | None = None
+        self._beside_questions: _Runtime | None = None
         self._compiled = compiled
         self._compiling = threading.Lock()
         self._at_work = 0  # calls that embed passages at this moment
         self._worked = 0.0  # when the last one ended
+        self._disturbed = -BREATH  # when a question last came in their midst
         self._counting = threading.Lock()
         self._tokenizer: Any = Tokenizer.from_file(str(package_folder() / "tokenizer.json"))
         self._tokenizer.no_truncation()
@@ -81,7 +86,7 @@ class OpenVinoEmbedder:
             self._at_work += 1
         try:
             encoded = self._tokenizer.encode_batch_fast(list(texts))
-            return self._embed([encoding.ids for encoding in encoded], self._for_passages)
+            return self._embed([encoding.ids for encoding in encoded], self._runtime_of_passages)
         finally:
             with self._counting:
                 self._at_work -= 1
@@ -89,12 +94,22 @@ class OpenVinoEmbedder:
 
     def embed_query(self, text: str) -> Vectors:
         """Vector of a question: `(384,)` float32 of length 1. This model has no query prompt."""
-        vector: Vectors = self._embed([self._asked(text)], self._free_runtime())[0]
+        vector: Vectors = self._embed([self._asked(text)], self._free_runtime)[0]
         return vector
+
+    def _runtime_of_passages(self) -> _Runtime:
+        """All cores, less one while questions are asked."""
+        if CORES == 1 or time.monotonic() - self._disturbed > BREATH:
+            return self._for_passages
+        with self._compiling:
+            if self._beside_questions is None:
+                self._beside_questions = self._compiled(INFERENCE_NUM_THREADS=CORES - 1)
+        return self._beside_questions
 
     def _free_runtime(self) -> _Runtime:
         """One in which no passages are embedded, nor are about to be."""
         if self._at_work:
+            self._disturbed = time.monotonic()
             with self._compiling:
                 if self._for_questions is None:
                     self._for_questions = self._compiled(INFERENCE_NUM_THREADS=1)
@@ -106,11 +121,11 @@ class OpenVinoEmbedder:
         ids: list[int] = self._tokenizer.encode(text).ids
         return ids
 
-    def _embed(self, encoded: Sequence[list[int]], runtime: _Runtime) -> Vectors:
+    def _embed(self, encoded: Sequence[list[int]], runtime: Callable[[], _Runtime]) -> Vectors:
         vectors = np.zeros((len(encoded), HIDDEN), np.float32)
         tokens = list(map(_in_window, encoded))
         for rows in _batches([len(ids) for ids in tokens]):
-            vectors[rows] = runtime.infer([tokens[row] for row in rows])
+            vectors[rows] = runtime().infer([tokens[row] for row in rows])
         # in bf16 the graph's own scaling is off by up to .004
         vectors /= np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), 1e-12)
         return vectors
@@ -126,9 +141,9 @@ class OpenVinoEmbedder:
 
     def close(self) -> None:
         """Release the model."""
-        self._for_passages.close()
-        if self._for_questions is not None:
-            self._for_questions.close()
+        for runtime in (self._for_passages, self._for_questions, self._beside_questions):
+            if runtime is not None:
+                runtime.close()
 
 
 class _Runtime:

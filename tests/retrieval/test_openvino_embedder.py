@@ -10,7 +10,14 @@ import pytest
 
 from ingest.errors import BadRequest, NotConfigured
 from retrieval.embedding import Embedder, LazyEmbedder, open_embedder
-from retrieval.openvino_embedder import BATCH_ROWS, BATCH_TOKENS, OpenVinoEmbedder, _batches
+from retrieval.openvino_embedder import (
+    BATCH_ROWS,
+    BATCH_TOKENS,
+    BREATH,
+    CORES,
+    OpenVinoEmbedder,
+    _batches,
+)
 from tests.contracts.embedder_contract import EmbedderContract, assert_same
 from tests.fakes import HashEmbedder
 from tests.retrieval.reference import sentence_transformer, texts
@@ -89,6 +96,27 @@ def test_a_question_overtakes_passages_that_are_being_embedded(cache_dir: Path) 
         embedder._worked = 0.0
         assert embedder._free_runtime() is embedder._for_passages
     np.testing.assert_allclose(beside, alone, atol=0.01)
+
+
+@pytest.mark.skipif(CORES == 1, reason="there is one core")
+def test_passages_leave_a_core_free_while_questions_are_asked(cache_dir: Path) -> None:
+    with closing(OpenVinoEmbedder(cache_dir)) as embedder:
+        alone = embedder.embed(["The gate is open.", "It is shut."])
+        assert embedder._runtime_of_passages() is embedder._for_passages
+        embedder.embed_query("Is it open?")  # between two answers, say, with nothing beside
+        assert embedder._runtime_of_passages() is embedder._for_passages
+        embedder._at_work += 1
+        embedder.embed_query("Is it open?")
+        embedder._at_work -= 1
+        assert embedder._runtime_of_passages() not in (
+            embedder._for_passages,
+            embedder._for_questions,
+        )
+        np.testing.assert_allclose(
+            embedder.embed(["The gate is open.", "It is shut."]), alone, atol=0.01
+        )
+        embedder._disturbed -= BREATH
+        assert embedder._runtime_of_passages() is embedder._for_passages
 
 
 def test_batches_hold_every_row_once_and_stay_small() -> None:
