@@ -86,9 +86,10 @@ def open_base(
             base = Base(embedder.name, embedder.dimension, fingerprint=tag)
             write_base(store, base)
         _check(base, embedder, place.location)
-        opened = _verified(embedder or base.embedder, base, store, settings, place.location)
-        lent = wanted is not None and not isinstance(wanted, str)
-        return Opened(store, base, opened, place.location, lent)
+        lent = embedder if embedder and _serves(embedder, base) else None
+        opened = _verified(lent, base, store, settings, place.location)
+        is_callers = lent is not None and not isinstance(wanted, str)
+        return Opened(store, base, opened, place.location, is_callers)
     except BaseException:
         store.close()
         raise
@@ -184,7 +185,7 @@ def rollback(opened: Opened, settings: Settings, lent: Iterable[Embedder] = ()) 
         earlier.close()
         raise
     own = next((one for one in lent if one.name == base.embedder), None)
-    embedder = _verified(own or base.embedder, base, earlier, settings, opened.location)
+    embedder = _verified(own, base, earlier, settings, opened.location)
     return Opened(earlier, base, embedder, opened.location, own is not None)
 
 
@@ -201,17 +202,25 @@ def _versions(opened: Opened) -> Versions:
     return cast("Versions", opened.store)
 
 
+def _serves(embedder: Embedder, base: Base) -> bool:
+    """Whether an embedder is not one from before the base was tuned; others tell by their print."""
+    return embedder.name == base.embedder or not isinstance(embedder, LazyEmbedder)
+
+
 def _verified(
-    wanted: str | Embedder, base: Base, store: Store, settings: Settings, location: str
+    lent: Embedder | None, base: Base, store: Store, settings: Settings, location: str
 ) -> Embedder:
-    """The embedder of a base, which tells at its first use if the model behind it has changed."""
-    if not isinstance(wanted, str) and not isinstance(wanted, LazyEmbedder):
-        _require_fingerprint(wanted, base, location)
-        return wanted
+    """The embedder of a base, `lent` if there is one, which tells at its first use if the model
+    behind it has changed."""
+    if lent is not None and not isinstance(lent, LazyEmbedder):
+        _require_fingerprint(lent, base, location)
+        return lent
 
     def open_() -> Embedder:
-        adapter = _adapter_of(base, store, location)
-        embedder = _open_embedder(base.embedder, settings, adapter)
+        embedder: Embedder | None = lent
+        if embedder is None:
+            adapter = _adapter_of(base, store, location)
+            embedder = _open_embedder(base.embedder, settings, adapter)
         _require_fingerprint(embedder, base, location)
         return embedder
 

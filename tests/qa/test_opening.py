@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from ingest.documents import Document
 from ingest.errors import (
     BadRequest,
     Closed,
@@ -20,7 +21,7 @@ from ingest.errors import (
 from qa.knowledge_base import KnowledgeBase
 from qa.settings import load_settings
 from retrieval.edge_store import EdgeStore
-from retrieval.embedding import Embedder
+from retrieval.embedding import Embedder, LazyEmbedder
 from retrieval.points import FORMAT, Base, read_base, write_base
 from tests.fakes import HashEmbedder
 from tests.qa.command_line import environment
@@ -74,6 +75,22 @@ def test_a_file_is_no_base(tmp_path: Path) -> None:
     (tmp_path / "kb").write_text("text")
     with pytest.raises(BadRequest, match="is a file; a knowledge base is a folder"):
         KnowledgeBase.open(tmp_path / "kb")
+
+
+def test_a_lent_embedder_is_opened_once_and_left_open(tmp_path: Path) -> None:
+    opened: list[HashEmbedder] = []
+
+    def open_() -> Embedder:
+        opened.append(HashEmbedder())
+        return opened[-1]
+
+    lent = LazyEmbedder("hash:32", open_)
+    for name in ("one", "two"):
+        for text in ("The pump runs.", "The furnace burns."):
+            with KnowledgeBase.open(tmp_path / name, embedder=lent) as kb:
+                kb.ingest_documents([Document.from_text(text, uri="note")])
+                assert kb.keep_embedder().embed_query("pump").shape == (32,)
+    assert len(opened) == 1
 
 
 def test_another_embedder_is_refused(open_library: OpenLibrary, base_folder: Path) -> None:
