@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -17,7 +17,7 @@ from typing import Any
 from ingest.documents import FileEntry
 from ingest.errors import KbqaError, Locked
 from ingest.sync import SyncReport
-from ingest.walking import is_under
+from ingest.walking import IGNORE_FILE, is_under
 from qa.command import say
 from qa.commands.ingest import explain, summary
 from qa.settings import Settings
@@ -26,6 +26,7 @@ from retrieval.embedding import Embedder
 TICK_MS = 200  # how long to wait for news before looking at the clock
 AGAIN = 2.0  # seconds until a base that another process holds is tried again
 
+_Identity = tuple[int, int] | None  # device and number of a folder; None for none
 _Stat = tuple[int, int] | None  # size and time of change; None for a file that is gone
 
 
@@ -73,37 +74,74 @@ def watch(
     `on_report` gets what each look has changed, that of the first one in any case. Waits while
     another process holds the base. Raises what the first ingest raises.
     """
-    from watchfiles import watch as follow
-
     settling = Settling(settings.watch_quiet)
     follower = _Follower(paths, settings, options, settling, quiet, on_report)
     # a file is watched by way of its folder: editors replace files, and the watch with it
-    places = {os.path.realpath(path if path.is_dir() else path.parent) for path in paths}
-    events = follow(
-        *places,
-        watch_filter=lambda _, path: not _is_hidden(path, places),
-        debounce=TICK_MS,
-        rust_timeout=TICK_MS,
-        yield_on_timeout=True,
-        raise_interrupt=True,
-        ignore_permission_denied=True,
-    )
-    next(events)  # from here on nothing is missed
+    news = changed_in([path if path.is_dir() else path.parent for path in paths])
+    next(news)  # from here on nothing is missed
     follower.look(first=True)
     if not quiet:
         say(f"watching {', '.join(map(str, paths))}; Ctrl-C ends it")
     due = time.monotonic() + settings.watch_rescan
-    for changes in events:
+    for changed in news:
         if stopped():
             return
-        settling.note(os.path.realpath(path) for _, path in changes)
+        settling.note(changed)
         if settling.settle() or follower.is_due() or time.monotonic() >= due:
             follower.look()
             due = time.monotonic() + settings.watch_rescan
 
 
+def changed_in(folders: Collection[Path]) -> Iterator[set[str]]:
+    """Paths in `folders` that have changed, again and again, some tick apart, often none.
+
+    A folder that was replaced by another is followed anew, and is itself a path that has changed.
+    """
+    from watchfiles import Change
+    from watchfiles import watch as follow
+
+    followed: dict[Path, _Identity] = {}
+    while True:
+        there = {folder: _identity(folder) for folder in folders}
+        changed = {os.path.realpath(folder) for folder in followed if _is_new(folder, followed)}
+        followed = there
+        places = {os.path.realpath(folder): folder for folder in folders if there[folder]}
+        for changes in follow(
+            *places,
+            watch_filter=lambda _, path: not _is_hidden(path, places),  # noqa: B023 - used now
+            debounce=TICK_MS,
+            rust_timeout=TICK_MS,
+            yield_on_timeout=True,
+            raise_interrupt=True,
+            ignore_permission_denied=True,
+        ):
+            yield changed | {os.path.realpath(path) for _, path in changes}
+            changed = set()
+            for place, folder in places.items():
+                if (Change.deleted, place) in changes:
+                    followed[folder] = None  # another one may get its number
+            if any(_is_new(folder, followed) for folder in folders):
+                break
+
+
+def _identity(folder: Path) -> _Identity:
+    with suppress(OSError):
+        found = os.stat(folder)
+        return found.st_dev, found.st_ino
+    return None
+
+
+def _is_new(folder: Path, followed: Mapping[Path, _Identity]) -> bool:
+    """Whether there is a folder, and it is not the one that is followed."""
+    return _identity(folder) not in (None, followed[folder])
+
+
 def _is_hidden(path: str, places: Collection[str]) -> bool:
-    """Whether what lies at `path` is hidden in the place that is watched, whatever lies above."""
+    """Whether what lies at `path` is hidden in the place that is watched, whatever lies above.
+
+    What is ignored is not hidden: it changes what is taken.
+    """
+    path = path.removesuffix(os.sep + IGNORE_FILE)
     below = [path[len(place) :] for place in places if is_under(path, place)]
     return bool(below) and all(f"{os.sep}." in os.sep + name.lstrip(os.sep) for name in below)
 

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import json
+import shutil
 import signal
 import subprocess
 import time
+from collections.abc import Callable, Iterator
+from itertools import islice
 from pathlib import Path
 
 import pytest
 
 from qa.knowledge_base import KnowledgeBase
 from qa.overview import kind_of
-from qa.watching import Settling, _is_hidden
+from qa.watching import Settling, _is_hidden, changed_in
 from retrieval.embedding import Embedder
 from tests.fakes import HashEmbedder
 from tests.qa.command_line import Done, Kbqa, command, environment, is_one_clear_line, run
@@ -252,10 +255,52 @@ def test_watching_follows_and_lets_others_ask(docs: Path, own: Path) -> None:
         ("/home/.notes/docs/.git/config", True),
         ("/home/.notes/docs/sub/.a.md", True),
         ("/elsewhere/.a.md", False),
+        ("/home/.notes/docs/sub/.kbqaignore", False),
+        ("/home/.notes/docs/.sub/.kbqaignore", True),
     ],
 )
 def test_what_lies_above_a_watched_folder_hides_nothing(path: str, hidden: bool) -> None:
     assert _is_hidden(path, {"/home/.notes/docs"}) == hidden
+
+
+def changed_until(name: str, news: Iterator[set[str]]) -> set[str]:
+    seen: set[str] = set()
+    for changed in islice(news, 50):
+        seen |= changed
+        if any(path.endswith(name) for path in seen):
+            return seen
+    raise AssertionError(f"{name} was not seen, only {seen}")
+
+
+@pytest.mark.parametrize("away", [shutil.rmtree, lambda path: path.rename(path.with_name("old"))])
+def test_a_watched_folder_that_is_replaced_is_followed_on(
+    tmp_path: Path, away: Callable[[Path], object]
+) -> None:
+    folder = tmp_path / "docs"
+    folder.mkdir()
+    news = changed_in([folder])
+    next(news)
+    away(folder)
+    next(news)
+    folder.mkdir()
+    assert str(folder) in changed_until("docs", news)
+    next(news)
+    (folder / "a.md").write_text("After that.")
+    assert str(folder / "a.md") in changed_until("a.md", news)
+
+
+def test_a_link_that_is_turned_to_another_folder_is_followed(tmp_path: Path) -> None:
+    for name in ("one", "two"):
+        (tmp_path / name).mkdir()
+    link = tmp_path / "docs"
+    link.symlink_to(tmp_path / "one")
+    news = changed_in([link])
+    next(news)
+    link.unlink()
+    link.symlink_to(tmp_path / "two")
+    changed_until("two", news)
+    (tmp_path / "two" / "a.md").write_text("After that.")
+    changed_until("a.md", news)
 
 
 def test_kinds_have_short_names() -> None:
