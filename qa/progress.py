@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable, Iterator
 
 from ingest.sync import Progress
+from qa.neutral import in_one_line
 
 LINE_EVERY = 10.0  # seconds between plain lines
 
@@ -44,7 +45,7 @@ def _bar() -> Iterator[Callable[[Progress], None]]:
                 total=progress.total or None,
                 completed=progress.done,
                 rate=_rate(progress),
-                uri=progress.uri[-40:],
+                uri=in_one_line(progress.uri[-40:]),
             )
 
         yield show

@@ -10,7 +10,7 @@ from typing import Any
 
 from ingest.documents import Document, Record
 from ingest.errors import BadRequest
-from qa.neutral import for_terminal
+from qa.neutral import for_terminal, in_one_line
 from qa.passages import Passage
 from qa.terminal import print
 from qa.turn import Answer, Citation, Statement
@@ -301,4 +301,4 @@ def place(uri: str, page: int | None, heading: Sequence[str]) -> str:
         parts.append(f"p. {page}")
     if heading:
         parts.append(" > ".join(heading))
-    return ", ".join(parts)
+    return in_one_line(", ".join(parts))

@@ -14,6 +14,7 @@ from ingest.errors import BadRequest
 from ingest.planning import Plan
 from ingest.sync import SyncReport
 from qa.command import PARTLY_DONE, EmbedderOption, Json, Kb, Quiet, app, print_json, say, utf8
+from qa.neutral import in_one_line
 from qa.settings import load_settings
 from qa.terminal import print
 
@@ -256,11 +257,11 @@ def plan_json(plan: Plan) -> dict[str, Any]:
 def _show_plan(plan: Plan) -> None:
     for name in _CHANGES:
         for item in getattr(plan, name):
-            print(f"{name}: {item if isinstance(item, str) else item.uri}")
+            print(in_one_line(f"{name}: {item if isinstance(item, str) else item.uri}"))
     for old, entry in plan.renamed:
-        print(f"renamed: {old} -> {entry.uri}")
+        print(in_one_line(f"renamed: {old} -> {entry.uri}"))
     for item in plan.failed_before:
-        print(f"failed before: {item.uri}: {item.reason}")
+        print(in_one_line(f"failed before: {item.uri}: {item.reason}"))
     names = ("added", "changed", "outdated", "renamed", "removed", "touched", "failed_before")
     counts = [f"{len(found)} {name.replace('_', ' ')}" for name in names
               if (found := getattr(plan, name))]  # fmt: skip
@@ -319,7 +320,7 @@ def explain(report: SyncReport) -> None:
 
     for item in report.failures:
         cure = cure_of(item.reason)
-        say(f"failed: {item.uri}: {item.reason}{'; ' if cure else ''}{cure}")
+        say(in_one_line(f"failed: {item.uri}: {item.reason}{'; ' if cure else ''}{cure}"))
     if report.failed_before:
         say(
             f"not tried again: {report.failed_before} that failed before and are the same; "

@@ -13,6 +13,7 @@ from pydantic import BaseModel, SecretStr
 from ingest.documents import Record
 from ingest.errors import BadRequest
 from qa.command import FAILED, Json, Kb, app, print_json, say, utf8
+from qa.neutral import in_one_line
 from qa.settings import Settings, load_settings, sources
 from qa.terminal import print
 
@@ -69,7 +70,8 @@ def documents(
         return
     for row in rows:
         error = f"  {row.error}" if row.error else ""
-        print(f"{row.state:<9} {kind_of(row):<6} {row.chunks:>6}  {row.uri}{error}")
+        line = f"{row.state:<9} {kind_of(row):<6} {row.chunks:>6}  {row.uri}{error}"
+        print(in_one_line(line))
 
 
 @app.command()
@@ -108,9 +110,8 @@ def doctor(kb: Kb = None, json_: Json = False) -> None:
     for finding in () if json_ else found:
         page = f", p. {finding.page}" if finding.page is not None else ""
         where = f"{finding.uri}{page}: " if finding.uri else ""
-        print(
-            f"{finding.kind}: {where}{finding.reason}{'; ' if finding.cure else ''}{finding.cure}"
-        )
+        cure = f"; {finding.cure}" if finding.cure else ""
+        print(in_one_line(f"{finding.kind}: {where}{finding.reason}{cure}"))
     if not found and not json_:
         passages = "; its passages are counted only where it lies"
         print(

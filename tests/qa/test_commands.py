@@ -263,6 +263,22 @@ def test_what_lies_above_a_watched_folder_hides_nothing(path: str, hidden: bool)
     assert _is_hidden(path, {"/home/.notes/docs"}) == hidden
 
 
+def test_a_name_with_line_breaks_is_one_line(kbqa: Kbqa, tmp_path: Path) -> None:
+    (tmp_path / "odd").mkdir()
+    (tmp_path / "odd" / "a\nok  md  1  b.md").write_text("The pump runs.")
+    (tmp_path / "odd" / "c\nd.md").write_bytes(b"")
+    base = ("--kb", tmp_path / "base")
+    added, broken = "a␊ok  md  1  b.md", "c␊d.md: is empty"
+    assert f"added: {added}" in kbqa("ingest", tmp_path / "odd", *base, "--dry-run").out
+    assert f"failed: {broken}" in kbqa("ingest", tmp_path / "odd", *base).err
+    assert broken in kbqa("ingest", tmp_path / "odd", *base, "--dry-run").out
+    first, second = kbqa("documents", *base).out.splitlines()
+    assert first.endswith(added)
+    assert second.endswith("c␊d.md  is empty")
+    assert broken in kbqa("doctor", *base).out
+    assert added in kbqa("search", "pump", *base).out
+
+
 def changed_until(name: str, news: Iterator[set[str]]) -> set[str]:
     seen: set[str] = set()
     for changed in islice(news, 50):

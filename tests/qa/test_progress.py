@@ -50,7 +50,7 @@ def test_on_a_terminal_it_is_a_bar(
     monkeypatch.setenv("COLUMNS", "120")
     with progress_bar(quiet=False) as show:
         assert show is not None
-        show(Progress(total=7, done=3, chunks=12, uri="a[b].md"))
+        show(Progress(total=7, done=3, chunks=12, uri="\x1b]0;a\n[b].md"))
     assert "3/7" in terminal.getvalue()
-    assert "a[b].md" in terminal.getvalue()
+    assert "␛]0;a␊[b].md" in terminal.getvalue()
     assert capsys.readouterr().out == ""
