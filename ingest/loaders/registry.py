@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 import stat
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
@@ -122,12 +123,13 @@ def register(*media_types: str) -> Callable[[Loader], Loader]:
     return remember
 
 
-def load(path: Path, *, uri: str | None = None) -> Document:
+def load(path: str | os.PathLike[str], *, uri: str | None = None) -> Document:
     """The document in the file at `path`; `uri` (by default the path) names it in errors and hits.
 
     Raises LoadError: missing, not a file, unreadable, empty, damaged, encrypted, not text;
     Unsupported where no loader takes it.
     """
+    path = Path(path)
     uri = path.as_posix() if uri is None else uri
     return load_bytes(read_file(path, uri), uri=uri)
 
@@ -216,7 +218,7 @@ def _loader_of(media_type: str, uri: str) -> tuple[str, Loader]:
     if known is None and (plugin := plugins.loader_of(media_type)) is not None:
         return plugins.parser_of(media_type), cast(Loader, plugin)
     if known is None and media_type in _UNPACKERS:
-        raise Unsupported(uri, "is an archive: `ingest` it, or `load_all` for what is in it")
+        raise Unsupported(uri, "is an archive: `sync_folder` and `kbqa ingest` read what is in it")
     if known is None:
         raise Unsupported(uri, f"no loader for {media_type}")
     parser, target = known
