@@ -350,9 +350,11 @@ class KnowledgeBase:
         """A document with its canonical text. Raises BadRequest if there is none of that uri."""
         document = self._index.document(uri)
         if document is None:
-            failed = self._ledger().get(uri)
-            if failed is not None and failed.error:
-                raise BadRequest(f"'{uri}' could not be read: {failed.error}")
+            row = self._ledger().get(uri)
+            if row is not None and row.error:
+                raise BadRequest(f"'{uri}' could not be read: {row.error}")
+            if row is not None:
+                raise BadRequest(f"'{uri}' has no text of its own: what it holds is '{uri}!/...'")
             raise BadRequest(f"there is no document '{uri}' in {self._opened.location}")
         return document
 

@@ -101,6 +101,9 @@ def ingest(
         from qa.command_base import require_local
 
         require_local(settings, "--dry-run" if dry_run else "--watch" if watch else "--reader")
+    if reader and (dry_run or watch):
+        option = "--dry-run" if dry_run else "--watch"
+        raise BadRequest(f"{option} needs folders or files: a reader cannot tell what is new")
     if dry_run:
         _show_plans(paths, settings, options, json_)
     elif watch:
@@ -210,8 +213,6 @@ def _show_plans(
     from qa.knowledge_base import KnowledgeBase
     from qa.opening import base_exists
 
-    if not paths:
-        raise BadRequest("--dry-run needs folders or files: a reader cannot tell what is new")
     if base_exists(settings):
         with KnowledgeBase.open(settings=settings) as base:
             plans = [base.plan(path, **options) for path in paths]

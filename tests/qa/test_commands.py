@@ -7,6 +7,7 @@ import shutil
 import signal
 import subprocess
 import time
+import zipfile
 from collections.abc import Callable, Iterator
 from itertools import islice
 from pathlib import Path
@@ -261,6 +262,22 @@ def test_watching_follows_and_lets_others_ask(docs: Path, own: Path) -> None:
 )
 def test_what_lies_above_a_watched_folder_hides_nothing(path: str, hidden: bool) -> None:
     assert _is_hidden(path, {"/home/.notes/docs"}) == hidden
+
+
+def test_an_archive_has_no_text_to_show(kbqa: Kbqa, tmp_path: Path) -> None:
+    (tmp_path / "odd").mkdir()
+    with zipfile.ZipFile(tmp_path / "odd" / "a.zip", "w") as archive:
+        archive.writestr("in/pump.md", "The pump runs.")
+    base = ("--kb", tmp_path / "base")
+    assert kbqa("ingest", tmp_path / "odd", *base).code == 0
+    is_one_clear_line(kbqa("show", "a.zip", *base), 2, "what it holds is 'a.zip!/...'")
+    assert kbqa("show", "a.zip!/in/pump.md", *base).out == "The pump runs.\n"
+
+
+@pytest.mark.parametrize("option", ["--dry-run", "--watch"])
+def test_a_reader_can_be_neither_planned_nor_watched(kbqa: Kbqa, option: str) -> None:
+    reader = ("--reader", "llama_index.core:SimpleDirectoryReader")
+    is_one_clear_line(kbqa("ingest", *reader, option), 2, f"{option} needs folders or files")
 
 
 def test_a_name_with_line_breaks_is_one_line(kbqa: Kbqa, tmp_path: Path) -> None:
