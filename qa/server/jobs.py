@@ -2,6 +2,9 @@
 
 An ingest may be killed at any moment and be run again, so a job that was running when the server
 ended is simply queued again; but not one that ends the server whenever it runs.
+
+Uploads that wait behind one another are read by one ingest: each ingest looks through all files of
+the base, and starts what reads them.
 """
 
 from __future__ import annotations
@@ -15,17 +18,18 @@ import sqlite3
 import sys
 import threading
 import time
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
+from itertools import takewhile
 from typing import Any, Literal, get_args
 
-from ingest.documents import Failure, FileEntry
+from ingest.documents import FileEntry
 from ingest.errors import Closed, KbqaError, StorageError
 from ingest.sync import Progress, SyncReport
-from ingest.walking import is_under
 from qa.commands.ingest import report_json
 from qa.knowledge_base import KnowledgeBase
 from qa.server.database import Database
+from qa.server.job_reports import about, by_file, share_of
 from qa.server.problems import Conflict, NotFound, problem_of, scrubbed
 
 logger = logging.getLogger(__name__)
@@ -35,6 +39,7 @@ FINISHED: tuple[State, ...] = ("done", "failed", "cancelled")
 KEPT = 1000  # finished jobs
 NICE = 15  # how far an ingest stands back behind questions, 0 to 19
 MOST_CUT_OFF = 3  # times that a server may be killed in the midst of a job
+TOGETHER = 100  # uploads that one ingest reads
 AGAIN = 5.0  # seconds until a job is tried again whose state could not be noted
 TOO_OFTEN = f"the server was killed {MOST_CUT_OFF} times while it ran; it is not tried again"
 _UNDONE = "state IN ('queued', 'running')"
@@ -204,51 +209,81 @@ class Jobs:
         while True:
             try:
                 with self._lock:
-                    job = None if self._ending.is_set() else self._next(kb)
-                    if job is None:
+                    batch = [] if self._ending.is_set() else self._next(kb)
+                    if not batch:
                         del self._threads[kb]
                         return
-                self._run(job)
+                self._run(kb, batch)
             except StorageError as exc:
                 logger.error("ingest jobs of %s: %s", kb, scrubbed(str(exc)))
                 self._ending.wait(AGAIN)
 
-    def _next(self, kb: str) -> Job | None:
-        rows = self._database.read(
-            f"SELECT * FROM jobs WHERE kb = ? AND {_UNDONE} ORDER BY created LIMIT 1", kb
-        )
-        return self._job(rows[0]) if rows else None
+    def _next(self, kb: str) -> Sequence[Job]:
+        """The job whose turn it is, with the uploads behind it if it is one.
 
-    def _run(self, job: Job) -> None:
-        if not self._move(job.id, "running", "started", only_from=job.state):
+        A job in which a server has ended runs alone: those with it would be given up as well.
+        """
+        rows = self._database.read(
+            f"SELECT * FROM jobs WHERE kb = ? AND {_UNDONE} ORDER BY created LIMIT ?", kb, TOGETHER
+        )
+        jobs = [self._job(row) for row in rows]
+        if not jobs or rows[0]["cut_off"]:
+            return jobs[:1]
+        following = takewhile(
+            lambda pair: not pair[0]["cut_off"] and _go_together(jobs[0].spec, pair[1].spec),
+            zip(rows[1:], jobs[1:], strict=True),
+        )
+        return [jobs[0], *(job for _, job in following)]
+
+    def _run(self, kb: str, batch: Sequence[Job]) -> None:
+        """Do jobs by one ingest, or, where it fails, each by its own."""
+        running = [
+            job for job in batch if self._move(job.id, "running", "started", only_from=job.state)
+        ]
+        if not running:
             return
         try:
-            report = self._ingest(job)
+            reports = self._ingest(kb, running)
         except _Stopped:
-            ended = job.id in self._cancelled
-            self._move(job.id, "cancelled" if ended else "queued", "finished")
-        except KbqaError as exc:
-            if isinstance(exc, Closed) and self._ending.is_set():  # it was not waited for longer
-                self._move(job.id, "queued", "finished")
-                return
-            logger.warning("ingest job %s failed: %s", job.id, scrubbed(str(exc)))
-            self._move(job.id, "failed", "finished", error=problem_of(exc, job.id).detail)
+            for job in running:
+                ended = job.id in self._cancelled
+                self._move(job.id, "cancelled" if ended else "queued", "finished")
         except Exception as exc:  # noqa: BLE001 - the job has failed, the server has not
-            logger.error("ingest job %s: %s: %s", job.id, type(exc).__name__, scrubbed(str(exc)))
-            self._move(job.id, "failed", "finished", error="the error is in the server's log")
+            self._fail(kb, running, exc)
         else:
-            self._move(job.id, "done", "finished", report=json.dumps(report_json(report)))
-            self._on_report(job.kb, report)
+            for job, report in zip(running, reports, strict=True):
+                self._move(job.id, "done", "finished", report=json.dumps(report_json(report)))
+                self._on_report(kb, report)
         finally:
-            self._progress.pop(job.id, None)
-            self._cancelled.discard(job.id)
+            for job in running:
+                self._progress.pop(job.id, None)
+                self._cancelled.discard(job.id)
 
-    def _ingest(self, job: Job) -> SyncReport:
-        spec = job.spec
-        only = frozenset(spec.only)
+    def _fail(self, kb: str, running: Sequence[Job], exc: Exception) -> None:
+        if isinstance(exc, Closed) and self._ending.is_set():  # it was not waited for longer
+            for job in running:
+                self._move(job.id, "queued", "finished")
+            return
+        if len(running) > 1:
+            for job in running:
+                self._run(kb, [replace(job, state="running")])
+            return
+        (job,) = running
+        if isinstance(exc, KbqaError):
+            logger.warning("ingest job %s failed: %s", job.id, scrubbed(str(exc)))
+            error = problem_of(exc, job.id).detail
+        else:
+            logger.error("ingest job %s: %s: %s", job.id, type(exc).__name__, scrubbed(str(exc)))
+            error = "the error is in the server's log"
+        self._move(job.id, "failed", "finished", error=error)
+
+    def _ingest(self, kb: str, jobs: Sequence[Job]) -> Sequence[SyncReport]:
+        """What was done for each of these jobs: one, or several uploads."""
+        spec = jobs[0].spec
+        only = frozenset(path for job in jobs for path in job.spec.only)
 
         def stop_if_told() -> None:
-            if self._ending.is_set() or job.id in self._cancelled:
+            if self._ending.is_set() or any(job.id in self._cancelled for job in jobs):
                 raise _Stopped
 
         def leave(entry: FileEntry) -> bool:
@@ -256,16 +291,21 @@ class Jobs:
             return bool(only) and entry.path not in only
 
         def note(progress: Progress) -> None:
-            self._progress[job.id] = {
+            said = {
                 "total": progress.total,
                 "done": progress.done,
                 "chunks": progress.chunks,
                 "uri": progress.uri,
             }
-            self._tell(job.id)
+            for job in jobs:
+                self._progress[job.id] = said
+                self._tell(job.id)
             stop_if_told()
 
-        report = self._open_base(job.kb).ingest(
+        base = self._open_base(kb)
+        several = len(jobs) > 1
+        before = by_file(base.documents(), only) if several else {}
+        report = base.ingest(
             spec.root,
             prune=spec.prune,
             retry=spec.retry,
@@ -274,7 +314,10 @@ class Jobs:
             leave=leave,
             on_progress=note,
         )
-        return _about(only, report) if only else report
+        if several:
+            after = by_file(base.documents(), only)
+            return [share_of(job.spec.only, report, before, after) for job in jobs]
+        return [about(only, report) if only else report]
 
     def _move(
         self,
@@ -327,23 +370,10 @@ class Jobs:
         )
 
 
-def _about(paths: Collection[str], report: SyncReport) -> SyncReport:
-    """Of a report what is of these files: a look through their folder tells of others too."""
-
-    def of_these(found: Sequence[Failure]) -> tuple[Failure, ...]:
-        return tuple(one for one in found if any(is_under(path, one.path) for path in paths))
-
-    failures, skips = of_these(report.failures), of_these(report.skips)
-    not_tried = of_these(report.not_tried)
-    return replace(
-        report,
-        failures=failures,
-        failed=len(failures),
-        skips=skips,
-        skipped=len(skips),
-        not_tried=not_tried,
-        failed_before=len(not_tried),
-    )
+def _go_together(one: Spec, other: Spec) -> bool:
+    """Whether both are uploads, which differ in nothing but their files."""
+    alike = replace(one, label="", only=()) == replace(other, label="", only=())
+    return bool(one.only and other.only) and alike
 
 
 def _give_way() -> None:

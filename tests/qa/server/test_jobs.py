@@ -12,7 +12,7 @@ from typing import Any, cast
 
 import pytest
 
-from ingest.documents import Failure
+from ingest.documents import Failure, FileEntry, Record
 from ingest.errors import BadRequest, Closed, StorageError
 from ingest.sync import Progress, SyncReport
 from qa.knowledge_base import KnowledgeBase
@@ -229,3 +229,107 @@ def test_a_job_whose_end_could_not_be_noted_is_done_again(
     database.__class__ = FullDisk
     jobs = jobs_of(database, ScriptedBase(add_one, add_one))
     assert at_end(jobs, jobs.start("kb", SPEC)).state == "done"
+
+
+class UploadBase(ScriptedBase):
+    """Has read each file that it was to, once."""
+
+    def __init__(self, *script: Ingest) -> None:
+        super().__init__(*script)
+        self.read: list[list[str]] = []
+        self._rows: dict[str, Record] = {}
+
+    def documents(self) -> list[Record]:
+        return list(self._rows.values())
+
+    def ingest(self, path: str, **options: Any) -> SyncReport:
+        files = [f"/docs/{name}.md" for name in "abcdef"]
+        entries = [FileEntry(file[6:], file, "/docs", 1, 0, 0) for file in files]
+        self.read.append([entry.uri for entry in entries if not options["leave"](entry)])
+        report = super().ingest(path, **options)
+        for uri in self.read[-1]:
+            self._rows[uri] = Record(uri, "1", chunks=2, source=f"/docs/{uri}")
+        return report
+
+
+def upload(name: str) -> Spec:
+    file = f"/docs/{name}.md"
+    return Spec(f"upload of {name}", "/docs", only=(file,), retry=True)
+
+
+def waiting_behind(
+    database: Database, *script: Ingest
+) -> tuple[Jobs, UploadBase, Callable[[], None]]:
+    """Jobs that wait behind one which ends when it is told to."""
+    running, go_on = threading.Event(), threading.Event()
+
+    def wait(note: Callable[[Progress], None]) -> SyncReport:
+        running.set()
+        assert go_on.wait(20)
+        return add_one(note)
+
+    base = UploadBase(wait, *script)
+    jobs = jobs_of(database, base)
+    jobs.start("kb", upload("a"))
+    assert running.wait(20)
+    return jobs, base, go_on.set
+
+
+def test_uploads_that_wait_are_read_together_and_each_has_its_report(database: Database) -> None:
+    def read(note: Callable[[Progress], None]) -> SyncReport:
+        failures = (Failure("c.md", "is damaged", "/docs/c.md"),)
+        return SyncReport(added=2, unchanged=1, chunks=4, failed=1, failures=failures)
+
+    jobs, base, go_on = waiting_behind(database, read, add_one, read)
+    waiting = [jobs.start("kb", upload(name)) for name in "abc"]
+    folder = jobs.start("kb", SPEC)
+    last = jobs.start("kb", upload("d"))
+    go_on()
+    ended = [at_end(jobs, job) for job in (*waiting, folder, last)]
+    assert [job.state for job in ended] == ["done"] * 5
+    every = [f"{name}.md" for name in "abcdef"]
+    assert base.read == [["a.md"], ["a.md", "b.md", "c.md"], every, ["d.md"]]
+    told = [job.report or {} for job in ended[:3]]
+    names = ("added", "changed", "unchanged", "chunks", "failed")
+    assert [[report[name] for name in names] for report in told] == [
+        [0, 0, 1, 0, 0], [1, 0, 0, 2, 0], [1, 0, 0, 2, 1],
+    ]  # fmt: skip
+    assert told[2]["failures"] == [{"uri": "c.md", "reason": "is damaged"}]
+
+
+def test_uploads_that_fail_together_are_read_one_by_one(database: Database) -> None:
+    def break_(note: Callable[[Progress], None]) -> SyncReport:
+        raise RuntimeError("of one of them")
+
+    jobs, base, go_on = waiting_behind(database, break_, add_one, break_)
+    waiting = [jobs.start("kb", upload(name)) for name in "bc"]
+    go_on()
+    assert [at_end(jobs, job).state for job in waiting] == ["done", "failed"]
+    assert base.read == [["a.md"], ["b.md", "c.md"], ["b.md"], ["c.md"]]
+
+
+def test_of_uploads_that_are_read_together_one_can_be_cancelled(database: Database) -> None:
+    running, go_on_reading = threading.Event(), threading.Event()
+
+    def read(note: Callable[[Progress], None]) -> SyncReport:
+        running.set()
+        assert go_on_reading.wait(20)
+        return add_one(note)
+
+    jobs, base, go_on = waiting_behind(database, read, add_one)
+    first, second = (jobs.start("kb", upload(name)) for name in "bc")
+    go_on()
+    assert running.wait(20)
+    jobs.cancel("kb", first.id)
+    go_on_reading.set()
+    assert [at_end(jobs, job).state for job in (first, second)] == ["cancelled", "done"]
+    assert base.read == [["a.md"], ["b.md", "c.md"], ["c.md"]]
+
+
+def test_an_upload_in_which_a_server_was_killed_is_read_alone(database: Database) -> None:
+    jobs, base, go_on = waiting_behind(database, add_one, add_one, add_one)
+    waiting = [jobs.start("kb", upload(name)) for name in "bcd"]
+    database.write("UPDATE jobs SET cut_off = 1 WHERE id = ?", waiting[1].id)
+    go_on()
+    assert [at_end(jobs, job).state for job in waiting] == ["done"] * 3
+    assert base.read == [["a.md"], ["b.md"], ["c.md"], ["d.md"]]
