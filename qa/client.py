@@ -15,7 +15,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mappin
 from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Generic, ParamSpec, Self, TypeVar, overload
+from typing import Any, BinaryIO, Generic, ParamSpec, Self, TypeVar, overload
 
 import anyio
 import httpx2
@@ -95,6 +95,7 @@ class _Methods:
     diagnose = _Method(client_calls.diagnose)
     remove = _Method(client_calls.remove)
     delete = _Method(client_calls.delete)
+    export = _Method(client_calls.export)
     ingest = _Method(client_calls.ingest)
     retry = _Method(client_calls.retry)
     begin_conversation = _Method(client_calls.begin_conversation)
@@ -166,6 +167,11 @@ class RemoteKnowledgeBase(_Methods):
     def _sent(self, call: Call) -> Any:
         content = _pieces(call.file) if call.file else None
         with self._http.stream(**_request(self._path, call), content=content) as response:
+            if response.is_success and call.into:
+                with _written(call.into) as file:
+                    for piece in response.iter_bytes(PIECE):
+                        file.write(piece)
+                return None
             if not response.is_success or call.on_event is None:
                 response.read()
                 return _outcome(response)
@@ -222,6 +228,11 @@ class AsyncRemoteKnowledgeBase(_Methods):
     async def _sent(self, call: Call) -> Any:
         content = _apieces(call.file) if call.file else None
         async with self._http.stream(**_request(self._path, call), content=content) as response:
+            if response.is_success and call.into:
+                with _written(call.into) as file:
+                    async for piece in response.aiter_bytes(PIECE):
+                        file.write(piece)
+                return None
             if not response.is_success or call.on_event is None:
                 await response.aread()
                 return _outcome(response)
@@ -305,6 +316,16 @@ def _pieces(file: Path) -> Iterator[bytes]:
 async def _apieces(file: Path) -> AsyncIterator[bytes]:
     for piece in _pieces(file):
         yield piece
+
+
+@contextmanager
+def _written(path: Path) -> Iterator[BinaryIO]:
+    """A file to write. Raises StorageError where that fails."""
+    try:
+        with path.open("wb") as file:
+            yield file
+    except OSError as exc:
+        raise StorageError(f"{path.parent}: {exc.strerror or exc}") from exc
 
 
 def _outcome(response: httpx2.Response) -> Any:

@@ -12,7 +12,7 @@ from collections import deque
 from collections.abc import Callable, Collection, Generator, Mapping, Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import quote
 
 from ingest.documents import (
@@ -50,6 +50,9 @@ from retrieval.filter_writing import filter_text
 from retrieval.filters import Filters
 from retrieval.hits import Hit
 
+if TYPE_CHECKING:
+    from qa.transfer import Transferred
+
 T = TypeVar("T")
 ROWS = 1000  # of a list, in one reply
 FEEDBACK = 10_000  # verdicts, in one reply
@@ -63,7 +66,8 @@ OnEvent = Callable[[str, Mapping[str, Any]], None]
 class Call:
     """A request. `path` counts from the base's own; `body` is JSON, `file` what to send instead.
 
-    With `on_event` the reply is a stream of events; its outcome is the last one.
+    With `on_event` the reply is a stream of events; its outcome is the last one. With `into` it is
+    written to that file.
     """
 
     method: str
@@ -72,6 +76,7 @@ class Call:
     params: Mapping[str, Any] | None = None
     file: Path | None = None
     on_event: OnEvent | None = None
+    into: Path | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -185,6 +190,26 @@ def delete() -> Flow[None]:
     yield Call("DELETE", "")
 
 
+def export(file: str | os.PathLike[str]) -> Flow[Transferred]:
+    """Write the base to one file, for `qa.transfer.import_base`. For admins.
+
+    Raises BadRequest if the file exists, StorageError if it cannot be written.
+    """
+    from qa.transfer import amount_in
+
+    target = Path(file)
+    if target.exists():
+        raise BadRequest(f"{target} exists already: name another file")
+    part = target.with_name(f".{target.name}.{os.getpid()}.part")
+    try:
+        yield Call("GET", "/export", into=part)
+        amount = amount_in(part)
+        os.replace(part, target)
+    finally:
+        part.unlink(missing_ok=True)
+    return amount
+
+
 def forget_conversation(conversation: str) -> Flow[None]:
     """Delete a conversation. Raises BadRequest if there is none."""
     yield Call("DELETE", f"/conversations/{_id_of(conversation)}")
@@ -250,8 +275,11 @@ def document(uri: str) -> Flow[Document]:
 def file_state(uri: str) -> Flow[FileState]:
     """What became of a document's file since it was read, as the server sees it: `same`, `changed`,
     or `gone`; "" for a document without one."""
-    said = yield Call("GET", f"/documents/{_id(uri)}/text")
-    state: FileState = said.get("file", "")  # older servers do not tell
+    path = f"/documents/{_id(uri)}"
+    said = yield Call("GET", path)
+    if "file" not in said:  # an older server: it tells with the text, or not at all
+        said = yield Call("GET", f"{path}/text")
+    state: FileState = said.get("file", "")
     return state
 
 

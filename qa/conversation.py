@@ -143,6 +143,12 @@ class Conversations:
                 "DELETE FROM conversations WHERE substr(base, 1, ?) = ?", (len(start), start)
             )
 
+    def forget_of(self, caller: str) -> None:
+        """Forget all conversations with bases that are called something/`caller`."""
+        end = f"/{caller}"
+        with self._open() as file:
+            file.execute("DELETE FROM conversations WHERE substr(base, -?) = ?", (len(end), end))
+
     def append(
         self,
         conversation: str,

@@ -73,9 +73,13 @@ def list_(json_: Json = False) -> None:
 
 @access.command()
 def revoke(id_: Annotated[str, typer.Argument(metavar="ID")], json_: Json = False) -> None:
-    """Make a key worthless, from the next request on."""
-    with _keys() as keys:
-        keys.revoke(id_)
+    """Make a key worthless, from the next request on, and forget its conversations."""
+    from qa.conversation import Conversations
+    from qa.server.keys import Keys
+
+    with _database() as (settings, database):
+        Keys(database).revoke(id_)
+    Conversations(settings.data_dir / ".server" / "conversations.db").forget_of(id_)
     if json_:
         print_json({"revoked": id_})
     else:

@@ -22,9 +22,9 @@ def export_(
     json_: Json = False,
 ) -> None:
     """Write the knowledge base to one file: texts, vectors, ledger, prompts, with checksums."""
-    from qa.command_base import local
+    from qa.command_base import opened, until_the_end
 
-    with local(load_settings(kb=kb), "export") as base:
+    with until_the_end(opened(load_settings(kb=kb))) as base:
         _tell(base.export(file), "exported to", file, json_)
 
 

@@ -100,6 +100,7 @@ def _identified(service: Service, given: HTTPAuthorizationCredentials | None) ->
 
 Reader = Annotated[Caller, Depends(caller(Role.READER))]
 Editor = Annotated[Caller, Depends(caller(Role.EDITOR))]
+Admin = Annotated[Caller, Depends(caller(Role.ADMIN))]
 Overseer = Annotated[Caller, Depends(caller(Role.READER, everywhere=True))]
 
 
@@ -111,5 +112,10 @@ async def _kept_base(kb: BaseName, who: Editor) -> KnowledgeBase:
     return await who.open(kb)
 
 
+async def _owned_base(kb: BaseName, who: Admin) -> KnowledgeBase:
+    return await who.open(kb)
+
+
 ReadBase = Annotated[KnowledgeBase, Depends(_read_base)]
 KeptBase = Annotated[KnowledgeBase, Depends(_kept_base)]
+OwnedBase = Annotated[KnowledgeBase, Depends(_owned_base)]

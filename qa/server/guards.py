@@ -6,6 +6,7 @@ import asyncio
 import ipaddress
 import time
 from collections.abc import Callable, Collection
+from contextlib import suppress
 from urllib.parse import urlsplit
 
 from starlette.datastructures import Headers
@@ -27,14 +28,31 @@ HEADERS = {
 
 
 class HeadAsGet:
-    """Answers HEAD as it would GET; uvicorn leaves the body out. Monitors ask so."""
+    """Answers HEAD as it would GET; uvicorn leaves the body out. Monitors ask so.
+
+    A reply that comes in pieces ends at the first: a stream may go on for long.
+    """
 
     def __init__(self, app: ASGIApp) -> None:
         self.app = app
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        head = scope["type"] == "http" and scope["method"] == "HEAD"
-        await self.app({**scope, "method": "GET"} if head else scope, receive, send)
+        if scope["type"] != "http" or scope["method"] != "HEAD":
+            await self.app(scope, receive, send)
+            return
+
+        async def send_head(message: Message) -> None:
+            if message["type"] == "http.response.body" and message.get("more_body"):
+                await send({"type": "http.response.body", "body": b"", "more_body": False})
+                raise _HeadIsSent
+            await send(message)
+
+        with suppress(_HeadIsSent):
+            await self.app({**scope, "method": "GET"}, receive, send_head)
+
+
+class _HeadIsSent(Exception):
+    """Ends what writes a reply of which nobody wants the rest."""
 
 
 class HostGuard:

@@ -169,6 +169,10 @@ class Jobs:
     def forget(self, kb: str) -> None:
         """Forget the jobs of a base that is gone, those too that a stopped server left undone."""
         self._database.write("DELETE FROM jobs WHERE kb = ?", kb)
+        with self._lock:
+            followed = list(self._listeners)
+        for id_ in followed:  # they see for themselves whether it is theirs
+            self._tell(id_)
 
     def listen(self, id_: str, listener: Callable[[], None]) -> Callable[[], None]:
         """Call `listener`, from any thread, when a job changes; returns what ends that."""

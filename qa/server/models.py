@@ -82,6 +82,12 @@ class BaseStatus(BaseModel):
 # --- documents ---
 
 
+FileNow = Annotated[
+    FileState,
+    Field(description="what became of its file since it was read; '' for a document without one"),
+]
+
+
 class DocumentItem(BaseModel):
     """A row of the ledger. `id` names it in paths; it depends on the uri only."""
 
@@ -100,6 +106,7 @@ class DocumentItem(BaseModel):
     container: str = Field("", description="uri of the archive or mail that it came out of")
     error: str = Field("", description="why it could not be read")
     quality: dict[str, Scalar] = {}
+    poor: bool = Field(False, description="whether it was read poorly, or one of its pages was")
 
     @classmethod
     def of(cls, row: Record) -> DocumentItem:
@@ -120,7 +127,14 @@ class DocumentItem(BaseModel):
             container=row.container,
             error=scrubbed(row.error),
             quality=dict(row.quality),
+            poor=is_poor(row.quality),
         )
+
+
+class DocumentDetail(DocumentItem):
+    """A document and its file."""
+
+    file: FileNow
 
 
 class DocumentList(BaseModel):
@@ -164,9 +178,7 @@ class DocumentText(BaseModel):
     first_line: int | None = Field(
         description="line of the file on which the document's text begins, if it has its lines"
     )
-    file: FileState = Field(
-        description="what became of its file since it was read; '' for a document without one"
-    )
+    file: FileNow
 
 
 class SectionItem(BaseModel):

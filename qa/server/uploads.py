@@ -15,6 +15,7 @@ import unicodedata
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import AbstractContextManager
 from pathlib import Path
+from typing import BinaryIO
 
 from starlette.concurrency import run_in_threadpool
 
@@ -67,6 +68,19 @@ class Uploads:
                 with contextlib.suppress(FileNotFoundError):
                     os.unlink(incoming)
         return name
+
+    def spool(self, write: Callable[[Path], object]) -> BinaryIO:
+        """What `write(path)` wrote, open to be read; the file has no name any more.
+
+        Raises what `write` raises, and StorageError.
+        """
+        incoming = self._folder / INCOMING
+        with _clear_errors():
+            incoming.mkdir(parents=True, exist_ok=True, mode=0o700)
+            with tempfile.TemporaryDirectory(dir=incoming) as folder:
+                path = Path(folder, "spool")
+                write(path)
+                return path.open("rb")
 
     def remove(self, path: str) -> bool:
         """Delete a file, if it is one of ours; whether it was."""

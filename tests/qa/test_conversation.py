@@ -78,6 +78,14 @@ def test_all_with_a_base_are_forgotten(kept: Conversations) -> None:
     assert [bool(kept.list(base)) for base in ids] == [False, False, True, True]
 
 
+def test_those_of_a_caller_are_forgotten(kept: Conversations) -> None:
+    bases = ("one/ab", "two/ab", "one/cab", "one/a", "ab/one")
+    for base in bases:
+        kept.begin(base)
+    kept.forget_of("ab")
+    assert [bool(kept.list(base)) for base in bases] == [False, False, True, True, True]
+
+
 def test_what_is_not_there_is_told(kept: Conversations) -> None:
     with pytest.raises(BadRequest, match=rf"no conversation with {BASE}"):
         kept.load("last", BASE)

@@ -9,9 +9,10 @@ const WRITTEN = /^[\x21-\x7e]+$/; // what a header can hold
 let key = sessionStorage.getItem(KEY) ?? ""; // kept there once the server has taken it
 
 export class Problem extends Error {
-  constructor(message, status = 0) {
+  constructor(message, status = 0, wait = 0) {
     super(message);
-    this.status = status;
+    this.status = status; // 0: no answer
+    this.wait = wait; // seconds until the server would take it
   }
 }
 
@@ -44,7 +45,8 @@ async function request(url, { method = "GET", json, body, accept = "application/
   if (reply.ok && given && given === key) sessionStorage.setItem(KEY, given);
   if (!reply.ok) {
     const problem = await reply.json().catch(() => ({}));
-    throw new Problem(problem.detail || problem.title || `${reply.status}`, reply.status);
+    const wait = Number(reply.headers.get("retry-after"));
+    throw new Problem(problem.detail || problem.title || `${reply.status}`, reply.status, wait);
   }
   return reply;
 }
@@ -63,7 +65,9 @@ export async function* events(url, options = {}) {
   const reader = reply.body.pipeThrough(new TextDecoderStream()).getReader();
   let rest = "";
   for (;;) {
-    const { value, done } = await reader.read();
+    const { value, done } = await reader.read().catch((error) => {
+      throw error.name === "AbortError" ? error : new Problem(word("cut"));
+    });
     if (done) return;
     const blocks = (rest + value.replaceAll("\r\n", "\n")).split("\n\n");
     rest = blocks.pop();

@@ -1,12 +1,17 @@
 // What is in a base, and what is put there.
 
-import { documentPath, events, get, path, post, remove, send } from "./api.js";
+import { Problem, documentPath, events, get, path, post, remove, send } from "./api.js";
 import { byId, el, tell } from "./dom.js";
 import { open } from "./reader.js";
 import { word } from "./words.js";
 
 const STEP = 50;
 const MOST = 1000; // that the server gives at once
+const FEW = 5; // files that are told of one by one
+const ENDED = ["done", "failed", "cancelled"]; // states of jobs
+const LATER = [0, 429, 503]; // no answer, and statuses that pass
+const AGAIN = 2; // seconds until a stream is asked for again
+const TRIES = 60; // of that
 
 let base = "";
 let next = "";
@@ -76,7 +81,7 @@ function row(item) {
   const acts = el("span", { class: "acts" },
     act("again", item.uri, () => again(item)), act("delete", item.uri, () => drop(item)));
   if (!item.container) node.append(acts);
-  if (read) complain(item, node);
+  if (read && item.poor) node.append(poorly(item));
   return node;
 }
 
@@ -84,15 +89,20 @@ const act = (name, uri, onclick) => el("button", {
   type: "button", class: name === "delete" && "danger", "data-act": name, "aria-label": word(`${name}-one`, { name: uri }), onclick,
 }, word(name));
 
-async function complain(item, node) {
-  if (!Object.keys(item.quality).length) return;
-  const quality = await get(documentPath(base, item.uri, "quality")).catch(() => null);
-  if (!quality?.poor && !quality?.complaints.length) return;
-  const why = quality.complaints.flatMap(({ page, reasons, cure }) =>
-    [`${page == null ? "" : `${word("page", { n: page })}: `}${reasons.join(", ")}`, cure].filter(Boolean));
-  node.append(el("details", { class: "poor" }, el("summary", {}, word("poor")),
-    ...why.slice(0, 20).map((line) => el("p", {}, line))));
+// What is wrong is asked for when somebody wants to know: a list may have hundreds of these.
+function poorly(item) {
+  const url = documentPath(base, item.uri, "quality");
+  const panel = el("details", { class: "poor" }, el("summary", {}, word("poor")));
+  panel.addEventListener("toggle", async () => {
+    if (!panel.open || panel.childElementCount > 1) return;
+    const lines = await get(url).then(({ complaints }) => complaints.map(complaint), (error) => [error.message]);
+    panel.append(...lines.slice(0, 20).map((line) => el("p", {}, line)));
+  });
+  return panel;
 }
+
+const complaint = ({ page, reasons, cure }) =>
+  `${page == null ? "" : `${word("page", { n: page })}: `}${reasons.join(", ")}${cure && ` – ${cure}`}`;
 
 function drop(item) {
   const sure = byId("sure");
@@ -116,6 +126,7 @@ async function again(item) {
   const into = base; // another one may be chosen meanwhile
   try {
     await follow(into, item.uri, await post(documentPath(into, item.uri, "reingest")), line);
+    await show({ renew: true });
   } catch (error) {
     fault(line, item.uri, error.message);
   }
@@ -129,37 +140,110 @@ function note(name) {
 
 function fault(line, name, why) {
   line.className = "fault";
+  line.hidden = false;
   line.textContent = word("failed", { name, why });
 }
 
+// Files are sent while those before them are read. Of many, only those with a fault have a line.
 async function upload(files) {
   const into = base;
-  for (const file of files) {
-    const line = note(file.name);
-    line.textContent = word("sending", { name: file.name });
+  const sum = files.length > FEW ? byId("uploads").appendChild(el("li", { "aria-live": "off" })) : null;
+  const ended = { read: 0, faults: 0 };
+  const count = (line) => {
+    if (line) ended[line.className === "fault" ? "faults" : "read"] += 1;
+    if (sum) sum.textContent = word("many", { ...ended, total: files.length });
+  };
+  count(null);
+  let reading = Promise.resolve();
+  let last = null;
+  for (const { file, name } of files) {
+    const line = last = note(name);
+    line.hidden = sum !== null;
+    line.textContent = word("sending", { name });
     try {
-      const taken = await send(`${path(into, "documents")}?uri=${encodeURIComponent(file.name)}`, file);
-      await follow(into, taken.uri, taken.job, line);
+      const taken = await patiently(() => send(`${path(into, "documents")}?uri=${encodeURIComponent(name)}`, file));
+      reading = reading.then(() => follow(into, taken.uri, taken.job, line))
+        .catch((error) => fault(line, name, error.message))
+        .then(() => { count(line); return line === last ? show({ renew: true }) : null; });
     } catch (error) {
-      fault(line, file.name, error.message);
+      fault(line, name, error.message);
+      count(line);
+    }
+  }
+  await reading;
+  sum?.removeAttribute("aria-live");
+  count(null); // said aloud
+  if (last?.className === "fault") await show({ renew: true });
+}
+
+// What is sent too often is sent again when the server says so.
+async function patiently(ask) {
+  for (;;) {
+    try {
+      return await ask();
+    } catch (error) {
+      if (error.status !== 429) throw error;
+      await pause(error.wait || 1);
     }
   }
 }
 
+const pause = (seconds) => new Promise((go) => { setTimeout(go, 1000 * seconds); });
+
+// Until a job has ended: a server that ends takes it up when it starts again.
 async function follow(into, name, job, line) {
-  line.textContent = word("waiting", { name });
-  for await (const [, now] of events(path(into, "ingest-jobs", job.id, "events"))) {
-    const { done = 0, total = 1 } = now.progress;
-    if (now.state === "running") line.textContent = word("reading", { name, done, total });
-    if (now.state === "failed" || now.state === "cancelled") fault(line, name, now.error || now.state);
-    if (now.state === "done") {
-      const failure = now.report.failures[0] ?? now.report.skips?.[0];
-      if (failure) fault(line, failure.uri, failure.reason);
-      else line.textContent = word(now.report.chunks ? "read" : "unchanged", { name, chunks: now.report.chunks });
+  const url = path(into, "ingest-jobs", job.id, "events");
+  let now = job;
+  if (now.state === "queued") line.textContent = word("waiting", { name });
+  for (let lost = 0; !ENDED.includes(now.state); lost++) {
+    if (lost) await pause(AGAIN);
+    try {
+      for await (const [event, said] of events(url)) {
+        if (event === "error") throw new Problem(said.detail || said.title, said.status);
+        lost = 0;
+        now = said;
+        tellOf(name, now, line);
+      }
+    } catch (error) {
+      if (lost === TRIES || !LATER.includes(error.status)) throw error;
     }
   }
-  await show({ renew: true });
 }
+
+function tellOf(name, { state, progress, report, error }, line) {
+  const { done = 0, total = 1 } = progress;
+  if (state === "running") line.textContent = word(total > 1 ? "reading-of" : "reading", { name, done, total });
+  if (state === "failed" || state === "cancelled") fault(line, name, error || state);
+  if (state !== "done") return;
+  const failure = report.failures[0] ?? report.skips?.[0];
+  if (failure) fault(line, failure.uri, failure.reason);
+  else line.textContent = word(report.chunks ? "read" : "unchanged", { name, chunks: report.chunks });
+}
+
+// The files of a drop, those in its folders by their path. In folders, as everywhere, hidden ones
+// are nobody's documents.
+async function dropped(transfer) {
+  const entries = [...transfer.items].map((item) => item.webkitGetAsEntry()).filter(Boolean);
+  if (!entries.length) return [...transfer.files].map(named);
+  const found = [];
+  for (const entry of entries) await gather(entry, found);
+  return found;
+}
+
+async function gather(entry, found) {
+  if (entry.isFile) {
+    found.push({ file: await new Promise((take, fail) => { entry.file(take, fail); }), name: entry.fullPath.slice(1) });
+    return;
+  }
+  const reader = entry.createReader();
+  for (;;) {
+    const some = await new Promise((take, fail) => { reader.readEntries(take, fail); });
+    if (!some.length) return;
+    for (const one of some) if (!one.name.startsWith(".")) await gather(one, found);
+  }
+}
+
+const named = (file) => ({ file, name: file.name });
 
 // A file that misses the zone would take the place of the page.
 for (const kind of ["dragover", "drop"]) {
@@ -171,14 +255,19 @@ for (const kind of ["dragenter", "dragover"]) {
   zone.addEventListener(kind, (event) => { event.preventDefault(); zone.classList.add("over"); });
 }
 zone.addEventListener("dragleave", () => zone.classList.remove("over"));
-zone.addEventListener("drop", (event) => {
+zone.addEventListener("drop", async (event) => {
   event.preventDefault();
   zone.classList.remove("over");
-  upload([...event.dataTransfer.files]);
+  try {
+    await upload(await dropped(event.dataTransfer));
+  } catch (error) {
+    tell(error.message);
+  }
 });
 byId("files").addEventListener("change", async (event) => {
-  await upload([...event.target.files]);
-  event.target.value = "";
+  const files = [...event.target.files].map(named);
+  event.target.value = ""; // the same ones may be chosen again
+  await upload(files);
 });
 byId("find").addEventListener("submit", (event) => { event.preventDefault(); show(); });
 byId("more").addEventListener("click", () => show({ more: true }));

@@ -18,6 +18,7 @@ from qa.server import ids
 from qa.server.access import BaseName, KeptBase, ReadBase
 from qa.server.jobs import Spec
 from qa.server.models import (
+    DocumentDetail,
     DocumentItem,
     DocumentList,
     DocumentText,
@@ -30,7 +31,7 @@ from qa.server.models import (
     Upload,
 )
 from qa.server.observing import note_target
-from qa.server.problems import Conflict, NotFound
+from qa.server.problems import Conflict, NotFound, UnsupportedKind
 from qa.server.routes.replies import problems
 from qa.server.service import Service, service_of
 
@@ -96,10 +97,12 @@ async def upload_document(
     """Send a file; it replaces one of the same name that was uploaded before.
 
     It is on disk when this replies, and read by an ingest job, which is kept too: both outlive the
-    server. A file whose name ends as no kind that is read does is refused.
+    server. A file whose name ends as no kind that is read does is refused, and so is what is not
+    the file itself: a form that holds it, a compressed body.
     """
     service = service_of(request)
     note_target(request, uri)
+    _require_raw(request)
     staying = partial(service.bases.staying, kb, base)
     name = await service.uploads.keep(kb, uri, request.stream(), placing=staying)
     root = service.uploads.root(kb).resolve()
@@ -109,9 +112,10 @@ async def upload_document(
 
 
 @router.get("/{id}", responses=problems(404))
-def get_document(base: ReadBase, id: Id) -> DocumentItem:
+def get_document(base: ReadBase, id: Id) -> DocumentDetail:
     """A document, its text aside."""
-    return DocumentItem.of(_row(base, id))
+    row = _row(base, id)
+    return DocumentDetail(**DocumentItem.of(row).model_dump(), file=base.file_state(row.uri))
 
 
 @router.get("/{id}/text", responses=problems(404, 409))
@@ -205,6 +209,17 @@ def reingest_document(request: Request, kb: BaseName, base: KeptBase, id: Id) ->
     if not may_read(service, row.source):
         raise Conflict(f"the file of '{row.uri}' is not in a folder that the server may read")
     return JobItem.of(service.start_job(kb, base, Spec(row.uri, row.source, retry=True)))
+
+
+def _require_raw(request: Request) -> None:
+    """Raise UnsupportedKind for a body that is not the bytes of the file themselves."""
+    if request.headers.get("content-type", "").startswith("multipart/"):
+        raise UnsupportedKind(
+            "the body is a form: send the file's bytes as they are (curl --data-binary @FILE)"
+        )
+    coding = request.headers.get("content-encoding", "identity")
+    if coding != "identity":
+        raise UnsupportedKind(f"the body has the coding '{coding}': send the bytes as they are")
 
 
 def may_read(service: Service, path: str) -> bool:

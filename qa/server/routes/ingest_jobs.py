@@ -9,10 +9,12 @@ from typing import Annotated
 from fastapi import APIRouter, Path, Query, Request, status
 from fastapi.responses import StreamingResponse
 
+from ingest.errors import KbqaError
 from qa.server.access import BaseName, Editor, KeptBase
 from qa.server.jobs import FINISHED, Spec
 from qa.server.models import JobItem, JobList, NewJob
 from qa.server.observing import note_target
+from qa.server.problems import problem_of
 from qa.server.routes.replies import EVENT_STREAM, problems
 from qa.server.service import Service, service_of
 from qa.server.streaming import EVENTS, PING, STREAM_HEADERS, sign_of_life, sse
@@ -69,7 +71,8 @@ def cancel_ingest_job(request: Request, kb: BaseName, id: Id, _: Editor) -> JobI
     response_class=StreamingResponse,
     responses={
         200: {
-            "description": "events `progress`, each with the job, until it has ended",
+            "description": "events `progress`, each with the job, until it has ended, or `error` "
+            "with a problem",
             "content": EVENT_STREAM,
         },
         **problems(404),
@@ -79,7 +82,16 @@ async def follow_ingest_job(request: Request, kb: BaseName, id: Id, _: Editor) -
     """The progress of an ingest as server-sent events."""
     service = service_of(request)
     service.jobs.get(kb, id)
-    return StreamingResponse(_progress(service, kb, id), media_type=EVENTS, headers=STREAM_HEADERS)
+    events = _events(service, kb, id, request.state.request_id)
+    return StreamingResponse(events, media_type=EVENTS, headers=STREAM_HEADERS)
+
+
+async def _events(service: Service, kb: str, id_: str, request_id: str) -> AsyncIterator[bytes]:
+    try:
+        async for event in _progress(service, kb, id_):
+            yield event
+    except KbqaError as exc:  # the base was removed, the records cannot be read
+        yield sse("error", problem_of(exc, request_id).model_dump(exclude_none=True))
 
 
 async def _progress(service: Service, kb: str, id_: str) -> AsyncIterator[bytes]:

@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+import os
+from collections.abc import Mapping
+from functools import partial
+from typing import Annotated, BinaryIO
+from urllib.parse import quote
 
 from fastapi import APIRouter, Depends, Request, status
+from fastapi.responses import StreamingResponse
 from starlette.concurrency import run_in_threadpool
+from starlette.types import Receive, Scope, Send
 
-from qa.server.access import BaseName, Caller, ReadBase, Reader, caller
+from qa.server.access import BaseName, Caller, OwnedBase, ReadBase, Reader, caller
 from qa.server.keys import Role
 from qa.server.models import BaseItem, BaseList, BaseStatus, NewBase
 from qa.server.observing import note_target
@@ -15,6 +21,8 @@ from qa.server.routes.replies import problems
 from qa.server.service import service_of
 
 router = APIRouter(prefix="/v1/knowledge-bases", tags=["knowledge bases"])
+ZIP = "application/zip"
+PIECE = 1024 * 1024  # bytes that are read at a time
 Maker = Annotated[Caller, Depends(caller(Role.ADMIN, everywhere=True))]
 
 
@@ -46,3 +54,36 @@ async def delete_knowledge_base(request: Request, kb: BaseName, _: Maker) -> Non
     """
     note_target(request, kb)
     await run_in_threadpool(service_of(request).delete_base, kb)
+
+
+@router.get(
+    "/{kb}/export",
+    response_class=StreamingResponse,
+    responses={
+        200: {
+            "description": "the file",
+            "content": {ZIP: {"schema": {"type": "string", "format": "binary"}}},
+        },
+        **problems(404),
+    },
+)
+def export_knowledge_base(request: Request, kb: BaseName, base: OwnedBase) -> StreamingResponse:
+    """A knowledge base as one file, as `kbqa export` writes it. An ingest waits meanwhile."""
+    file = service_of(request).uploads.spool(base.export)
+    headers = {
+        "Content-Length": str(os.fstat(file.fileno()).st_size),
+        "Content-Disposition": f"attachment; filename*=UTF-8''{quote(kb)}.kbqa",
+    }
+    return _Spooled(file, headers)
+
+
+class _Spooled(StreamingResponse):
+    """A file, which is closed at the end, also if nobody waited for its first byte."""
+
+    def __init__(self, file: BinaryIO, headers: Mapping[str, str]) -> None:
+        super().__init__(iter(partial(file.read, PIECE), b""), headers=headers, media_type=ZIP)
+        self._file = file
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        with self._file:
+            await super().__call__(scope, receive, send)

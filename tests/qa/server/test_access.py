@@ -29,6 +29,7 @@ TABLE = {
     "POST /v1/knowledge-bases": "admin+",
     "GET /v1/knowledge-bases/{kb}": "reader",
     "DELETE /v1/knowledge-bases/{kb}": "admin+",
+    "GET /v1/knowledge-bases/{kb}/export": "admin",
     "GET /v1/knowledge-bases/{kb}/documents": "reader",
     "POST /v1/knowledge-bases/{kb}/documents": "editor",
     "GET /v1/knowledge-bases/{kb}/documents/{id}": "reader",

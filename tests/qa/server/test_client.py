@@ -12,16 +12,18 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, replace
 from pathlib import Path
+from zipfile import ZipFile
 
 import pytest
 import uvicorn
 from fastapi import FastAPI, Response
 
 from ingest.documents import Document, Page
-from ingest.errors import BadRequest, NotAuthorised, Unreachable
+from ingest.errors import BadRequest, NotAuthorised, StorageError, Unreachable
 from ingest.sync import Progress, SyncReport
 from qa import client, client_calls
 from qa.client import AsyncRemoteKnowledgeBase, RemoteKnowledgeBase
+from qa.client_calls import Call
 from qa.knowledge_base import KnowledgeBase
 from qa.server.access import LOCAL
 from qa.server.keys import Role
@@ -100,6 +102,60 @@ def test_it_answers_the_same_whole_and_streamed(
     assert streamed.statements == theirs.statements != ()
     assert "".join(tokens) == streamed.text
     assert found == [len(streamed.hits)]
+
+
+def test_it_exports_the_same(
+    served: Served, remote: RemoteKnowledgeBase, local: KnowledgeBase, tmp_path: Path
+) -> None:
+    ours, theirs = local.export(tmp_path / "ours"), remote.export(tmp_path / "theirs")
+    assert (theirs.points, theirs.chunks) == (ours.points, ours.chunks)
+    assert theirs.size == (tmp_path / "theirs").stat().st_size
+    with ZipFile(tmp_path / "ours") as one, ZipFile(tmp_path / "theirs") as other:
+        assert other.testzip() is None
+        assert [(i.filename, i.CRC) for i in other.infolist()[:-1]] == [
+            (i.filename, i.CRC) for i in one.infolist()[:-1]
+        ]
+
+    async def export() -> int:
+        async with AsyncRemoteKnowledgeBase(served.url, "library") as kb:
+            with pytest.raises(StorageError, match="nowhere"):
+                await kb.export(tmp_path / "nowhere" / "x")
+            return (await kb.export(tmp_path / "awaited")).chunks
+
+    assert asyncio.run(export()) == ours.chunks
+    with pytest.raises(BadRequest, match="exists already"):
+        remote.export(tmp_path / "theirs")
+    assert sorted(file.name for file in tmp_path.iterdir()) == ["awaited", "ours", "theirs"]
+    incoming = served.service.uploads.root("library").parent / ".incoming"
+    assert list(incoming.iterdir()) == []
+
+
+def test_a_file_that_has_changed_is_told(
+    remote: RemoteKnowledgeBase, local: KnowledgeBase, tmp_path: Path
+) -> None:
+    file = tmp_path / "told.md"
+    file.write_text("The gate closes at nine.", "utf-8")
+    local.ingest(file)
+    assert remote.file_state("told.md") == "same"
+    file.write_text("The gate closes at ten.", "utf-8")
+    assert remote.file_state("told.md") == local.file_state("told.md") == "changed"
+    file.unlink()
+    assert remote.file_state("told.md") == "gone"
+    local.remove("told.md")
+
+
+def test_what_became_of_a_file_is_asked_without_its_text() -> None:
+    flow = client_calls.file_state("a.md")
+    assert isinstance(asked := next(flow), Call)
+    assert not asked.path.endswith("/text")
+    with pytest.raises(StopIteration) as told:
+        flow.send({"uri": "a.md", "file": "gone"})
+    assert told.value.value == "gone"
+    flow = client_calls.file_state("a.md")
+    next(flow)
+    older = flow.send({"uri": "a.md"})
+    assert isinstance(older, Call)
+    assert older.path.endswith("/text")
 
 
 def test_a_conversation_is_kept_and_goes_on(remote: RemoteKnowledgeBase) -> None:
@@ -496,7 +552,8 @@ def test_the_commands_use_it(
     assert run("ingest", tmp_path / "new.md", "--json", "-q").json["added"] == 1
     assert run("remove", "new.md", "--json").json == {"removed": 1}
     assert "well: every file was read; its passages" in run("doctor").out
-    is_one_clear_line(run("export", tmp_path / "a.kbqa"), 2, "export", "without --url")
+    assert run("export", tmp_path / "a.kbqa", "--json").json["chunks"] >= 4
+    is_one_clear_line(run("export", tmp_path / "a.kbqa"), 2, "exists already")
     is_one_clear_line(run("ask", QUESTION, "--model", "openai:m"), 2, "--model")
     is_one_clear_line(run("ask", QUESTION, "--show-prompt"), 2, "--show-prompt")
     is_one_clear_line(run("reembed", "--discard"), 2, "reembed")

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import json
 import socket
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
+from dataclasses import asdict
 from pathlib import Path
 from urllib.parse import urlsplit
 
 import httpx2
 import pytest
 
+from qa.server.jobs import Spec
 from tests.qa.server.serving import Served, serving, settings_for
 
 SEARCH = "/v1/knowledge-bases/library/search"
@@ -206,6 +209,13 @@ def test_head_is_get_without_the_body(served: Served) -> None:
         assert head.status_code == get.status_code
         assert head.headers["content-length"] == get.headers["content-length"]
         assert head.content == b""
+    served.service.database.write(  # nothing takes it up: its events do not end
+        "INSERT INTO jobs (id, kb, spec, state, created) VALUES (?, 'library', ?, 'queued', 0)",
+        *(job := "0" * 16, json.dumps(asdict(Spec("", "nowhere")))),
+    )
+    endless = served.http.head(f"/v1/knowledge-bases/library/ingest-jobs/{job}/events")
+    assert endless.headers["content-type"].startswith("text/event-stream")
+    served.service.jobs.forget("library")
     refused = served.http.put("/v1/knowledge-bases")
     assert refused.headers["allow"] == "GET, HEAD, POST"
     assert served.http.head(SEARCH).status_code == 405

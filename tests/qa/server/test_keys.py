@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from ingest.errors import BadRequest
+from qa.conversation import Conversations
 from qa.server.database import FILE, Database
 from qa.server.keys import Keys, Role
 from tests.qa.command_line import Kbqa, is_one_clear_line
@@ -84,6 +85,18 @@ def test_the_command_makes_lists_and_revokes(kbqa: Kbqa) -> None:
     assert kbqa("access", "list", "--json").json == {"keys": []}
     is_one_clear_line(kbqa("access", "revoke", made["id"]), 2, made["id"])
     is_one_clear_line(kbqa("access", "create", "--role", "king"), 2, "king")
+
+
+def test_conversations_of_a_revoked_key_are_forgotten(
+    kbqa: Kbqa, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("KBQA_DATA_DIR", str(tmp_path))
+    ids = [kbqa("access", "create", "--role", "reader", "--json").json["id"] for _ in range(2)]
+    kept = Conversations(tmp_path / ".server" / "conversations.db")
+    for id_ in ids:
+        kept.begin(f"handbook/{id_}")
+    assert kbqa("access", "revoke", ids[0]).code == 0
+    assert [len(kept.list(f"handbook/{id_}")) for id_ in ids] == [0, 1]
 
 
 def test_a_key_for_a_base_that_is_not_there_is_told(

@@ -4,6 +4,7 @@ import json
 import time
 from collections.abc import Iterator
 from contextlib import closing
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ import pytest
 
 from qa.server.app import build_service
 from qa.server.ids import id_of
+from qa.server.jobs import Spec
 from qa.server.keys import Role
 from tests.qa.server.serving import Served, events_of, serving, settings_for
 
@@ -232,6 +234,30 @@ def test_a_file_is_uploaded_read_replaced_read_again_and_deleted(served: Served)
     assert served.http.get(url).status_code == 404
     assert served.http.delete(url).status_code == 404
     assert not (served.service.uploads.root("other") / "rooms/paint.md").exists()
+
+
+def test_an_upload_is_the_file_itself(served: Served) -> None:
+    url = f"{LIBRARY}/documents?uri=form.md"
+    form = served.http.post(url, files={"file": ("form.md", b"The gate is green.")})
+    assert (form.status_code, "--data-binary" in form.json()["detail"]) == (415, True)
+    packed = served.http.post(url, content=b"x", headers={"Content-Encoding": "gzip"})
+    assert (packed.status_code, "'gzip'" in packed.json()["detail"]) == (415, True)
+    assert served.http.get(f"{LIBRARY}/documents?path=form.md").json()["total"] == 0
+
+
+def test_whoever_follows_a_job_that_is_forgotten_is_told(served: Served) -> None:
+    id_ = "f" * 16
+    served.service.database.write(  # nothing takes it up
+        "INSERT INTO jobs (id, kb, spec, state, created) VALUES (?, 'other', ?, 'queued', 0)",
+        *(id_, json.dumps(asdict(Spec("", "nowhere")))),
+    )
+    url = f"/v1/knowledge-bases/other/ingest-jobs/{id_}/events"
+    with served.http.stream("GET", url) as reply:
+        lines = reply.iter_lines()
+        assert next(lines) == "event: progress"
+        served.service.jobs.forget("other")
+        told = [line for line in lines if line.startswith("event: ")]
+    assert told == ["event: error"]
 
 
 def test_what_cannot_be_read_is_told_and_kept(served: Served) -> None:
