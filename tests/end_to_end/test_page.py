@@ -41,6 +41,7 @@ def visit(browser: Browser, served: Served, tmp_path: Path) -> Iterator[Page]:
 def test_an_answer_its_quote_and_its_passage(visit: Page) -> None:
     ask(visit, QUESTION)
     expect(visit.locator(".answer p").first).to_contain_text(QUOTE)
+    expect(visit.locator(".sources .number").first).to_have_text("1")
     mark = visit.locator(".cite").first
     mark.hover()
     expect(visit.get_by_role("tooltip")).to_contain_text(QUOTE)
@@ -103,6 +104,7 @@ def test_filters_and_a_fault_in_one(visit: Page) -> None:
     visit.get_by_label("Only in").fill("colour:red")
     ask(visit, QUESTION)
     expect(visit.get_by_role("alert").last).to_contain_text("colour")
+    expect(visit.get_by_label("Your question")).to_have_value(QUESTION)
 
 
 def test_by_keyboard_alone(visit: Page) -> None:

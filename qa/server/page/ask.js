@@ -139,7 +139,9 @@ async function ask(question) {
     const stopped = error.name === "AbortError";
     status(stopped ? "stopped" : "");
     const fault = () => exchange.answer.append(el("p", { class: "fault", role: "alert" }, error.message));
-    if (!stopped) follow(exchange.node, fault);
+    if (stopped) return;
+    follow(exchange.node, fault);
+    byId("words").value ||= question; // to be asked again
   } finally {
     if (running === asked) {
       running = null;
@@ -233,7 +235,7 @@ document.addEventListener("scroll", hide, { passive: true });
 
 function sources(citations) {
   return el("section", { class: "sources" }, el("h3", {}, word("sources")), el("ol", {},
-    ...citations.map((citation) => el("li", { value: citation.number }, passage(citation, citation.quote),
+    ...citations.map((citation) => el("li", { value: citation.number }, passage(citation, citation.quote, citation.number),
       citation.verified ? null : el("em", { class: "doubt" }, ` (${word("unverified")})`)))));
 }
 
@@ -242,8 +244,8 @@ function nearest(hits) {
     ...hits.map((hit) => el("li", {}, passage(hit, hit.text.slice(0, 300))))));
 }
 
-const passage = (item, quote) => el("button", { type: "button", class: "passage", onclick: () => open(base, item) },
-  el("cite", {}, place(item)), el("span", { class: "uri" }, item.uri), el("q", {}, quote));
+const passage = (item, quote, number) => el("button", { type: "button", class: "passage", onclick: () => open(base, item) },
+  el("cite", {}, number ? el("span", { class: "number" }, `${number} `) : null, place(item)), el("span", { class: "uri" }, item.uri), el("q", {}, quote));
 
 function thumbs(question, answer) {
   const group = el("div", { class: "thumbs", role: "group" });

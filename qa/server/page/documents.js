@@ -32,7 +32,8 @@ export async function show({ more = false, renew = false } = {}) {
   const limit = renew ? Math.min(MOST, Math.max(STEP, list.childElementCount)) : STEP;
   const asked = new URLSearchParams({ limit: String(limit) });
   if (more) asked.set("after", next);
-  for (const name of ["path", "state"]) if (byId(name).value) asked.set(name, byId(name).value);
+  const chosen = { path: pattern(byId("path").value.trim()), state: byId("state").value };
+  for (const [name, value] of Object.entries(chosen)) if (value) asked.set(name, value);
   listing.abort();
   listing = new AbortController();
   const { signal } = listing;
@@ -44,13 +45,17 @@ export async function show({ more = false, renew = false } = {}) {
     if (more) list.append(...found.documents.map(row));
     else if (renew) replace(found.documents);
     else list.replaceChildren(...found.documents.map(row));
-    byId("count").textContent = found.total ? word("count", { n: found.total }) : word("nothing");
+    const none = chosen.path || chosen.state ? "none-such" : "nothing";
+    byId("count").textContent = found.total ? word("count", { n: found.total }) : word(none);
     byId("more").hidden = !found.next;
     next = found.next ?? "";
   } catch (error) {
     if (!signal.aborted) tell(error.message);
   }
 }
+
+// A part of a name means all that have it.
+const pattern = (name) => (!name || /[*?[]/.test(name) ? name : `*${name}*`);
 
 // Rows that say the same stay; the focus stays in its row, or goes to the one in its place.
 function replace(documents) {
