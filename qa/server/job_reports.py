@@ -42,8 +42,10 @@ def by_file(rows: Iterable[Record], paths: Collection[str]) -> Ledger:
     return found
 
 
-def share_of(paths: Sequence[str], report: SyncReport, before: Ledger, after: Ledger) -> SyncReport:
-    """What an ingest of several uploads did to these files of it.
+def share_of(
+    paths: Sequence[str], report: SyncReport, before: Ledger, after: Ledger, *, jobs: int
+) -> SyncReport:
+    """What an ingest of several uploads, those of so many `jobs`, did to these files of it.
 
     `before` and `after` are their rows then and now; what failed is in the report of all.
     """
@@ -61,6 +63,7 @@ def share_of(paths: Sequence[str], report: SyncReport, before: Ledger, after: Le
         withheld=0,
         chunks=sum(row.chunks for row in read),
         poor=sum(is_poor(row.quality) for row in read),
+        seconds=report.seconds / jobs,
     )
 
 

@@ -320,7 +320,7 @@ class Jobs:
         )
         if several:
             after = by_file(base.documents(), only)
-            return [share_of(job.spec.only, report, before, after) for job in jobs]
+            return [share_of(job.spec.only, report, before, after, jobs=len(jobs)) for job in jobs]
         return [about(only, report) if only else report]
 
     def _move(

@@ -28,6 +28,7 @@ from pydantic import BaseModel, Field, ValidationError
 from ingest.documents import Record
 from ingest.errors import BadRequest, KbqaError
 from qa.answering import MAX_QUESTION
+from qa.client import RemoteKnowledgeBase
 from qa.knowledge_base import KnowledgeBase
 from qa.overview import answers, fits
 from qa.rendering import page_text, place
@@ -53,6 +54,7 @@ INSTRUCTIONS = (
 )
 
 T = TypeVar("T")
+AnyBase = KnowledgeBase | RemoteKnowledgeBase
 Context = ServerRequestContext[Any, Any]
 
 
@@ -61,7 +63,7 @@ class Source(Protocol):
 
     def names(self) -> list[str]: ...
 
-    async def open(self, name: str) -> KnowledgeBase: ...
+    async def open(self, name: str) -> AnyBase: ...
 
 
 class _Arguments(BaseModel):
@@ -106,7 +108,7 @@ class Said:
     data: dict[str, Any]
 
 
-Work = Callable[[KnowledgeBase, Any, Callable[[], None]], Said]
+Work = Callable[[AnyBase, Any, Callable[[], None]], Said]
 
 
 def mcp_server(source_of: Callable[[Context], Source]) -> Server[Any]:
@@ -180,18 +182,18 @@ def _base(source: Source, name: str) -> str:
     return name
 
 
-def _search(base: KnowledgeBase, form: Search, check: Callable[[], None]) -> Said:
+def _search(base: AnyBase, form: Search, check: Callable[[], None]) -> Said:
     hits = base.search(form.query, form.k, filters=form.filter or None)
     text = "\n\n".join(_passage(number, hit) for number, hit in enumerate(hits, 1))
     return Said(text or "nothing was found", {"hits": hits_json(hits)})
 
 
-def _ask(base: KnowledgeBase, form: Ask, check: Callable[[], None]) -> Said:
+def _ask(base: AnyBase, form: Ask, check: Callable[[], None]) -> Said:
     answer: Answer = base.ask(form.question, lambda token: check(), filters=form.filter or None)
     return Said(answer.text + sources_text(answer), answer_dict(answer))
 
 
-def _list(base: KnowledgeBase, form: ListDocuments, check: Callable[[], None]) -> Said:
+def _list(base: AnyBase, form: ListDocuments, check: Callable[[], None]) -> Said:
     rows = [row for row in base.documents() if fits(row, None, None, form.path or None)]
     rest = [row for row in rows if row.uri > form.after]
     shown = [DocumentItem.of(row) for row in rest[:PAGE]]
@@ -203,7 +205,7 @@ def _list(base: KnowledgeBase, form: ListDocuments, check: Callable[[], None]) -
     return Said("\n".join(lines) or "there are no documents", data)
 
 
-def _read(base: KnowledgeBase, form: ReadDocument, check: Callable[[], None]) -> Said:
+def _read(base: AnyBase, form: ReadDocument, check: Callable[[], None]) -> Said:
     document = base.document(form.uri)
     text = page_text(document, form.page)
     end = form.start + LONGEST_TEXT

@@ -562,7 +562,6 @@ def test_the_commands_use_it(
         is_one_clear_line(run("ingest", tmp_path, option), 2, option)
     is_one_clear_line(run("ingest", "--reader", "a:B"), 2, "--reader")
     is_one_clear_line(run("import", tmp_path / "a.kbqa"), 2, "import works only where")
-    is_one_clear_line(run("mcp"), 2, "mcp works only where")
     elsewhere = kbqa("--url", "http://127.0.0.1:9", "status")
     is_one_clear_line(elsewhere, 5, "kbqa serve")
     monkeypatch.setattr(sys, "stdin", io.StringIO(""))

@@ -278,7 +278,7 @@ def waiting_behind(
 def test_uploads_that_wait_are_read_together_and_each_has_its_report(database: Database) -> None:
     def read(note: Callable[[Progress], None]) -> SyncReport:
         failures = (Failure("c.md", "is damaged", "/docs/c.md"),)
-        return SyncReport(added=2, unchanged=1, chunks=4, failed=1, failures=failures)
+        return SyncReport(added=2, unchanged=1, chunks=4, failed=1, failures=failures, seconds=6.0)
 
     jobs, base, go_on = waiting_behind(database, read, add_one, read)
     waiting = [jobs.start("kb", upload(name)) for name in "abc"]
@@ -290,9 +290,9 @@ def test_uploads_that_wait_are_read_together_and_each_has_its_report(database: D
     every = [f"{name}.md" for name in "abcdef"]
     assert base.read == [["a.md"], ["a.md", "b.md", "c.md"], every, ["d.md"]]
     told = [job.report or {} for job in ended[:3]]
-    names = ("added", "changed", "unchanged", "chunks", "failed")
+    names = ("added", "changed", "unchanged", "chunks", "failed", "seconds")
     assert [[report[name] for name in names] for report in told] == [
-        [0, 0, 1, 0, 0], [1, 0, 0, 2, 0], [1, 0, 0, 2, 1],
+        [0, 0, 1, 0, 0, 2.0], [1, 0, 0, 2, 0, 2.0], [1, 0, 0, 2, 1, 2.0],
     ]  # fmt: skip
     assert told[2]["failures"] == [{"uri": "c.md", "reason": "is damaged"}]
 

@@ -149,6 +149,17 @@ def test_over_stdio(library: Path, tmp_path: Path) -> None:
     anyio.run(run)
 
 
+def test_over_stdio_behind_a_server(served: Served) -> None:
+    program, *arguments = command("--url", served.url, "mcp", "--kb", "library")
+    parameters = StdioServerParameters(command=program, args=arguments, env=environment())
+
+    async def run() -> None:
+        async with Client(stdio_client(parameters)) as client:
+            await talk_to_library(client)
+
+    anyio.run(run)
+
+
 class Shelf:
     """Bases that hold documents of these uris."""
 
