@@ -10,6 +10,7 @@ import base64
 import os
 from collections import deque
 from collections.abc import Callable, Collection, Generator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -57,6 +58,7 @@ T = TypeVar("T")
 ROWS = 1000  # of a list, in one reply
 FEEDBACK = 10_000  # verdicts, in one reply
 AHEAD = 100  # files sent and not yet seen read: a server remembers the last 1,000 jobs only
+MANY = 10  # of these that wait: what became of them is asked for at once
 PATIENCE = 300.0  # seconds that a request waits in all, where the server asks to come back later
 
 OnEvent = Callable[[str, Mapping[str, Any]], None]
@@ -405,7 +407,18 @@ class _Sending:
             yield from self._see_read()
 
     def _see_read(self) -> Flow[None]:
-        """Wait until the file that was sent first has been read."""
+        """Wait until the file that was sent first has been read: those behind it may be as well."""
+        yield from self._see_first_read()
+        if len(self._queued) < MANY or self._asks_no_more:
+            return
+        with suppress(KbqaError):  # each is asked for by itself, then
+            said = yield from _patiently(Call("GET", "/ingest-jobs", params={"limit": 2 * AHEAD}))
+            jobs = {job["id"]: job for job in said["jobs"]}
+            while self._queued and (job := jobs.get(self._queued[0][1])) and job["finished"]:
+                entry, _ = self._queued.popleft()
+                self._note(entry, report_of_job(entry.uri, job))
+
+    def _see_first_read(self) -> Flow[None]:
         entry, job = self._queued.popleft()
         reason, said = self._asks_no_more, None
         if not reason:

@@ -62,6 +62,7 @@ def test_a_folder_is_dropped(visit: Page, tmp_path: Path) -> None:
     notes(folder, 1)
     notes(folder / "deep", 1)
     (folder / ".hidden.md").write_text("Nobody's.")
+    expect(visit.locator("#drop")).to_be_visible()
     box = visit.locator("#drop").bounding_box()
     assert box
     devtools = visit.context.new_cdp_session(visit)

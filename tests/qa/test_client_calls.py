@@ -167,6 +167,21 @@ def test_it_is_not_far_ahead_of_the_server(folder: Path, monkeypatch: pytest.Mon
     ]  # fmt: skip
 
 
+def test_files_that_were_read_together_are_asked_for_at_once(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(client_calls, "MANY", 2)
+    report = report_json(SyncReport(added=1, chunks=2))
+    ended = [{"id": n, "state": "done", "finished": 1.0, "report": report} for n in FILES[1:3]]
+    going_on = {"id": "d.md", "state": "running", "finished": None, "report": None}
+    server = Server(jobs={"base": {"jobs": [going_on, *ended]}})
+    assert driven(ingest(folder), server)[0].added == 4
+    assert server.asked == ["base", *FILES, "read a.md", "base", "read d.md"]
+    server = Server(jobs={"base": {"jobs": [going_on]}})
+    assert driven(ingest(folder), server)[0].added == 4
+    assert server.asked[5:] == ["read a.md", "base", "read b.md", "base", "read c.md", "read d.md"]
+
+
 def test_nothing_is_sent_to_a_base_that_is_not_there(folder: Path) -> None:
     server = Server({"base": [BadRequest("there is no knowledge base 'x'")]})
     with pytest.raises(BadRequest, match="no knowledge base"):

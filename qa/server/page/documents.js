@@ -7,6 +7,7 @@ import { word } from "./words.js";
 
 const STEP = 50;
 const MOST = 1000; // that the server gives at once
+const LISTED = 200; // jobs, the last ones
 const FEW = 5; // files that are told of one by one
 const ENDED = ["done", "failed", "cancelled"]; // states of jobs
 const LATER = [0, 429, 503]; // no answer, and statuses that pass
@@ -15,6 +16,7 @@ const TRIES = 60; // of that
 
 let base = "";
 let next = "";
+let caughtUp = new Map(); // jobs that had ended when they were listed last, by id
 let listing = new AbortController(); // of the list that was asked for last
 
 export function use(name) {
@@ -160,16 +162,24 @@ async function upload(files) {
   };
   count(null);
   let reading = Promise.resolve();
+  let waiting = 0; // files that were sent
   let last = null;
+  const see = async ({ uri, job }, line) => {
+    const known = caughtUp.get(job.id);
+    await follow(into, uri, known ?? job, line).catch((error) => fault(line, uri, error.message));
+    waiting -= 1;
+    count(line);
+    if (!known && waiting > FEW) caughtUp = await endedJobs(into);
+    if (line === last) await show({ renew: true });
+  };
   for (const { file, name } of files) {
     const line = last = note(name);
     line.hidden = sum !== null;
     line.textContent = word("sending", { name });
     try {
       const taken = await patiently(() => send(`${path(into, "documents")}?uri=${encodeURIComponent(name)}`, file));
-      reading = reading.then(() => follow(into, taken.uri, taken.job, line))
-        .catch((error) => fault(line, name, error.message))
-        .then(() => { count(line); return line === last ? show({ renew: true }) : null; });
+      waiting += 1;
+      reading = reading.then(() => see(taken, line));
     } catch (error) {
       fault(line, name, error.message);
       count(line);
@@ -195,11 +205,17 @@ async function patiently(ask) {
 
 const pause = (seconds) => new Promise((go) => { setTimeout(go, 1000 * seconds); });
 
+// Uploads are read together: what became of those that wait is asked for at once.
+async function endedJobs(into) {
+  const { jobs } = await get(`${path(into, "ingest-jobs")}?limit=${LISTED}`).catch(() => ({ jobs: [] }));
+  return new Map(jobs.filter((job) => ENDED.includes(job.state)).map((job) => [job.id, job]));
+}
+
 // Until a job has ended: a server that ends takes it up when it starts again.
 async function follow(into, name, job, line) {
   const url = path(into, "ingest-jobs", job.id, "events");
   let now = job;
-  if (now.state === "queued") line.textContent = word("waiting", { name });
+  tellOf(name, now, line);
   for (let lost = 0; !ENDED.includes(now.state); lost++) {
     if (lost) await pause(AGAIN);
     try {
@@ -217,6 +233,7 @@ async function follow(into, name, job, line) {
 
 function tellOf(name, { state, progress, report, error }, line) {
   const { done = 0, total = 1 } = progress;
+  if (state === "queued") line.textContent = word("waiting", { name });
   if (state === "running") line.textContent = word(total > 1 ? "reading-of" : "reading", { name, done, total });
   if (state === "failed" || state === "cancelled") fault(line, name, error || state);
   if (state !== "done") return;
