@@ -39,7 +39,9 @@ _NAMES = PAYLOAD_FIELDS | FIELDS.keys()
 MOST_PAGES = 2**31
 _ORDERED = {"page", "date"}
 _BOUND = {">": "gt", ">=": "gte", "<": "lt", "<=": "lte"}
-_DATE = re.compile(r"(\d{4})(?:-(\d{1,2})(?:-(\d{1,2}))?)?\Z")
+_DATE = re.compile(r"(\d{4})(?:[-/年](\d{1,2})(?:[-/月](\d{1,2})日?|月)?|年)?\Z")
+_PLAIN_DATE = re.compile(r"(\d{4})(\d{2})(\d{2})\Z")
+_MOMENT = re.compile(r"\d{4}-\d{2}-\d{2}[Tt ]\d{2}")
 _OF_A_DAY = re.compile(r"\d{4}-\d")
 _NUMBER = re.compile(r"[+-]?\d+(\.\d+)?\Z")
 _FIRST = "0001-01-01T00:00:00Z"
@@ -158,17 +160,19 @@ class _Compiler:
 
     def _period(self, node: Compare, value: str) -> tuple[str, str]:
         """First moment of a year, month or day, and of the one after it."""
-        match = _DATE.match(value)
+        match = _DATE.match(value) or _PLAIN_DATE.match(value)
         try:
             if match is not None:
-                return _period(*(int(part) if part else None for part in match.groups()))
+                return _period(*(None if part is None else int(part) for part in match.groups()))
+            if _MOMENT.match(value) is None:  # `fromisoformat` takes weeks, and any sign for the T
+                raise ValueError
             moment = datetime.fromisoformat(value)
+            moment = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+            return _moment(moment), _moment(moment + timedelta(seconds=1))
         except (ValueError, OverflowError):
             raise self._fault(
                 node, f"'{value}' is no date: write 2024, 2024-03 or 2024-03-15"
             ) from None
-        moment = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
-        return _moment(moment), _moment(moment + timedelta(seconds=1))
 
     def _page(self, node: Compare, value: Scalar) -> int:
         try:
@@ -176,7 +180,9 @@ class _Compiler:
         except ValueError:
             number = MOST_PAGES
         if abs(number) >= MOST_PAGES:
-            raise self._fault(node, f"'{value}' is no page number")
+            raise self._fault(
+                node, f"'{value}' is no page number: write page:7, or page>=3 page<=5"
+            )
         return number
 
     def _media_type(self, node: Compare, value: str) -> Condition:
@@ -298,10 +304,10 @@ def _among(fits: Sequence[str], others: Sequence[str]) -> Condition:
 
 
 def _period(year: int | None, month: int | None, day: int | None) -> tuple[str, str]:
-    start = datetime(year or 1, month or 1, day or 1, tzinfo=UTC)
-    if day:
+    start = datetime(*(1 if part is None else part for part in (year, month, day)), tzinfo=UTC)
+    if day is not None:
         end = start + timedelta(days=1)
-    elif month:
+    elif month is not None:
         end = (start.replace(day=28) + timedelta(days=4)).replace(day=1)
     else:
         end = start.replace(year=start.year + 1)
