@@ -219,9 +219,7 @@ class _Compiler:
         literal = re.split(r"[*?\[]", pattern, maxsplit=1)[0]
         rest = pattern[len(literal) :]
         if not rest:
-            folder = pattern.rstrip("/")
-            inside = Prefix("uri", f"{folder}/")
-            return inside if pattern.endswith("/") else Or((Match("uri", (folder,)), inside))
+            return _named(pattern)
         if rest == "**" and (not literal or literal.endswith("/")):
             return Prefix("uri", literal) if literal else And(())
         anywhere = "/" not in pattern
@@ -232,7 +230,9 @@ class _Compiler:
         fits, others = self.matching_uris("" if anywhere else literal, expression)
         prefix = () if anywhere or not literal else (Prefix("uri", literal),)
         among = _among(fits, others)
-        return among if isinstance(among, Match) else And((*prefix, among))
+        found = among if isinstance(among, Match) else And((*prefix, among))
+        # `app/[id]/page.tsx` may be the name itself
+        return Or((found, _named(pattern))) if rest.startswith("[") else found
 
     def _fault(self, node: Compare, reason: str) -> FilterError:
         return FilterError(reason, node.text, node.position)
@@ -294,6 +294,13 @@ def _readings(value: Scalar, quoted: bool) -> list[Scalar]:
 def _folded(key: str, value: str) -> str:
     value = value.strip().casefold().lstrip("#")
     return re.split(r"[-_]", value)[0] if key == "language" else value
+
+
+def _named(path: str) -> Condition:
+    """A file, or all in a folder; what ends in a slash is a folder."""
+    folder = path.rstrip("/")
+    inside = Prefix("uri", f"{folder}/")
+    return inside if path.endswith("/") else Or((Match("uri", (folder,)), inside))
 
 
 def _among(fits: Sequence[str], others: Sequence[str]) -> Condition:

@@ -325,6 +325,21 @@ def test_facts() -> None:
     assert tags_of({"tags": ["A", "b"], "keywords": "b; 财务、报销"}) == ["a", "b", "财务", "报销"]
 
 
+def test_a_path_with_brackets_is_found_by_its_name(tmp_path: Path) -> None:
+    store = EdgeStore(tmp_path / "base", dimension=32, lock_timeout=0)
+    index = Index(store, HashEmbedder())
+    index.replace([prepared("app/[id]/page.tsx", "lamp"), prepared("app/i/page.tsx", "lamp")])
+
+    def found(where: str) -> set[str]:
+        return {hit.uri for hit in index.search("lamp", where=where)}
+
+    assert found("path:'app/[id]/page.tsx'") == {"app/[id]/page.tsx", "app/i/page.tsx"}
+    assert found("path:'app/[id]'") == {"app/[id]/page.tsx"}
+    assert found("path:'app/[id]/'") == {"app/[id]/page.tsx"}
+    assert found("path:'app/[[]id]/*'") == {"app/[id]/page.tsx"}
+    store.close()
+
+
 def test_the_date_of_a_file_counts_where_the_document_says_none(tmp_path: Path) -> None:
     store = EdgeStore(tmp_path / "base", dimension=32, lock_timeout=0)
     index = Index(store, HashEmbedder())
