@@ -9,7 +9,6 @@ become probabilities here, so that a threshold holds whoever judges.
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Sequence
 from typing import Any
@@ -86,7 +85,7 @@ def _read(reply: httpx2.Response, count: int, endpoint: Endpoint) -> list[float]
         ordered = [scores[index] for index in range(count)]
         if not all(map(math.isfinite, ordered)):
             raise ValueError("a score is no number")
-    except (ValueError, TypeError, KeyError, AttributeError) as exc:
+    except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as exc:
         raise Unreachable(
             f"{endpoint.label} does not reply as a rerank endpoint does: check the URL, it often "
             "ends in /rerank"
@@ -104,8 +103,11 @@ def _words(reply: httpx2.Response) -> str:
     """What a server says of its failure, but for a gateway's HTML page."""
     try:
         body: Any = reply.json()
-    except json.JSONDecodeError:
+    except (ValueError, RecursionError):
         return "" if reply.text.lstrip().startswith("<") else reply.text
-    if isinstance(body, dict):
-        body = next((body[k] for k in ("message", "detail", "error") if body.get(k)), body)
+    while isinstance(body, dict):
+        said = next((body[k] for k in ("message", "detail", "error") if body.get(k)), None)
+        if said is None:
+            break
+        body = said
     return str(body)

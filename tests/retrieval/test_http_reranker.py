@@ -91,7 +91,29 @@ def test_a_status_becomes_an_error_without_the_key(status: int, error: type[Kbqa
 
 
 @pytest.mark.parametrize(
-    "reply", ["", "no", "{}", "[]", '{"results": [{"index": 0}]}', '[{"index": 0, "score": NaN}]']
+    ("body", "said"),
+    [
+        ('{"error": {"message": "too long", "type": "x"}}', "(400: too long)"),
+        ('{"detail": "no such field"}', "(400: no such field)"),
+        ('{"code": 7}', "(400: {'code': 7})"),
+        ("[" * 100_000, "(400: [[["),
+    ],
+)
+def test_what_a_server_says_of_its_failure_is_told(body: str, said: str) -> None:
+    with ScriptedServer(then=lambda exchange: exchange.send(400, body)) as server:
+        reranker = HttpReranker("m", url=server.base_url)
+        with pytest.raises(BadRequest) as caught:
+            reranker.scores("why", ["a"])
+        reranker.close()
+    assert said in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "reply",
+    [
+        *("", "no", "{}", "[]", '{"results": [{"index": 0}]}', '[{"index": 0, "score": NaN}]'),
+        "[" * 100_000,
+    ],
 )
 def test_another_kind_of_reply_is_named(reply: str) -> None:
     with ScriptedServer(then=lambda exchange: exchange.send(200, reply)) as server:
