@@ -53,7 +53,8 @@ def hit_from(said: Mapping[str, Any]) -> Hit:
         position=said["start"],  # not told; this too sets the passages of a document apart
     )
     legs = {name: Leg(leg["rank"], leg["score"]) for name, leg in said["legs"].items()}
-    return Hit(chunk, said["score"], legs, tuple(said["copies"]))
+    metadata = said.get("metadata") or {}  # a server of an earlier version tells none
+    return Hit(chunk, said["score"], legs, tuple(said["copies"]), metadata)
 
 
 def candidate_from(hit: Hit, why: Mapping[str, Any]) -> Fused:

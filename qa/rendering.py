@@ -38,6 +38,7 @@ def hit_json(rank: int, hit: Hit) -> dict[str, Any]:
         },
         "text": chunk.text,
         "copies": list(hit.copies),
+        "metadata": dict(hit.metadata),
     }
 
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from ingest.documents import Chunk
+from ingest.documents import Chunk, Value
 
 
 class Leg(NamedTuple):
@@ -23,13 +23,14 @@ class Hit:
     `score` is 0..1 with one meaning on every path: how well the passage covers the question
     (see `retrieval.fusion`), falling with rank. `legs` holds "dense" and "lexical" where
     that leg found the chunk. `copies` are the uris of other documents that say the same, as far as
-    it was asked, and were left out for it.
+    it was asked, and were left out for it. `metadata` is the document's.
     """
 
     chunk: Chunk
     score: float
     legs: Mapping[str, Leg] = field(default_factory=dict)
     copies: tuple[str, ...] = ()
+    metadata: Mapping[str, Value] = field(default_factory=dict)
 
     @property
     def uri(self) -> str:

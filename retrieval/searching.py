@@ -206,7 +206,7 @@ def _current_hits(
     terms: dict[int, str] = {}
     current: dict[str, str] = {}  # asked once for each uri: an answer is of one version
     for candidates in (fused[:k], fused[k : _last_read(k)]):
-        points = store.read([item.id for item in candidates], fields=(*CHUNK_FIELDS, TERMS))
+        points = store.read([item.id for item in candidates], fields=(*CHUNK_FIELDS, "metadata", TERMS))
         terms |= {id_: point.payload[TERMS] for id_, point in points.items()}
         uris = {point.payload["uri"] for point in points.values()} - current.keys()
         rows = store.read([row_id(uri) for uri in uris], fields=["document_id"])
@@ -218,7 +218,8 @@ def _current_hits(
                 continue
             chunk = chunk_of(point)
             if chunk.document_id == current[chunk.uri]:
-                read.append(Hit(chunk, probability(item.score), item.legs))
+                said = point.payload.get("metadata") or {}
+                read.append(Hit(chunk, probability(item.score), item.legs, metadata=said))
             else:
                 older.append(Dropped(chunk, "older version"))
         hits = fold(read, weights)

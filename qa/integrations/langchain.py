@@ -26,6 +26,7 @@ try:
 except ImportError as exc:
     raise NotConfigured("LangChain is not installed: `pip install kbqa[langchain]`") from exc
 
+from qa.client import RemoteKnowledgeBase
 from qa.integrations.metadata import hit_metadata, passages, sources
 from qa.knowledge_base import KnowledgeBase
 from retrieval.hits import Hit
@@ -35,12 +36,13 @@ class KbqaRetriever(BaseRetriever):
     """The best passages of a knowledge base as LangChain documents, the best first.
 
     `k` passages at most, of `min_score` (0..1) at least, within `filters`; `k` and `filters` may
-    also be given to a call: `retriever.invoke("...", k=3)`. A document's metadata holds `source`
-    (the uri), `title`, `heading`, `page`, `start`, `end` and `score`; its id is stable as long as
-    the source does not change. The knowledge base stays the caller's to close.
+    also be given to a call: `retriever.invoke("...", k=3)`, `filters={}` for none. A document's
+    metadata holds `source` (the uri), `title`, `heading`, `page`, `start`, `end` and `score`, and
+    what the source says of itself; its id is stable as long as the source does not change. The
+    knowledge base, here or behind a server, stays the caller's to close.
     """
 
-    kb: KnowledgeBase
+    kb: KnowledgeBase | RemoteKnowledgeBase
     k: int = Field(default=5, ge=1)
     min_score: float = Field(default=0.0, ge=0, le=1)
     filters: str | Mapping[str, Any] | None = None
@@ -53,7 +55,8 @@ class KbqaRetriever(BaseRetriever):
         k: int | None = None,
         filters: str | Mapping[str, Any] | None = None,
     ) -> list[Document]:
-        hits = self.kb.search(query, self.k if k is None else k, filters or self.filters)
+        within = self.filters if filters is None else filters
+        hits = self.kb.search(query, self.k if k is None else k, within)
         return [document_of(hit) for hit in hits if hit.score >= self.min_score]
 
     async def _aget_relevant_documents(
@@ -71,16 +74,15 @@ class KbqaRetriever(BaseRetriever):
 
 def document_of(hit: Hit) -> Document:
     """A hit as a LangChain document."""
-    metadata = hit_metadata(hit)
     return Document(
         id=f"{hit.chunk.document_id}:{hit.chunk.start}-{hit.chunk.end}",
         page_content=hit.text,
-        metadata={"source": hit.uri, **metadata},
+        metadata=hit_metadata(hit) | {"source": hit.uri},
     )
 
 
 def search_tool(
-    kb: KnowledgeBase,
+    kb: KnowledgeBase | RemoteKnowledgeBase,
     *,
     k: int = 5,
     name: str = "search_documents",
@@ -98,7 +100,7 @@ def search_tool(
 
 
 def ask_tool(
-    kb: KnowledgeBase,
+    kb: KnowledgeBase | RemoteKnowledgeBase,
     *,
     name: str = "ask_documents",
     description: str = "Answer a question from the documents. Returns the answer with numbered "

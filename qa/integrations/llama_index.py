@@ -17,7 +17,7 @@ try:
     from llama_index.core.base.base_query_engine import BaseQueryEngine
     from llama_index.core.base.base_retriever import BaseRetriever
     from llama_index.core.base.response.schema import Response
-    from llama_index.core.callbacks import CallbackManager
+    from llama_index.core.callbacks import CallbackManager, CBEventType, EventPayload
     from llama_index.core.schema import (
         NodeRelationship,
         NodeWithScore,
@@ -28,6 +28,7 @@ try:
 except ImportError as exc:
     raise NotConfigured("LlamaIndex is not installed: `pip install llama-index-core`") from exc
 
+from qa.client import RemoteKnowledgeBase
 from qa.integrations.metadata import hit_metadata
 from qa.knowledge_base import KnowledgeBase
 from qa.rendering import citation_json
@@ -36,19 +37,21 @@ from retrieval.filters import Filters
 from retrieval.hits import Hit
 
 _NOT_FOR_MODELS = ["start", "end", "score", "uri"]  # of the metadata; the file's path says more
+_KNOWN = {*_NOT_FOR_MODELS, "title", "heading", "page", "file_path", "page_label"}
 
 
 class KbqaRetriever(BaseRetriever):
     """The best passages of a knowledge base as nodes with scores 0..1, the best first.
 
     `k` passages at most, of `min_score` at least, within `filters`. A node's metadata holds
-    `file_path` and `page_label`, as LlamaIndex's own readers write them, and `uri`, `title`,
-    `heading`, `page`, `start`, `end`, `score`. The knowledge base stays the caller's to close.
+    `file_path` and `page_label`, as LlamaIndex's own readers write them, `uri`, `title`,
+    `heading`, `page`, `start`, `end`, `score`, and what the source says of itself, which models are
+    not shown. The knowledge base, here or behind a server, stays the caller's to close.
     """
 
     def __init__(
         self,
-        kb: KnowledgeBase,
+        kb: KnowledgeBase | RemoteKnowledgeBase,
         *,
         k: int = 5,
         min_score: float = 0.0,
@@ -74,11 +77,12 @@ class KbqaQueryEngine(BaseQueryEngine):
 
     The response's `source_nodes` are the passages the answer may rest on; its metadata holds
     `citations` (as in `kbqa ask --json`), `abstained`, `evidence`, `doubtful` and `model`.
+    Callbacks hear of a query with its response.
     """
 
     def __init__(
         self,
-        kb: KnowledgeBase,
+        kb: KnowledgeBase | RemoteKnowledgeBase,
         *,
         filters: Filters | None = None,
         callback_manager: CallbackManager | None = None,
@@ -88,7 +92,12 @@ class KbqaQueryEngine(BaseQueryEngine):
         self._filters = filters
 
     def _query(self, query_bundle: QueryBundle) -> Response:
-        return response_of(self._kb.ask(query_bundle.query_str, filters=self._filters))
+        question = query_bundle.query_str
+        asked = {EventPayload.QUERY_STR: question}
+        with self.callback_manager.event(CBEventType.QUERY, payload=asked) as event:
+            response = response_of(self._kb.ask(question, filters=self._filters))
+            event.on_end(payload={EventPayload.RESPONSE: response})
+        return response
 
     async def _aquery(self, query_bundle: QueryBundle) -> Response:
         return await asyncio.to_thread(self._query, query_bundle)
@@ -119,13 +128,14 @@ def _node(hit: Hit) -> TextNode:
     metadata = hit_metadata(hit) | {"file_path": chunk.uri}
     if chunk.page is not None:
         metadata["page_label"] = str(chunk.page)
+    hidden = [*_NOT_FOR_MODELS, *(name for name in metadata if name not in _KNOWN)]
     return TextNode(
         id_=f"{chunk.document_id}:{chunk.start}-{chunk.end}",
         text=chunk.text,
         start_char_idx=chunk.start,
         end_char_idx=chunk.end,
         metadata=metadata,
-        excluded_llm_metadata_keys=_NOT_FOR_MODELS,
-        excluded_embed_metadata_keys=_NOT_FOR_MODELS,
+        excluded_llm_metadata_keys=hidden,
+        excluded_embed_metadata_keys=hidden,
         relationships={NodeRelationship.SOURCE: RelatedNodeInfo(node_id=chunk.document_id)},
     )

@@ -11,7 +11,8 @@ from retrieval.hits import Hit
 
 
 def hit_metadata(hit: Hit) -> dict[str, Any]:
-    """Where a passage stands and how well it fits. `page` is left out for a text without pages."""
+    """Where a passage stands and how well it fits, and its document's own metadata beside that;
+    lists joined by commas. A text without pages has no `page` but what it says itself."""
     chunk = hit.chunk
     metadata = {
         "uri": chunk.uri,
@@ -22,7 +23,11 @@ def hit_metadata(hit: Hit) -> dict[str, Any]:
         "end": chunk.end,
         "score": hit.score,
     }
-    return {name: value for name, value in metadata.items() if value is not None}
+    said = {
+        name: ", ".join(map(str, value)) if isinstance(value, list) else value
+        for name, value in hit.metadata.items()
+    }
+    return said | {name: value for name, value in metadata.items() if value is not None}
 
 
 def passages(hits: Sequence[Hit]) -> str:

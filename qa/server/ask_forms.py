@@ -49,6 +49,7 @@ class HitItem(BaseModel):
     legs: dict[str, LegItem]
     text: str
     copies: list[str] = Field([], description="other documents that say the same")
+    metadata: dict[str, Any] = Field({}, description="of its document")
     model_config = ConfigDict(extra="allow")
 
 

@@ -21,7 +21,7 @@ from qa.turn import Answer, Citation, Statement
 
 QUESTION = "What does alarm E-17 mean?"
 HIT_FIELDS = ["rank", "uri", "title", "heading", "page", "start", "end", "score", "legs", "text",
-              "copies"]  # fmt: skip
+              "copies", "metadata"]  # fmt: skip
 CITATION_FIELDS = ["number", "uri", "page", "start", "end", "quote", "verified"]
 ANSWER_FIELDS = [
     "text", "abstained", "evidence", "doubtful", "citations", "statements", "query",

@@ -58,6 +58,14 @@ def test_a_text_without_pages_has_none(kb: KnowledgeBase) -> None:
     assert document.metadata["heading"].startswith("Staff handbook")
 
 
+def test_documents_keep_what_their_source_says(kb: KnowledgeBase) -> None:
+    said = {"source": "https://a.example/x", "author": "Ann", "year": 2024, "tags": ["a", "b"]}
+    kb.ingest_documents([Document(page_content="Ostriches lay eggs.", metadata=said)])
+    found = KbqaRetriever(kb=kb, k=1, filters="metadata.author:Ann").invoke("ostrich eggs")[0]
+    assert found.metadata == found.metadata | said | {"uri": said["source"], "tags": "a, b"}
+    assert kb.search("ostrich eggs", 1)[0].metadata == said
+
+
 def test_ids_are_stable_and_distinct(kb: KnowledgeBase) -> None:
     retriever = KbqaRetriever(kb=kb, k=5)
     ids = [document.id for document in retriever.invoke(LEAVE)]
@@ -74,6 +82,8 @@ def test_filters_and_threshold(kb: KnowledgeBase) -> None:
     assert {document.metadata["uri"] for document in found} == {"notes.txt"}
     found = KbqaRetriever(kb=kb, filters="uri:notes.txt").invoke(LEAVE)
     assert {document.metadata["uri"] for document in found} == {"notes.txt"}
+    found = KbqaRetriever(kb=kb, filters=notes).invoke(LEAVE, filters={})
+    assert {document.metadata["uri"] for document in found} > {"notes.txt"}
     scores = [d.metadata["score"] for d in KbqaRetriever(kb=kb, k=9, min_score=0.3).invoke(LEAVE)]
     assert scores == sorted(scores, reverse=True)
     assert min(scores) >= 0.3

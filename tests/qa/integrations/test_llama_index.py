@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from llama_index.core.base.response.schema import Response
 from llama_index.core.callbacks import CallbackManager, CBEventType, LlamaDebugHandler
-from llama_index.core.schema import NodeRelationship, QueryBundle, RelatedNodeInfo
+from llama_index.core.schema import Document, NodeRelationship, QueryBundle, RelatedNodeInfo
 
 from ingest.errors import BadRequest
 from qa.integrations.llama_index import KbqaQueryEngine, KbqaRetriever
@@ -48,6 +48,16 @@ def test_a_model_is_shown_the_place_and_not_the_score(kb: KnowledgeBase) -> None
     assert "score" not in shown
 
 
+def test_nodes_keep_what_their_source_says(kb: KnowledgeBase) -> None:
+    from llama_index.core.schema import MetadataMode
+
+    said = {"file_path": "birds.txt", "author": "Ann"}
+    kb.ingest_documents([Document(text="Ostriches lay eggs.", metadata=said)])
+    node = KbqaRetriever(kb, k=1).retrieve("ostrich eggs")[0].node
+    assert node.metadata == node.metadata | said
+    assert "Ann" not in node.get_content(MetadataMode.LLM)
+
+
 def test_k_filters_and_threshold(kb: KnowledgeBase) -> None:
     assert len(KbqaRetriever(kb, k=3).retrieve(LEAVE)) == 3
     found = KbqaRetriever(kb, filters={"uri": "notes.txt"}).retrieve(LEAVE)
@@ -71,6 +81,10 @@ def test_callbacks_hear_of_it(kb: KnowledgeBase) -> None:
     assert start.payload == {"query_str": LEAVE}
     assert end.payload is not None
     assert len(end.payload["nodes"]) == 2
+    handler = LlamaDebugHandler(print_trace_on_end=False)
+    response = KbqaQueryEngine(kb, callback_manager=CallbackManager([handler])).query(LEAVE)
+    ((start, end),) = handler.get_event_pairs(CBEventType.QUERY)
+    assert (start.payload, end.payload) == ({"query_str": LEAVE}, {"response": response})
 
 
 def test_the_query_engine_answers_through_the_base(kb: KnowledgeBase) -> None:

@@ -66,6 +66,20 @@ def spot(item: Dropped) -> tuple[object, ...]:
     return chunk.uri, chunk.start, chunk.end, chunk.page, chunk.heading, item.why, item.of
 
 
+def test_other_frameworks_take_it(remote: RemoteKnowledgeBase, local: KnowledgeBase) -> None:
+    from qa.integrations import langchain, llama_index
+
+    question = "What does alarm E-17 mean?"
+    here, there = (langchain.KbqaRetriever(kb=kb, k=2).invoke(question) for kb in (local, remote))
+    assert [(d.page_content, d.metadata["uri"]) for d in here] == [
+        (d.page_content, d.metadata["uri"]) for d in there
+    ]
+    assert here[0].metadata.keys() == there[0].metadata.keys()
+    said = llama_index.KbqaQueryEngine(remote).query(question)
+    assert "the door is open" in str(said)
+    assert "the door is open" in langchain.ask_tool(remote).invoke(question)
+
+
 def test_it_finds_the_same(remote: RemoteKnowledgeBase, local: KnowledgeBase) -> None:
     ours, theirs = local.explain("annual leave", 2), remote.explain("annual leave", 2)
     assert [hit.text for hit in theirs.hits] == [hit.text for hit in ours.hits]
