@@ -170,7 +170,7 @@ def rollback(opened: Opened, settings: Settings, lent: Iterable[Embedder] = ()) 
     those of the caller that were `lent`, if it is one.
 
     What was ingested since then is not in it, and comes with the next ingest. Raises BadRequest if
-    there is none.
+    there is none, and what opening its embedder does: then nothing has changed.
     """
     store = _versions(opened)
     if store.previous is None:
@@ -180,12 +180,13 @@ def rollback(opened: Opened, settings: Settings, lent: Iterable[Embedder] = ()) 
         base = read_base(earlier)
         if base is None:
             raise StorageError(f"the earlier version of {opened.location} was never finished")
+        own = next((one for one in lent if one.name == base.embedder), None)
+        embedder = _verified(own, base, earlier, settings, opened.location)
+        embedder.embed_query("?")
         store.switch(earlier.tag)
     except BaseException:
         earlier.close()
         raise
-    own = next((one for one in lent if one.name == base.embedder), None)
-    embedder = _verified(own, base, earlier, settings, opened.location)
     return Opened(earlier, base, embedder, opened.location, own is not None)
 
 

@@ -133,6 +133,22 @@ def test_a_build_that_was_killed_goes_on(open_: Open) -> None:
         assert "7.txt" not in {hit.uri for hit in kb.search("alarm n7", 10)}
 
 
+def test_no_way_back_to_a_model_that_does_not_open(place: str) -> None:
+    settings = load_settings(lock_timeout=1)
+    with KnowledgeBase.open(place, embedder=HashEmbedder(16), settings=settings) as kb:
+        kb.ingest_documents(documents(0, 3))
+        kb.reembed(HashEmbedder(24))
+    with KnowledgeBase.open(place, embedder=HashEmbedder(24), settings=settings) as kb:
+        before = kb.search("lamp n1", 3)
+        with pytest.raises(BadRequest, match="unknown embedder 'hash:16'"):
+            kb.rollback()
+        assert kb.status().embedder == "hash:24"
+        assert kb.search("lamp n1", 3) == before
+        kb.ingest_documents(documents(3, 4))
+    with KnowledgeBase.open(place, embedder=HashEmbedder(24), settings=settings) as kb:
+        assert kb.status().documents == 4
+
+
 def test_rollback_and_discard(tmp_path: Path, kbqa: Kbqa, cache_dir: Path) -> None:
     folder = tmp_path / "kb"
     with KnowledgeBase.open(folder, embedder="minilm") as kb:
