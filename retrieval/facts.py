@@ -85,8 +85,8 @@ def tags_of(metadata: Mapping[str, Any]) -> list[str]:
         value = metadata.get(name)
         parts: Iterable[Any] = value if isinstance(value, list | tuple) else [value]
         for part in parts:
-            if isinstance(part, str):
-                words = _SEPARATORS.split(part.strip("[]"))
+            if isinstance(part, str | int | float):
+                words = _SEPARATORS.split(str(part).strip("[]"))
                 found |= dict.fromkeys(word.strip(" \"'#").casefold() for word in words)
     return [tag for tag in found if tag]
 

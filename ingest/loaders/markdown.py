@@ -29,6 +29,8 @@ _NAME = r"^([A-Za-z_][\w.\-]{0,63}):[ \t]"
 _FIELD = re.compile(rf"{_NAME}+(\S.*)$", re.M)
 _LIST = re.compile(rf"{_NAME}*\n((?:[ \t]*-[ \t]+\S.*(?:\n|\Z))+)", re.M)
 _FLOW_LIST = re.compile(r"\[([^\[\]{}]*)\]\s*(?:#.*)?\Z")
+_INTEGER = re.compile(r"-?(?:0|[1-9]\d{0,17})\Z", re.A)
+_DECIMAL = re.compile(r"-?(?:0|[1-9]\d{0,11})\.\d{1,6}\Z", re.A)
 _ITEM = re.compile(r"\"[^\"]*\"|'[^']*'|[^,\s][^,]*")
 
 
@@ -53,8 +55,8 @@ def load_markdown(source: Source) -> Document:
 
 
 def _title(front: dict[str, Value]) -> str:
-    title = front.get("title")
-    return title.strip() if isinstance(title, str) else ""
+    title = front.get("title", "")
+    return "" if isinstance(title, list) else str(title).strip()
 
 
 def _marks(text: str) -> Iterator[Mark]:
@@ -124,7 +126,8 @@ def _split_front_matter(text: str) -> tuple[dict[str, Value], str]:
     if not match or not (fields := _fields(match[1] or "")):
         return {}, text
     body = text[match.end() :].lstrip("\n")
-    return {name: value for name, value in fields.items() if value}, body if body.strip() else text
+    said = {name: value for name, value in fields.items() if value not in ("", [])}
+    return said, body if body.strip() else text
 
 
 def _fields(front: str) -> dict[str, Value]:
@@ -138,7 +141,21 @@ def _fields(front: str) -> dict[str, Value]:
 def _value(written: str) -> Value:
     if flow := _FLOW_LIST.match(written):
         return [_scalar(item) for item in _ITEM.findall(flow[1])]
-    return "" if written[0] in "&*!|>[{" else _scalar(written)
+    if written[0] in "&*!|>[{":
+        return ""
+    return _scalar(written) if written[0] in "\"'" else _plain(_scalar(written))
+
+
+def _plain(word: str) -> Scalar:
+    """What is not quoted: a truth value, a number that can be written back as it was (007 and 1.10
+    are none), else a text."""
+    if word.lower() in ("true", "false"):
+        return word.lower() == "true"
+    if _INTEGER.match(word):
+        return int(word)
+    if _DECIMAL.match(word) and str(float(word)) == word:
+        return float(word)
+    return word
 
 
 def _scalar(value: str) -> str:

@@ -59,7 +59,7 @@ _OFFICE = "ingest.loaders.extractors:load_office"  # which has a table of its ow
 # most runs need one of them. A higher version has documents read anew.
 _BUILT_IN: dict[str, tuple[str, str]] = {
     mt.PLAIN: ("text/3", "ingest.loaders.text:load_text"),
-    mt.MARKDOWN: ("markdown/4", "ingest.loaders.markdown:load_markdown"),
+    mt.MARKDOWN: ("markdown/5", "ingest.loaders.markdown:load_markdown"),
     **dict.fromkeys(
         (mt.RST, mt.ORG, mt.ASCIIDOC, mt.TEX), ("markup/2", "ingest.loaders.markup:load_markup")
     ),

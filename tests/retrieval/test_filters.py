@@ -322,6 +322,7 @@ def test_facts() -> None:
     assert date_of({"date": "0001-01-01T00:00:00+08:00"}) is None
     listed = Document("a.md", "0", "", metadata={"tags": ["HR", "Annual leave"]})
     assert facts_of(listed)["tags"] == ["hr", "annual leave"]
+    assert tags_of({"tags": 2024}) == ["2024"]
     assert tags_of({"tags": ["A", "b"], "keywords": "b; 财务、报销"}) == ["a", "b", "财务", "报销"]
 
 

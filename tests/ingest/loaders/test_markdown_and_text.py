@@ -40,12 +40,42 @@ def test_front_matter_gives_title_and_metadata() -> None:
     assert document.title == "手册: one"
     assert document.metadata == {
         "title": "手册: one",
-        "weight": "3",
+        "weight": 3,
         "tags": ["a"],
         "encoding": "utf-8",
     }
     assert document.text == "# Head\n\ntext\n"
     assert document.sections[0].start == 0
+
+
+@pytest.mark.parametrize(
+    ("written", "value"),
+    [
+        ("3", 3),
+        ("0", 0),
+        ("-12", -12),
+        ("4.5", 4.5),
+        ("true", True),
+        ("False", False),
+        ("'3'", "3"),
+        ('"true"', "true"),
+        ("007", "007"),
+        ("1.10", "1.10"),
+        ("1.2.3", "1.2.3"),
+        ("1e5", "1e5"),
+        ("3 days", "3 days"),
+        ("2024-03-15", "2024-03-15"),
+        ("9" * 30, "9" * 30),
+        ("٣", "٣"),
+    ],
+)
+def test_numbers_and_truth_values_in_front_matter(written: str, value: object) -> None:
+    found = markdown(f"---\nx: {written}\n---\ntext\n").metadata["x"]
+    assert (found, type(found)) == (value, type(value))
+
+
+def test_a_number_in_front_matter_may_be_the_title() -> None:
+    assert markdown("---\ntitle: 1984\n---\ntext\n").title == "1984"
 
 
 def test_lists_in_front_matter() -> None:
