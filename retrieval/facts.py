@@ -21,6 +21,7 @@ SECOND = 0.2  # share from which a second script counts: a Chinese text full of 
 TAG_FIELDS = ("tags", "tag", "keywords", "categories", "category")
 DATE_FIELDS = ("date", "published", "publish_date", "sent", "modified", "updated", "created")
 LANGUAGE_FIELDS = ("language", "lang")
+_UNSAID = ("", "und", "mul", "zxx")  # ISO 639-2: not known, several, none
 _SEPARATORS = re.compile(r"[,;|，；、]")
 _DATE = re.compile(r"(\d{4})\s*[-/.年]\s*(\d{1,2})(?:\s*[-/.月]\s*(\d{1,2})日?)?")
 _SCRIPTS = {
@@ -46,6 +47,26 @@ _WORDS = {
     "pt": "o que não uma os do da em para com são dos as ao pelo",
     "nl": "het een van en dat niet zijn op voor met te aan wordt ook deze",
 }
+# what people and ISO 639-2 call them; a name alone, as metadata and filters have it
+_NAMES = {
+    "en": "eng english 英语 英文",
+    "zh": "zho chi cmn chinese mandarin 中文 汉语 漢語 简体中文 繁體中文",
+    "ja": "jpn japanese 日语 日本語",
+    "ko": "kor korean 韩语 한국어",
+    "ru": "rus russian 俄语 русский",
+    "el": "ell gre greek",
+    "ar": "ara arabic",
+    "he": "heb hebrew",
+    "hi": "hin hindi",
+    "th": "tha thai",
+    "de": "deu ger german 德语 deutsch",
+    "fr": "fra fre french 法语 français",
+    "es": "spa spanish 西班牙语 español",
+    "it": "ita italian italiano",
+    "pt": "por portuguese português",
+    "nl": "nld dut dutch nederlands",
+}
+_CODES = {name: code for code, names in _NAMES.items() for name in names.split()}
 _KNOWN_WORDS = {code: frozenset(words.split()) for code, words in _WORDS.items()}
 
 
@@ -63,9 +84,9 @@ def facts_of(document: Document) -> dict[str, Any]:
 def languages_of(text: str, metadata: Mapping[str, Any] | None = None) -> list[str]:
     """The languages of a text, the main one first; [] where there are no words of a known one."""
     for name in LANGUAGE_FIELDS:
-        said = str((metadata or {}).get(name) or "").strip().lower()
-        if said:
-            return [re.split(r"[-_]", said)[0]]
+        said = language_code(str((metadata or {}).get(name) or ""))
+        if said not in _UNSAID:
+            return [said]
     sample = text[:SAMPLE]
     counts = {code: len(script.findall(sample)) for code, script in _OF_SCRIPT.items()}
     if counts["ja"] > 0.1 * counts["zh"]:  # Japanese is written with Chinese characters too
@@ -76,6 +97,13 @@ def languages_of(text: str, metadata: Mapping[str, Any] | None = None) -> list[s
     counts.pop("", None)
     order = sorted(counts.items(), key=lambda item: -item[1])
     return [code for code, count in order[:2] if count and count >= SECOND * total]
+
+
+def language_code(said: str) -> str:
+    """`zh-CN`, `zho` and `Chinese` as `zh`; what has no such code, as of a program, as it is."""
+    said = said.strip().casefold()
+    first = re.split(r"[-_]", said)[0]
+    return _CODES.get(first, first)
 
 
 def tags_of(metadata: Mapping[str, Any]) -> list[str]:

@@ -25,6 +25,7 @@ from typing import Any
 
 from ingest.documents import Scalar
 from retrieval.conditions import And, Between, Compare, Condition, Match, Not, Or, Prefix
+from retrieval.facts import language_code
 from retrieval.filter_text import FIELDS, METADATA, FilterError, as_utf8, parse
 from retrieval.globs import glob
 
@@ -292,8 +293,7 @@ def _readings(value: Scalar, quoted: bool) -> list[Scalar]:
 
 
 def _folded(key: str, value: str) -> str:
-    value = value.strip().casefold().lstrip("#")
-    return re.split(r"[-_]", value)[0] if key == "language" else value
+    return language_code(value) if key == "language" else value.strip().casefold().lstrip("#")
 
 
 def _named(path: str) -> Condition:

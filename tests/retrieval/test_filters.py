@@ -64,6 +64,9 @@ def conditions(filters: object) -> Condition:
         ("type:(pdf OR docx)", Or((PDF, DOCX))),
         ("type:pdf lang:zh", And((PDF, ZH))),
         ("type:pdf AND lang:zh-CN", And((PDF, ZH))),
+        ("lang:Chinese", ZH),
+        ("lang:（zho，中文）", Match("language", ("zh", "zh"))),
+        ("lang:python", Match("language", ("python",))),
         ("type：pdf （lang：zh OR type：docx）", And((PDF, Or((ZH, DOCX))))),
         ("type:pdf OR lang:zh type:docx", Or((PDF, And((ZH, DOCX))))),
         ("(type:pdf OR lang:zh) type:docx", And((Or((PDF, ZH)), DOCX))),
@@ -312,6 +315,8 @@ def test_facts() -> None:
         "date": "2024-03-01T00:00:00Z",
     }
     assert facts_of(Document("a.md", "0", "", metadata={"lang": "zh-CN"}))["language"] == ["zh"]
+    for said, code in (("English", "en"), ("eng", "en"), ("und", "zh"), ("python", "python")):
+        assert languages_of("年假", {"language": said}) == [code]
     assert "date" not in facts_of(Document("a.md", "0", ""))
     assert date_of({}) is None
     assert modified(1_700_000_000 * 10**9) == "2023-11-14T22:13:20Z"
