@@ -110,7 +110,7 @@ class Finder:
             uri = found[name]
             if uri is None:
                 targets.append(Target(f"{name} (missing)", name, grade=grade))
-            elif wanted == "document":
+            elif wanted == "document" or not self._says(uri, question, wanted):
                 targets.append(Target(uri, uri, grade=grade))
             else:
                 places, fault = self._places(self._open(uri), question, wanted)
@@ -118,11 +118,16 @@ class Finder:
                 problem = problem or fault
         return Aim(question, wanted, tuple(targets), problem)
 
+    def _says(self, uri: str, question: Question, level: Level) -> bool:
+        """Whether there are such places: a span lies on a page where the document has any."""
+        return level != "page" or bool(question.pages or self._open(uri).pages)
+
     def _places(
         self, document: Document, question: Question, level: Level
     ) -> tuple[list[Target], str]:
         if level == "page":
             wanted = [(f"p. {number}", _page(document, number)) for number in question.pages]
+            wanted = wanted or [(_shown(s), _page_of(document, s)) for s in question.spans]
         else:
             wanted = [(_shown(span), _located(document, span)) for span in question.spans]
         targets, fault = [], ""
@@ -182,6 +187,13 @@ def _answer_pattern(answer: str) -> re.Pattern[str]:
 
 def _page(document: Document, number: int) -> tuple[int, int] | None:
     return next(((p.start, p.end) for p in document.pages if p.number == number), None)
+
+
+def _page_of(document: Document, span: Span) -> tuple[int, int] | None:
+    """The page on which a span begins."""
+    found = _located(document, span)
+    number = document.page_at(found[0]) if found else None
+    return None if number is None else _page(document, number)
 
 
 def _located(document: Document, span: Span) -> tuple[int, int] | None:

@@ -98,6 +98,19 @@ def test_levels() -> None:
     assert aim("page", document="b.md", page=1).level == "page"
 
 
+def test_a_span_at_the_level_of_pages() -> None:
+    found = aim("page", document="b.md", span="The pump is oiled.")
+    assert (found.level, found.problem) == ("page", "")
+    assert set(found.ranking([hit("b.md", 12, 18, 1)])) == set(found.relevant)
+    assert not set(found.ranking([hit("b.md", 30, 40, 2)])) & set(found.relevant)
+    missing = aim("page", document="b.md", span="The fan")
+    assert missing.relevant
+    assert "has no 'The fan'" in missing.problem
+    plain = {"c.md": Document("c.md", "0" * 64, TEXT)}
+    question = asked(document="c.md", span="The pump is oiled.")
+    assert Finder(plain, plain.__getitem__).aim(question, "page").relevant == {"c.md": 1}
+
+
 def test_a_question_without_answer_has_nothing_relevant() -> None:
     assert aim(unanswerable=True).relevant == {}
 
