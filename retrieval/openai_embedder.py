@@ -115,7 +115,8 @@ class OpenAIEmbedder:
         """The reply's rows by their index. Raises Unreachable for what is no such reply."""
         try:
             rows = {int(item.index): item.embedding for item in reply.data}
-            vectors = np.array([rows[index] for index in range(count)], dtype=np.float32)
+            with np.errstate(over="ignore"):  # what float32 does not hold is refused below
+                vectors = np.array([rows[index] for index in range(count)], dtype=np.float32)
         except (AttributeError, TypeError, KeyError, ValueError) as exc:
             raise malformed(self._endpoint) from exc
         if vectors.ndim != 2 or not vectors.shape[1] or not np.isfinite(vectors).all():

@@ -72,12 +72,13 @@ def clear_errors(endpoint: Endpoint) -> Iterator[None]:
     """Turn what the SDK raises inside into errors of kbqa. Only calls of the SDK belong inside."""
     try:
         yield
-    except (openai.OpenAIError, httpx2.HTTPError, ValueError) as exc:
+    except (openai.OpenAIError, httpx2.HTTPError, ValueError, RecursionError) as exc:
         raise mapped(exc, endpoint) from exc
 
 
 def mapped(exc: Exception, endpoint: Endpoint) -> KbqaError:
-    """The error of kbqa for one of the SDK; a ValueError is a reply that cannot be parsed."""
+    """The error of kbqa for one of the SDK; what is none of these is a reply that cannot be
+    parsed."""
     _forget_key(exc, endpoint)
     match exc:
         case openai.APITimeoutError() | httpx2.TimeoutException():

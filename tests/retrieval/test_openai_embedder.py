@@ -123,6 +123,8 @@ def test_token_starts_are_an_estimate_that_covers_the_text() -> None:
         (text('{"data": [{"index": 0, "embedding": []}]}'), Unreachable),
         (text('{"data": [{"index": 0, "embedding": [null, 1]}]}'), Unreachable),
         (text('{"data": [{"index": 4, "embedding": [1.0]}]}'), Unreachable),
+        (text('{"data": [{"index": 0, "embedding": [1e300]}]}'), Unreachable),
+        (text("[" * 100_000), Unreachable),
         (text(json.dumps({"data": [{"index": 0, "embedding": "AAAA"}]})), Unreachable),
     ],
 )
