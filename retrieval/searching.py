@@ -33,7 +33,7 @@ from retrieval.hits import Hit
 from retrieval.points import CHUNK_FIELDS, chunk_of, row_id
 from retrieval.reranking import RERANKED, Reranker, rerank
 from retrieval.store import TERMS, Scored, Store
-from retrieval.terms import analyse_query, stems
+from retrieval.terms import analyse_query, half_width, stems
 
 SPARE = 10  # candidates beyond 2k, since in a replaced document each passage may be there twice
 MAX_K = 1000
@@ -91,8 +91,9 @@ def asked(
 ) -> Asked:
     """Embed and analyse a query that was `checked`."""
     clock = Clock()
-    vector = embedder.embed_query(query)
-    known = embedder.known_share(query)
+    meant = half_width(query)
+    vector = embedder.embed_query(meant)
+    known = embedder.known_share(meant)
     clock.lap("embed")
     wanted = max(k, RERANKED) if reranks else k
     scale = scale_of(embedder)

@@ -175,6 +175,11 @@ _QUESTION_WORDS = re.compile(
     "|哪一?[个個些里裡年天位家种種]?|谁|誰|几|幾|吗|嗎|呢|的|了|是"
 )
 
+_HALF_WIDTH = {
+    code: chr(code - 0xFEE0)
+    for code in range(0xFF01, 0xFF5F)
+    if chr(code).isalnum() or chr(code) in "－＿．／＋＃＠"
+}
 _stemmer = Stemmer.Stemmer("english")
 _stemmer_lock = threading.Lock()  # a Stemmer keeps state between calls
 
@@ -197,6 +202,12 @@ def analyse_query(text: str) -> list[str]:
     """Terms of a question, each once: those of `analyse` without Chinese question words."""
     terms = analyse(_QUESTION_WORDS.sub(" ", text)) or analyse(text)
     return list(dict.fromkeys(terms))
+
+
+def half_width(text: str) -> str:
+    """`text` with plain letters, digits and the signs of identifiers for full-width ones, of which
+    an embedder's vocabulary knows nothing; Chinese punctuation stays."""
+    return text.translate(_HALF_WIDTH)
 
 
 def simplified(text: str) -> str:

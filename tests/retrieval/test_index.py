@@ -365,6 +365,20 @@ def test_it_works_with_the_real_embedder(tmp_path: Path, embedder: OpenVinoEmbed
     assert "lexical" not in hits[0].legs
 
 
+def test_a_question_in_full_width_letters_means_the_same(
+    tmp_path: Path, embedder: OpenVinoEmbedder
+) -> None:
+    with open_index(tmp_path, embedder) as index:
+        index.replace([prepared("leave.md", LEAVE), prepared("router.md", ROUTER)])
+        plain = index.explain("AC-1200 router")
+        wide = index.explain("ＡＣ－１２００ ｒｏｕｔｅｒ")
+    assert (wide.hits, wide.known_share, wide.evidence) == (
+        plain.hits,
+        plain.known_share,
+        plain.evidence,
+    )
+
+
 # --- dying and many at a time ---
 
 

@@ -6,7 +6,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from retrieval.terms import EXACT, STOP_WORDS, _word_terms, analyse, analyse_query, latin_names
+from retrieval.terms import (
+    EXACT,
+    STOP_WORDS,
+    _word_terms,
+    analyse,
+    analyse_query,
+    half_width,
+    latin_names,
+)
 
 
 @pytest.mark.parametrize(
@@ -137,6 +145,11 @@ def test_full_width_forms_are_the_same(text: str) -> None:
     wide = "".join(chr(ord(c) + 0xFEE0) if "!" <= c <= "~" else c for c in text)
     ascii_only = text.isascii()
     assert not ascii_only or analyse(wide) == analyse(text)
+
+
+def test_half_width_letters_and_chinese_punctuation() -> None:
+    assert half_width("ＶＰＮ－４２＿ｖ２．１ 怎么连接？（１，２）") == "VPN-42_v2.1 怎么连接？（1，2）"
+    assert half_width("Café ½ ① ²") == "Café ½ ① ²"
 
 
 def test_threads_share_the_stemmer() -> None:
