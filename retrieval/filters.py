@@ -311,7 +311,8 @@ def _among(fits: Sequence[str], others: Sequence[str]) -> Condition:
 
 
 def _period(year: int | None, month: int | None, day: int | None) -> tuple[str, str]:
-    start = datetime(*(1 if part is None else part for part in (year, month, day)), tzinfo=UTC)
+    year, first_month, first_day = (1 if part is None else part for part in (year, month, day))
+    start = datetime(year, first_month, first_day, tzinfo=UTC)
     if day is not None:
         end = start + timedelta(days=1)
     elif month is not None:

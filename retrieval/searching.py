@@ -37,6 +37,7 @@ from retrieval.terms import analyse_query, half_width, stems
 
 SPARE = 10  # candidates beyond 2k, since in a replaced document each passage may be there twice
 MAX_K = 1000
+READ = (*CHUNK_FIELDS, "metadata", TERMS)
 MAX_QUERY = 20_000  # characters; BM25 and the embedder see no use in more
 
 
@@ -207,7 +208,7 @@ def _current_hits(
     terms: dict[int, str] = {}
     current: dict[str, str] = {}  # asked once for each uri: an answer is of one version
     for candidates in (fused[:k], fused[k : _last_read(k)]):
-        points = store.read([item.id for item in candidates], fields=(*CHUNK_FIELDS, "metadata", TERMS))
+        points = store.read([item.id for item in candidates], fields=READ)
         terms |= {id_: point.payload[TERMS] for id_, point in points.items()}
         uris = {point.payload["uri"] for point in points.values()} - current.keys()
         rows = store.read([row_id(uri) for uri in uris], fields=["document_id"])

@@ -93,7 +93,7 @@ class KbqaQueryEngine(BaseQueryEngine):
 
     def _query(self, query_bundle: QueryBundle) -> Response:
         question = query_bundle.query_str
-        asked = {EventPayload.QUERY_STR: question}
+        asked: dict[str, Any] = {EventPayload.QUERY_STR: question}
         with self.callback_manager.event(CBEventType.QUERY, payload=asked) as event:
             response = response_of(self._kb.ask(question, filters=self._filters))
             event.on_end(payload={EventPayload.RESPONSE: response})
