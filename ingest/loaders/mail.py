@@ -9,17 +9,18 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from email.utils import parsedate_to_datetime
+from html import unescape
 
 from ingest.documents import Document, Scalar
 from ingest.errors import LoadError
 from ingest.loaders.blocks import heading
 from ingest.loaders.encoding import NotText, encoding_of, normalise
-from ingest.loaders.mime import Part, children, parse_message, safe_name
+from ingest.loaders.mime import Part, children, parse_message, safe_name, uuencoded_files
 from ingest.loaders.registry import Member, Source
 from ingest.loaders.sections import sections_of
 
 _SHOWN = ("From", "To", "Cc", "Date")
-_PLAIN_ENOUGH = 0.5  # a plain text with half the words of the HTML says the same
+_PLAIN_ENOUGH = 0.9  # of the HTML's different words: the rest is the furniture of a newsletter
 _KINDS = {"text/calendar": ".ics", "text/html": ".html", "text/plain": ".txt", "text/csv": ".csv",
           "message/rfc822": ".eml", "application/pdf": ".pdf", "image/png": ".png",
           "image/jpeg": ".jpg", "text/rfc822-headers": ".txt"}  # fmt: skip
@@ -36,6 +37,7 @@ _UNSAFE = re.compile(r'[/\\:*?"<>|]+')
 _TAG = re.compile(r"<[^<>]*>")
 _SCRIPT = re.compile(r"<(style|script|head)\b[^<>]*>[^<]*(?:<(?!/\1)[^<]*)*</\1", re.I)
 _REPEATED = re.compile(r"\n{3,}")
+_WORDS = re.compile("[\u2e80-\u9fff\uac00-\ud7af]|[^\\W\u2e80-\u9fff\uac00-\ud7af]+")
 
 
 def load_eml(source: Source) -> Document:
@@ -153,7 +155,9 @@ def _pieces(part: Part, depth: int = 0) -> Iterator[tuple[Part, bool]]:
     """(part, whether it is the mail's own text) of all that the mail holds, in order."""
     inner = children(part) if depth < _MAX_DEPTH else []
     if not inner:
-        yield part, _is_body(part)
+        text, files = uuencoded_files(part) if _is_body(part) else (part, [])
+        yield text, _is_body(part)
+        yield from ((file, False) for file in files)
         return
     chosen = _alternative(inner) if part.kind == "multipart/alternative" else None
     for number, child in enumerate(inner):
@@ -177,25 +181,26 @@ def _is_inline(part: Part) -> bool:
 
 
 def _alternative(parts: list[Part]) -> int:
-    """The plain text, unless it says much less than the HTML beside it."""
-    texts = [_plain_length(part) for part in parts]
-    plain = next((n for n, part in enumerate(parts) if part.kind == "text/plain"), None)
-    if plain is not None and texts[plain] >= _PLAIN_ENOUGH * max(texts):
-        return plain
-    return texts.index(max(texts))
+    """The plain text, unless the part beside it that says most has words that it lacks."""
+    texts = [_plain_text(part) for part in parts]
+    longest = max(range(len(texts)), key=lambda number: len(texts[number]))
+    plain = next((n for n, part in enumerate(parts) if part.kind == "text/plain"), longest)
+    said = set(_WORDS.findall(texts[longest]))
+    lacking = said.difference(_WORDS.findall(texts[plain]))
+    return longest if len(lacking) > (1 - _PLAIN_ENOUGH) * len(said) else plain
 
 
-def _plain_length(part: Part) -> int:
-    """Characters of text in a part, markup and blanks aside."""
+def _plain_text(part: Part) -> str:
+    """The text of a part, without markup and blanks in a row."""
     inner = children(part)
     if inner:
-        return max(map(_plain_length, inner[:20]))
+        return max(map(_plain_text, inner[:20]), key=len)
     if not _is_body(part):
-        return 0
+        return ""
     text = part.text()
     if part.kind == "text/html":
-        text = _TAG.sub(" ", _SCRIPT.sub(" ", text))
-    return len("".join(text.split()))
+        text = unescape(_TAG.sub(" ", _SCRIPT.sub(" ", text)))
+    return " ".join(text.split())
 
 
 def _made_name(part: Part, number: int) -> str:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from email.message import Message
 from email.parser import BytesHeaderParser
 from email.policy import compat32
@@ -21,6 +21,7 @@ MAX_PARTS = 2_000
 _HEADER_LIMIT = 1_000_000  # bytes
 _WORD = re.compile(r"=\?([^?\s]{1,60})\?([bBqQ])\?([^?]*)\?=")
 _BETWEEN = re.compile(r"(=\?[^?\s]{1,60}\?[bBqQ]\?[^?]*\?=)\s+(?==\?)")
+_UUENCODED = re.compile(rb"^begin [0-7]{3,4} ([^\r\n]+)\r?\n(?:[ -`]{0,90}\r?\n)*end[ \t]*\r?$", re.M)
 _HEADER = re.compile(rb"[!-9;-~]{1,100}:")
 
 
@@ -88,6 +89,20 @@ def children(part: Part) -> list[Part]:
     if not part.kind.startswith("multipart/") or not boundary:
         return []
     return [_part(piece) for piece in _pieces(part.body, boundary)][:MAX_PARTS]
+
+
+def uuencoded_files(part: Part) -> tuple[Part, list[Part]]:
+    """A text without the files that mail programs of old wrote into it, and those files."""
+    blocks = list(_UUENCODED.finditer(part.body))[:MAX_PARTS] if b"begin " in part.body else []
+    files: list[Part] = []
+    for block in blocks:
+        headers = Message()
+        headers["content-type"] = "application/octet-stream"
+        name = block[1].decode("ascii", "surrogateescape").replace('"', "")
+        headers["content-disposition"] = f'attachment; filename="{name}"'
+        headers["content-transfer-encoding"] = "x-uuencode"
+        files.append(Part(headers, block[0] + b"\n"))
+    return (replace(part, body=_UUENCODED.sub(b"", part.body)) if files else part), files
 
 
 def decoded_words(value: str) -> str:

@@ -92,8 +92,8 @@ _BUILT_IN: dict[str, tuple[str, str]] = {
     mt.MSG: ("msg/3", _OFFICE),
     mt.XLSX: ("xlsx/5", _OFFICE),
     mt.XLS: ("xls/3", _OFFICE),
-    mt.EML: ("eml/3", _OFFICE),
-    mt.MHTML: ("mhtml/3", _OFFICE),
+    mt.EML: ("eml/4", _OFFICE),
+    mt.MHTML: ("mhtml/4", _OFFICE),
     mt.XLSB: ("xlsb/3", _OFFICE),
     **dict.fromkeys(mt.IMAGES, ("image/2", "ingest.loaders.image:load_image")),
 }
