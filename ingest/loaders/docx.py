@@ -31,8 +31,9 @@ from ingest.loaders.docx_package import Package, open_package
 from ingest.loaders.docx_tables import lays_out, table_block
 from ingest.loaders.encoding import normalise
 from ingest.loaders.html import table_text
+from ingest.loaders.inside import blocks_inside
 from ingest.loaders.registry import Source
-from ingest.loaders.sections import document_blocks, sections_at, sensible_title, title_of
+from ingest.loaders.sections import sections_at, sensible_title, title_of
 
 _BODY_TEXT = 9  # Word's outline level of what is no heading
 _LABEL = re.compile(  # 1.  2.3.1  a)  iv.  （二）  第三条
@@ -237,7 +238,7 @@ class _Reading:
     def _inside(self, element: Any) -> Iterator[Block]:
         """The blocks of a document inside; once, however often it is asked for."""
         page = self.pages.pop(relation_of(element), None)
-        return document_blocks(page) if page is not None else iter(())
+        return blocks_inside(page) if page is not None else iter(())
 
 
 def _turns(paragraph: Any, text: str, page: int) -> tuple[tuple[int, int], ...]:

@@ -70,6 +70,7 @@ def page_breaks(element: Any) -> tuple[int, int]:
 def clean(document: Any, hidden: frozenset[str]) -> None:
     """The root of a part: its visible text once, each paragraph beside the others."""
     _drop_contents(document)
+    _drop_prompts(document)
     _unfold_alternatives(document)
     _lift_text_boxes(document)
     _drop_hidden(document, hidden)
@@ -87,6 +88,14 @@ def _drop_contents(document: Any) -> None:
         control = next(gallery.iterancestors(f"{W}sdt"), None)
         if gallery.get(f"{W}val") == "Table of Contents" and control is not None:
             control.getparent().remove(control)
+
+
+def _drop_prompts(document: Any) -> None:
+    """A control that nobody has filled in shows what to do: Click here to enter text."""
+    for prompt in list(document.iter(f"{W}showingPlcHdr")):
+        control = next(prompt.iterancestors(f"{W}sdt"), None)
+        for run in list(control.iter(f"{W}r")) if control is not None and _is_on(prompt) else ():
+            run.getparent().remove(run)
 
 
 def _unfold_alternatives(document: Any) -> None:

@@ -1,8 +1,7 @@
-"""What a .docx file holds beside its own text: charts, diagrams, pages that were inserted."""
+"""What a .docx file holds beside its own text: charts, diagrams, documents in the document."""
 
 from __future__ import annotations
 
-import posixpath
 from collections.abc import Iterator
 from typing import Any
 
@@ -10,13 +9,12 @@ from lxml import etree
 
 from ingest.documents import Document
 from ingest.errors import LoadError
-from ingest.loaders import media_types as mt
 from ingest.loaders.docx_cleaning import COMPATIBILITY, W
 from ingest.loaders.drawing import Graphic, graphic_of
-from ingest.loaders.office_zip import OfficeZip, Relation
-from ingest.loaders.registry import load_bytes
+from ingest.loaders.inside import document_inside
+from ingest.loaders.office_zip import OfficeZip, Relation, local_name
 
-_PAGES = (mt.HTML, mt.MHTML, mt.DOCX, mt.RTF, mt.PLAIN)
+R = "{http://schemas.openxmlformats.org/officeDocument/2006/relationships}"
 
 
 def spell_graphics(archive: OfficeZip, document: Any, relations: dict[str, Relation]) -> int:
@@ -28,8 +26,9 @@ def spell_graphics(archive: OfficeZip, document: Any, relations: dict[str, Relat
         anchor = next(drawing.iterancestors(f"{W}p"), None)
         if anchor is None or next(drawing.iterancestors(f"{COMPATIBILITY}Fallback"), None):
             continue
-        for identity in _identities(drawing):
+        for name, identity in _identities(drawing):
             relation = relations.get(identity)
+            silent += relation is None and name in ("chart", "relIds")
             if relation is None or relation.target in told:
                 continue
             graphic = _graphic(archive, relation)
@@ -52,12 +51,12 @@ def _graphic(archive: OfficeZip, relation: Relation) -> Graphic | None:
         return Graphic()
 
 
-def _identities(drawing: Any) -> Iterator[str]:
-    """What a drawing refers to: charts by `r:id`, the data of diagrams by `r:dm`."""
+def _identities(drawing: Any) -> Iterator[tuple[str, str]]:
+    """(element, relation) of what a drawing shows: charts by `r:id`, data of diagrams by `r:dm`."""
     for node in drawing.iter():
         for name, value in node.attrib.items():
             if name.endswith(("}id", "}dm")):
-                yield value
+                yield local_name(node), value
 
 
 def _paragraph(text: str) -> Any:
@@ -79,15 +78,23 @@ def _table(rows: list[list[str]]) -> Any:
 def pages_inside(
     archive: OfficeZip, document: Any, relations: dict[str, Relation]
 ) -> dict[str, Document | None]:
-    """Inserted documents (`w:altChunk`) by relation, each part once; None for what is no page."""
+    """Documents in the text by relation, each part once; None for what cannot be read.
+
+    These are inserted ones (`w:altChunk`), and objects that are made such: workbooks and slides.
+    """
+    objects = set(_lifted_objects(document, relations))
     found: dict[str, Document | None] = {}
     read: set[str] = set()
     for node in document.iter(f"{W}altChunk"):
         identity = relation_of(node)
         relation = relations.get(identity)
-        if relation is not None and relation.target not in read:
-            read.add(relation.target)
-            found[identity] = _page(archive, relation)
+        target = relation.target if relation is not None else identity
+        if target in read:
+            continue
+        read.add(target)
+        page = document_inside(archive, relation) if relation is not None else None
+        if page is not None or identity not in objects:
+            found[identity] = page
     return found
 
 
@@ -96,12 +103,12 @@ def relation_of(node: Any) -> str:
     return next((value for name, value in node.attrib.items() if name.endswith("}id")), "")
 
 
-def _page(archive: OfficeZip, relation: Relation) -> Document | None:
-    media_type = mt.BY_SUFFIX.get(posixpath.splitext(relation.target.lower())[1])
-    if media_type not in _PAGES or relation.external:
-        return None
-    data = archive.read(relation.target)
-    try:
-        return load_bytes(data, uri=relation.target, media_type=media_type)
-    except LoadError:  # damaged, or no text
-        return None
+def _lifted_objects(document: Any, relations: dict[str, Relation]) -> Iterator[str]:
+    """The relations of objects, each of which goes behind its paragraph or its table."""
+    for item in reversed(list(document.iter("{*}OLEObject"))):
+        identity = relation_of(item)
+        around = [*item.iterancestors(f"{W}p"), *item.iterancestors(f"{W}tbl")]
+        copy = next(item.iterancestors(f"{COMPATIBILITY}Fallback"), None)
+        if identity in relations and around and copy is None:
+            around[-1].addnext(etree.Element(f"{W}altChunk", {f"{R}id": identity}))
+            yield identity

@@ -37,7 +37,7 @@ _NOTES = (("footnotes", "footnote"), ("endnotes", "endnote"), ("comments", "comm
 class Package:
     """A cleaned document: `body` for reading it ourselves, `data` for unstructured.
 
-    `pages` are documents inside of it (`w:altChunk`) by relation, `notes` the texts of footnotes,
+    `pages` are documents inside of it by relation, `notes` the texts of footnotes,
     endnotes and comments, `running` those of headers and footers, each once; `title` is what the
     properties say. `lost` is what was not read: see `lost_tables`; `parts_lost` counts charts,
     diagrams and documents inside.
@@ -68,8 +68,9 @@ def open_package(data: bytes, uri: str) -> Package:
         notes = tuple(_notes(archive, folder, hidden))
         relations = archive.relations(main)
         running = tuple(dict.fromkeys(_running(archive, relations, hidden)))
-        lost = lost_tables(archive)
         pages = pages_inside(archive, document, relations)
+        told = {relations[identity].target for identity, page in pages.items() if page is not None}
+        lost = lost_tables(archive, told)
         parts_lost = spell_graphics(archive, document, relations)
         parts_lost += sum(page is None for page in pages.values())
     body = document.find(f"{W}body")

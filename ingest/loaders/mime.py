@@ -21,7 +21,9 @@ MAX_PARTS = 2_000
 _HEADER_LIMIT = 1_000_000  # bytes
 _WORD = re.compile(r"=\?([^?\s]{1,60})\?([bBqQ])\?([^?]*)\?=")
 _BETWEEN = re.compile(r"(=\?[^?\s]{1,60}\?[bBqQ]\?[^?]*\?=)\s+(?==\?)")
-_UUENCODED = re.compile(rb"^begin [0-7]{3,4} ([^\r\n]+)\r?\n(?:[ -`]{0,90}\r?\n)*end[ \t]*\r?$", re.M)
+_UUENCODED = re.compile(
+    rb"^begin [0-7]{3,4} ([^\r\n]+)\r?\n(?:[ -`]{0,90}\r?\n)*end[ \t]*\r?$", re.M
+)
 _HEADER = re.compile(rb"[!-9;-~]{1,100}:")
 
 

@@ -11,7 +11,7 @@ import posixpath
 import re
 import zipfile
 import zlib
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import unquote
@@ -117,21 +117,21 @@ class OfficeZip:
         return core.findtext("{http://purl.org/dc/elements/1.1/}title") or ""
 
 
-def lost_tables(archive: OfficeZip) -> dict[str, Scalar]:
-    """The figure `tables_lost`: workbooks that stand in a document or on a slide as pictures, so
-    that their rows are not in its text. Those behind charts are: charts tell their values."""
+def lost_tables(archive: OfficeZip, told: Collection[str]) -> dict[str, Scalar]:
+    """The figure `tables_lost`: workbooks in a document or on a slide that are not among those
+    `told` in its text, nor behind a chart: charts tell their values."""
     embedded = [
         name
         for name in archive.names
         if "/embeddings/" in name and name.lower().endswith(_WORKBOOKS)
     ]
     charts = [name for name in archive.names if "/charts/" in name and name.endswith(".xml")]
-    told = {
+    charted = {
         relation.target
         for chart in (charts if embedded else ())
         for relation in archive.relations(chart).values()
     }
-    lost = sum(name not in told for name in embedded)
+    lost = sum(name not in charted and name not in told for name in embedded)
     return {"tables_lost": lost} if lost else {}
 
 

@@ -13,8 +13,9 @@ from typing import Any
 
 from ingest.documents import Document
 from ingest.errors import LoadError
-from ingest.loaders.blocks import heading, table
+from ingest.loaders.blocks import heading, is_table, table
 from ingest.loaders.drawing import flat, graphic_of, paragraphs, runs
+from ingest.loaders.inside import blocks_inside, document_inside
 from ingest.loaders.office_zip import OfficeZip, local_name, lost_tables
 from ingest.loaders.registry import Source
 from ingest.loaders.slides import Piece, Slide, slides_document
@@ -65,7 +66,7 @@ def load_pptx(source: Source) -> Document:
         parts = _slide_parts(archive, main, presentation)
         reader = _Reader(archive)
         slides = [reader.slide(part) for part in parts[:_MAX_SLIDES]]
-        title, lost = archive.core_title(), lost_tables(archive)
+        title, lost = archive.core_title(), lost_tables(archive, reader.told)
         return slides_document(source, slides, title=title, quality=lost)
 
 
@@ -90,6 +91,7 @@ class _Reader:
         self._archive = archive
         self._layouts: dict[str, _Layout] = {}
         self._said: set[str] = set()
+        self.told: set[str] = set()  # documents on slides
 
     def slide(self, part: str) -> Slide:
         """One slide; an unreadable one is empty."""
@@ -180,11 +182,17 @@ class _Reader:
         ids = [v for n in frame.iter() for k, v in n.attrib.items() if k.endswith(("}id", "}dm"))]
         for identity in dict.fromkeys(ids):
             relation = relations.get(identity)
-            graphic = graphic_of(self._archive, relation) if relation else None
+            if relation is None:
+                continue
+            graphic = graphic_of(self._archive, relation)
             if graphic is not None:
                 yield Piece(graphic.title)
                 yield Piece(table(graphic.rows), "table")
                 yield Piece("\n".join(f"- {line}" for line in graphic.lines))
+            elif (inside := document_inside(self._archive, relation)) is not None:
+                self.told.add(relation.target)
+                for block in blocks_inside(inside):
+                    yield Piece(block.text, "table" if is_table(block.text) else "text")
 
     def _notes(self, part: str) -> Iterator[Piece]:
         root = self._archive.xml(part)

@@ -75,8 +75,8 @@ _BUILT_IN: dict[str, tuple[str, str]] = {
     ),
     mt.HTML: ("html/3", "ingest.loaders.html:load_html"),
     mt.PDF: ("pdf/4", "ingest.loaders.pdf:load_pdf"),
-    mt.DOCX: ("docx/5", _OFFICE),
-    mt.PPTX: ("pptx/3", _OFFICE),
+    mt.DOCX: ("docx/6", _OFFICE),
+    mt.PPTX: ("pptx/4", _OFFICE),
     **dict.fromkeys(
         (mt.ODT, mt.ODP, mt.ODS, mt.FLAT_OPEN),
         ("opendocument/4", _OFFICE),

@@ -7,6 +7,8 @@ import struct
 import zipfile
 from collections.abc import Collection, Mapping
 
+import openpyxl  # type: ignore[import-untyped]
+
 SECTOR = 512
 OFFICE = "urn:oasis:names:tc:opendocument:xmlns:"
 NAMESPACES = " ".join(
@@ -39,6 +41,16 @@ def open_document(kind: str, body: str, *, styles: str = "", manifest: str = "")
             f"<office:document-styles {NAMESPACES}>{styles}</office:document-styles>"
         )
     return zipped(parts | ({"META-INF/manifest.xml": manifest} if manifest else {}))
+
+
+def price_list() -> bytes:
+    """A workbook of two rows."""
+    workbook = openpyxl.Workbook()
+    workbook.active.append(["Part", "Price"])
+    workbook.active.append(["Seal", 12])
+    buffer = io.BytesIO()
+    workbook.save(buffer)
+    return buffer.getvalue()
 
 
 def book(chapters: Mapping[str, str], *, title: str = "") -> bytes:

@@ -14,6 +14,7 @@ from ingest.loaders import load_bytes
 from ingest.quality import is_poor
 
 from .builders import CHINESE, ENGLISH, WORD, paragraph, raw_word_document, word_document
+from .office_builders import old_word, price_list
 
 
 def word(body: str, **options: bool | str) -> Document:
@@ -320,3 +321,54 @@ def test_charts_diagrams_and_pages_inside() -> None:
     assert [section.title for section in document.sections] == ["Terms"]
     assert document.quality == {"parts_lost": 2}
     assert is_poor(document.quality)
+
+
+def with_parts(body: str, parts: dict[str, tuple[str, bytes]]) -> bytes:
+    """A document with parts by relation: (kind and file name, content)."""
+    buffer = io.BytesIO(raw_word_document(body))
+    relations = ""
+    with zipfile.ZipFile(buffer, "a") as archive:
+        for identity, (kind, content) in parts.items():
+            name = f"embeddings/{identity}"
+            relations += f'<Relationship Id="{identity}" Type="{LINKS}/{kind}" Target="{name}"/>'
+            archive.writestr(f"word/{name}", content)
+        package = "http://schemas.openxmlformats.org/package/2006/relationships"
+        links = f'<Relationships xmlns="{package}">{relations}</Relationships>'
+        archive.writestr("word/_rels/document.xml.rels", links)
+    return buffer.getvalue()
+
+
+def test_workbooks_inside_are_tables() -> None:
+    item = (
+        f'<w:r><w:object><o:OLEObject xmlns:o="urn:schemas-microsoft-com:office:office" '
+        f'xmlns:r="{LINKS}" Type="Embed" r:id="{{}}"/></w:object></w:r>'
+    ).format
+    cell = f"<w:tr><w:tc>{paragraph('price')}</w:tc><w:tc><w:p>{item('b.bin')}</w:p></w:tc></w:tr>"
+    body = f"{paragraph('Above')}<w:p>{item('a.xlsx')}{item('bad.xlsx')}{item('gone')}</w:p>"
+    body += f"{paragraph('Between')}<w:tbl>{cell}</w:tbl>{paragraph('Below')}"
+    parts = {
+        "a.xlsx": ("package", price_list()),
+        "bad.xlsx": ("package", b"PK"),
+        "b.bin": ("oleObject", old_word("An old text")),
+    }
+    document = load_bytes(with_parts(body, parts), uri="a.docx")
+    rows = "| Part | Price |\n| --- | --- |\n| Seal | 12 |"
+    assert document.text == f"Above\n\n{rows}\n\nBetween\n\nprice\n\nAn old text\n\nBelow"
+    assert [document.text[m.start : m.end] for m in document.marks] == [rows]
+    assert document.quality == {"tables_lost": 1}
+
+
+def test_links_that_lead_nowhere_are_told() -> None:
+    body = f'<w:p><w:r><w:drawing><c:chart xmlns:c="c" xmlns:r="{LINKS}" r:id="x"/></w:drawing>'
+    body += f'</w:r></w:p><w:altChunk xmlns:r="{LINKS}" r:id="y"/>{paragraph("end")}'
+    assert load_bytes(with_parts(body, {}), uri="a.docx").quality == {"parts_lost": 2}
+
+
+def test_prompts_of_empty_controls_are_not_read() -> None:
+    control = (
+        "<w:sdt><w:sdtPr>{}</w:sdtPr><w:sdtContent><w:r><w:t>{}</w:t></w:r></w:sdtContent></w:sdt>"
+    )
+    filled = control.format('<w:showingPlcHdr w:val="0"/>', "Ann")
+    empty = control.format("<w:showingPlcHdr/>", "Click or tap here to enter text.")
+    name = "<w:r><w:t xml:space='preserve'>Name: </w:t></w:r>"
+    assert word(f"<w:p>{name}{filled}</w:p><w:p>{name}{empty}</w:p>").text == "Name: Ann\n\nName:"

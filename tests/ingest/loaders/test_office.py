@@ -9,9 +9,12 @@ import struct
 import zipfile
 from pathlib import Path
 
+import pptx
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from pptx.enum.shapes import PROG_ID
+from pptx.util import Inches
 
 from ingest.documents import Document
 from ingest.errors import LoadError
@@ -24,7 +27,7 @@ from ingest.loaders.msg import unpack_rtf
 from ingest.loaders.registry import Member, Source, unpacker_of
 
 from .builders import CHINESE, ENGLISH, word_document
-from .office_builders import book, old_slides, old_word, open_document, outlook, zipped
+from .office_builders import book, old_slides, old_word, open_document, outlook, price_list, zipped
 from .test_office_contract import (
     CALENDAR,
     CELL,
@@ -485,3 +488,16 @@ def test_a_workbook_shown_as_a_picture_is_a_lost_table() -> None:
     with zipfile.ZipFile(buffer, "a") as archive:
         archive.writestr("word/embeddings/Budget.xlsx", b"PK")
     assert load_bytes(buffer.getvalue(), uri="a.docx").quality["tables_lost"] == 1
+
+
+def test_workbooks_on_slides_are_tables() -> None:
+    deck = pptx.Presentation()
+    slide = deck.slides.add_slide(deck.slide_layouts[5])
+    slide.shapes.title.text = "Prices"
+    slide.shapes.add_ole_object(io.BytesIO(price_list()), PROG_ID.XLSX, Inches(1), Inches(2))
+    buffer = io.BytesIO()
+    deck.save(buffer)
+    document = load(buffer.getvalue(), mt.PPTX)
+    assert document.text == "# Prices\n\n| Part | Price |\n| --- | --- |\n| Seal | 12 |"
+    assert marked(document, "table")
+    assert not document.quality
