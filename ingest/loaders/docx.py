@@ -25,6 +25,13 @@ from ingest.loaders.docx_cleaning import (
     text_of,
     texts_of,
 )
+from ingest.loaders.docx_code import (
+    CODE,
+    code_paragraphs,
+    code_styles,
+    code_text,
+    with_fences,
+)
 from ingest.loaders.docx_inside import relation_of
 from ingest.loaders.docx_numbering import Numbering
 from ingest.loaders.docx_package import Package, open_package
@@ -200,8 +207,9 @@ def _own_blocks(package: Package) -> Iterator[Block]:
         _style_levels(package.styles),
         Numbering(package.numbering, package.styles),
         dict(package.pages),
+        code_paragraphs(package.body, code_styles(package.styles)),
     )
-    for block in reading.blocks(package.body):
+    for block in with_fences(reading.blocks(package.body)):
         yield block if told else replace(block, page=None, turns=())
 
 
@@ -212,6 +220,7 @@ class _Reading:
     styles: dict[str, int]
     numbering: Numbering
     pages: dict[str, Document | None]  # documents inside, by relation
+    code: frozenset[Any]
     page: int = 1
 
     def blocks(self, parent: Any) -> Iterator[Block]:
@@ -228,6 +237,8 @@ class _Reading:
                 yield table_block(child, self.page)
             elif child.tag == f"{W}p":
                 block = _own_paragraph(child, self.styles, self.numbering)
+                if child in self.code and not block.is_heading and not block.group:
+                    block = Block(code_text(child), CODE)
                 turns = _turns(child, block.text, self.page + before) if after else ()
                 yield replace(block, page=self.page + before, turns=turns)
             self.page += before + after

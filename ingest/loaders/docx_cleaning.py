@@ -124,10 +124,11 @@ def hidden_styles(styles: Any | None) -> frozenset[str]:
         vanish = style.find(f"{W}rPr/{W}vanish")
         if vanish is not None:
             own[identity] = _is_on(vanish)
-    return frozenset(identity for identity in bases if _inherits(identity, own, bases))
+    return frozenset(identity for identity in bases if inherits(identity, own, bases))
 
 
-def _inherits(identity: str, own: dict[str, bool], bases: dict[str, str]) -> bool:
+def inherits(identity: str, own: dict[str, bool], bases: dict[str, str]) -> bool:
+    """What a style says by itself, or by what it is based on."""
     for _ in range(20):  # styles may be based on each other in a circle
         if identity in own or identity not in bases:
             break

@@ -372,3 +372,45 @@ def test_prompts_of_empty_controls_are_not_read() -> None:
     empty = control.format("<w:showingPlcHdr/>", "Click or tap here to enter text.")
     name = "<w:r><w:t xml:space='preserve'>Name: </w:t></w:r>"
     assert word(f"<w:p>{name}{filled}</w:p><w:p>{name}{empty}</w:p>").text == "Name: Ann\n\nName:"
+
+
+def typed(text: str, properties: str = "", style: str = "") -> str:
+    """A paragraph whose run has these properties."""
+    run = f"<w:r><w:rPr>{properties}</w:rPr><w:t xml:space='preserve'>{text}</w:t></w:r>"
+    return f"<w:p>{f'<w:pPr><w:pStyle w:val={style!r}/></w:pPr>' if style else ''}{run}</w:p>"
+
+
+COURIER = '<w:rFonts w:ascii="Courier New"/>'
+
+
+def test_code_keeps_its_lines_and_blanks() -> None:
+    lines = "".join(typed(line, COURIER) for line in ("def f(x):", "    if x:", "        return 1"))
+    body = typed("Call it:") + lines + paragraph("") + paragraph("")
+    body += typed("  return 2", COURIER) + typed(ENGLISH) + typed(" ls ", COURIER) + typed("end")
+    document = word(body)
+    assert document.text == (
+        "Call it:\n\n```\ndef f(x):\n    if x:\n        return 1\n\n\n  return 2\n```\n\n"
+        f"{ENGLISH}\n\nls\n\nend"
+    )
+
+
+def test_code_by_its_style_and_on_its_pages() -> None:
+    font = f"<w:rPr>{COURIER}</w:rPr>"
+    styles = (
+        f'<w:style w:styleId="Code"><w:name w:val="Code"/>{font}</w:style>'
+        '<w:style w:styleId="Token"><w:basedOn w:val="Code"/></w:style>'
+    )
+    token = '<w:rStyle w:val="Token"/>'
+    body = typed("a\xa0b", token) + typed("  c", style="Code")
+    body += typed("d", style="Code").replace("<w:t ", f"{PAGE}<w:t ")
+    buffer = io.BytesIO(raw_word_document(body + typed(ENGLISH)))
+    with zipfile.ZipFile(buffer, "a") as archive:
+        archive.writestr("word/styles.xml", f"<w:styles {WORD}>{styles}</w:styles>")
+    document = load_bytes(buffer.getvalue(), uri="a.docx")
+    assert document.text == f"```\na b\n  c\nd\n```\n\n{ENGLISH}"
+    assert [document.text[page.start :][:5] for page in document.pages] == ["```\na", "d\n```"]
+
+
+def test_what_a_typewriter_wrote_is_no_code() -> None:
+    body = "".join(typed(line, COURIER) for line in ("Dear Ann,", "  the pumps", "are sealed."))
+    assert word(body).text == "Dear Ann,\n\nthe pumps\n\nare sealed."
