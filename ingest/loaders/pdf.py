@@ -21,6 +21,7 @@ from ingest.loaders.encoding import normalise
 from ingest.loaders.ocr import Reading
 from ingest.loaders.pdf_annotations import annotation_pieces
 from ingest.loaders.pdf_boilerplate import set_boilerplate
+from ingest.loaders.pdf_code import set_code
 from ingest.loaders.pdf_continued import continue_tables
 from ingest.loaders.pdf_headings import Entry, largest_line, set_headings
 from ingest.loaders.pdf_hidden import concealed_words
@@ -99,6 +100,7 @@ def _document(
     continue_tables(pages)
     title = title or _shown_title(pages[0])
     set_headings(pages, outline)
+    set_code(pages)
     text, spans, sections, marks = assembled(pages)
     quality = summary(pages)
     if not text.strip():

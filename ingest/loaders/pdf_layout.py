@@ -49,6 +49,7 @@ class Line:
     hidden: bool = False
     turned: bool = False  # written in another direction than the page: stamps at its side
     confidence: float = 1.0
+    words: Sequence[tuple[float, float, str]] = ()  # left, right and text of each
 
 
 def lines_of(pieces: Sequence[Piece]) -> list[Line]:
@@ -285,4 +286,5 @@ def _line(row: Sequence[Piece]) -> Line:
         hidden=row[0].hidden,
         turned=row[0].turned,
         confidence=min(p.confidence for p in row),
+        words=row[0].words if len(row) == 1 else [word for piece in row for word in piece.words],
     )

@@ -13,6 +13,7 @@ from ingest.loaders.pdf_layout import Line
 from ingest.loaders.pdf_pieces import HYPHENS
 from ingest.loaders.pdf_wrapping import both_wide, breaks_word, ends_wide, with_mark
 
+_FENCE = "```"
 _MARK = re.compile(f"([{HYPHENS}])")
 
 
@@ -25,6 +26,7 @@ class Passage:
     level: int = 0
     boilerplate: bool = False
     apart: bool = False  # a blank line stands before it
+    code: bool = False  # a line of a listing, with its blanks
 
     @property
     def kind(self) -> MarkKind | None:
@@ -84,17 +86,19 @@ def assembled(
             at += 2
         start = at
         for number, passage in enumerate(page.passages):
-            gap = _separator(page.passages[number - 1], passage) if number else ""
+            before = page.passages[number - 1] if number else None
+            gap = _separator(before, passage) if before else ""
             text = f"{'#' * passage.level} {passage.text}" if passage.level else passage.text
             begin = at + len(gap)
             if passage.level:
                 headings.append((passage.text, passage.level, begin))
             if passage.line.header:
                 text += "\n|" + " --- |" * len(passage.line.cells or [])
+            if passage.code:
+                text = _within_fences(page.passages, number)
             parts += [gap, text]
             at = begin + len(text)
             if passage.kind:
-                before = page.passages[number - 1] if number else None
                 _mark(marks, passage, begin, at, before)
         spans.append(Page(page.number, start, at, quality=page.quality))
         if page.image and at > start:
@@ -102,6 +106,13 @@ def assembled(
     text = "".join(parts)
     order = sorted(marks, key=lambda mark: (mark.start, -mark.end))
     return text, tuple(spans), _sections(headings, len(text)), tuple(order)
+
+
+def _within_fences(passages: Sequence[Passage], number: int) -> str:
+    """A line of code, with the fence above the first one and below the last."""
+    first = number == 0 or not passages[number - 1].code
+    last = number + 1 == len(passages) or not passages[number + 1].code
+    return f"{_FENCE}\n" * first + passages[number].text + f"\n{_FENCE}" * last
 
 
 def _mark(
@@ -121,6 +132,8 @@ def _separator(before: Passage, passage: Passage) -> str:
     if rows and not passage.line.header:
         return "\n"
     if rows or before.line.cells is not None or passage.line.cells is not None:
+        return "\n\n"
+    if before.code != passage.code:
         return "\n\n"
     return "\n\n" if passage.apart or before.line.hidden != passage.line.hidden else "\n"
 

@@ -74,7 +74,7 @@ _BUILT_IN: dict[str, tuple[str, str]] = {
         ("code/1", "ingest.loaders.code:load_code"),
     ),
     mt.HTML: ("html/3", "ingest.loaders.html:load_html"),
-    mt.PDF: ("pdf/4", "ingest.loaders.pdf:load_pdf"),
+    mt.PDF: ("pdf/5", "ingest.loaders.pdf:load_pdf"),
     mt.DOCX: ("docx/6", _OFFICE),
     mt.PPTX: ("pptx/4", _OFFICE),
     **dict.fromkeys(

@@ -31,12 +31,18 @@ class Page:
     image: Image.Image | None = None
 
 
-def placed(lines: Sequence[tuple[float, float, str]], *, size: float = 10, mode: int = 0) -> str:
-    """Operators that show each (x, y, text), y from the bottom."""
+def placed(
+    lines: Sequence[tuple[float, float, str]],
+    *,
+    size: float = 10,
+    mode: int = 0,
+    font: str = "F1",
+) -> str:
+    """Operators that show each (x, y, text), y from the bottom; the font F2 is Courier."""
     shown = []
     for x, y, text in lines:
         escaped = text.replace("\\", r"\\").replace("(", r"\(").replace(")", r"\)")
-        shown.append(f"BT {mode} Tr /F1 {size} Tf {x} {y} Td ({escaped}) Tj ET")
+        shown.append(f"BT {mode} Tr /{font} {size} Tf {x} {y} Td ({escaped}) Tj ET")
     return "".join(f"{line}\n" for line in shown)
 
 
@@ -69,7 +75,8 @@ def pages_pdf(pages: Sequence[Page], *, extra: Sequence[bytes] = (), catalog: st
     ]
     for number, page in enumerate(pages):
         own = 4 + 3 * number
-        resources = "/Font << /F1 3 0 R >>"
+        courier = "<< /Type /Font /Subtype /Type1 /BaseFont /Courier >>"
+        resources = f"/Font << /F1 3 0 R /F2 {courier} >>"
         if page.image:
             resources += f" /XObject << /Im {own + 2} 0 R >>"
         objects += [

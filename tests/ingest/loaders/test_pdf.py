@@ -55,7 +55,7 @@ def test_pages_are_exact_spans() -> None:
     assert document.page_at(document.text.index("Three")) == 3
     assert document.quality == {"pages_empty": 1}
     assert document.pages[0].quality["characters"] == 11
-    assert document.parser == "pdf/4"
+    assert document.parser == "pdf/5"
 
 
 def test_titles() -> None:
