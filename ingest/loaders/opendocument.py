@@ -6,8 +6,9 @@ addresses; unstructured goes through pandoc, 1 s a file, for texts alone.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass, field, replace
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
 from typing import Any
 
 from ingest.documents import Document, Mark
@@ -19,10 +20,19 @@ from ingest.loaders.blocks import (
     heading,
     is_table,
     join_blocks,
-    table,
 )
-from ingest.loaders.encoding import normalise
 from ingest.loaders.office_zip import OfficeZip, local_name, parse_xml
+from ingest.loaders.opendocument_text import (
+    SKIPPED,
+    Notes,
+    attribute,
+    chart_title,
+    count,
+    flat,
+    inline,
+    object_in,
+    table_lines,
+)
 from ingest.loaders.registry import Source
 from ingest.loaders.sections import sections_at, sensible_title, title_of
 from ingest.loaders.sheets import (
@@ -38,15 +48,9 @@ from ingest.loaders.sheets import (
 from ingest.loaders.slides import Piece, PieceKind, Slide, slides_document
 
 _MAX_HEADING = 200
+_RAISED = re.compile(r"[1-9]\d*%")
+_MAX_OBJECTS = 1_000
 _MAX_ROW = 1_048_576
-_MAX_REPEATED = 200  # cells of a table in a text; Word has 63 columns
-_MAX_BLANKS = 100  # <text:s text:c="1000000000"/>
-# what has no words of its own, or words that stand elsewhere
-_SKIPPED = frozenset(
-    {"tracked-changes", "table-of-content", "sequence-decls", "forms", "annotation-end",
-     "variable-decls", "user-field-decls", "desc", "title", "bookmark-start", "bookmark-end",
-     "event-listeners", "binary-data", "scripts", "shapes", "alphabetical-index-mark"}
-)  # fmt: skip
 _FURNITURE = frozenset({"footer", "date-time", "page-number", "header"})
 
 
@@ -57,6 +61,19 @@ class _File:
     body: Any
     styles: Any | None
     title: str
+    objects: Mapping[str, Any]
+
+    def notes(self) -> Notes:
+        """For a part of the text, without anything said yet."""
+        roots = (self.body.getroottree().getroot(), self.styles)
+        found = (style for root in roots if root is not None for style in root.iter("{*}style"))
+        high = frozenset(attribute(style, "name") for style in found if _is_raised(style))
+        return Notes(objects=self.objects, raised=high)
+
+
+def _is_raised(style: Any) -> bool:
+    places = (attribute(p, "text-position") for p in style.iterfind("{*}text-properties"))
+    return any(place.startswith("super") or _RAISED.match(place) for place in places)
 
 
 def load_opendocument(source: Source) -> Document:
@@ -73,15 +90,17 @@ def load_opendocument(source: Source) -> Document:
 def _open(source: Source) -> _File:
     if not source.data.startswith(b"PK"):
         root = parse_xml(source.data)
-        return _file(root, root, root, source.uri)
+        return _file(root, root, root, {}, source.uri)
     with OfficeZip(source.data, source.uri) as archive:
         if b"encryption-data" in archive.read("META-INF/manifest.xml"):
             raise LoadError(source.uri, "is password protected")
         content, meta = archive.xml("content.xml"), archive.xml("meta.xml")
-        return _file(content, archive.xml("styles.xml"), meta, source.uri)
+        parts = [name for name in archive.names if name.endswith("/content.xml")][:_MAX_OBJECTS]
+        objects = {name.removesuffix("/content.xml"): archive.xml(name) for name in parts}
+        return _file(content, archive.xml("styles.xml"), meta, objects, source.uri)
 
 
-def _file(content: Any, styles: Any, meta: Any, uri: str) -> _File:
+def _file(content: Any, styles: Any, meta: Any, objects: Mapping[str, Any], uri: str) -> _File:
     bodies = content.iterfind("{*}body") if content is not None else iter(())
     body = next((child for body in bodies for child in body), None)
     if body is None:
@@ -91,22 +110,14 @@ def _file(content: Any, styles: Any, meta: Any, uri: str) -> _File:
         if "dc/elements" in element.tag:
             title = element.text or ""
             break
-    return _File(body, styles, title)
+    return _File(body, styles, title, objects)
 
 
 # Texts
 
 
-@dataclass(slots=True)
-class _Notes:
-    """What is said at the end: footnotes, endnotes, comments; and the pictures met."""
-
-    texts: list[str] = field(default_factory=list)
-    images: list[tuple[str, str]] = field(default_factory=list)
-
-
 def _text(source: Source, file: _File) -> Document:
-    notes = _Notes()
+    notes = file.notes()
     blocks = list(_blocks(file.body, notes))
     running = [Block(text) for text in _running_texts(file.styles)]
     blocks += [Block(text) for text in notes.texts]
@@ -140,35 +151,38 @@ def _running_texts(styles: Any | None) -> list[str]:
     for master in styles.iter("{*}master-page") if styles is not None else ():
         for part in master:
             if local_name(part).startswith(("header", "footer")):
-                words = (_inline(p, _Notes()) for p in part.iter("{*}p", "{*}h"))
-                found[" ".join(filter(None, map(_flat, words)))] = None
+                words = (inline(p, Notes()) for p in part.iter("{*}p", "{*}h"))
+                found[" ".join(filter(None, map(flat, words)))] = None
     return [text for text in found if any(map(str.isalpha, text))]
 
 
-def _blocks(parent: Any, notes: _Notes) -> Iterator[Block]:
+def _blocks(parent: Any, notes: Notes) -> Iterator[Block]:
     """The blocks below an element, in order."""
     for child in parent:
         kind = local_name(child)
-        if kind in _SKIPPED or not kind:
+        if kind in SKIPPED or not kind:
             continue
         if kind == "h":
-            text = _flat(_inline(child, notes))
+            text = flat(inline(child, notes))
             yield headed(_level(child), text) if len(text) <= _MAX_HEADING else Block(text)
             yield from _frames(child, notes)
         elif kind == "p":
-            yield Block(_flat(_inline(child, notes)))
+            yield Block(flat(inline(child, notes)))
             yield from _frames(child, notes)
         elif kind == "list":
             yield from _items(child, notes, 0, id(child))
+        elif kind == "table" and _lays_out(child):
+            for cell in _own_cells(child):
+                yield from _blocks(cell, notes)
         elif kind == "table":
-            yield Block(_table(child, notes))
+            yield Block(table_lines(child, notes))
         elif kind == "frame":
             yield from _frame(child, notes)
         else:
             yield from _blocks(child, notes)
 
 
-def _items(items: Any, notes: _Notes, depth: int, group: int) -> Iterator[Block]:
+def _items(items: Any, notes: Notes, depth: int, group: int) -> Iterator[Block]:
     for item in items:
         first = True
         for child in item:
@@ -176,7 +190,7 @@ def _items(items: Any, notes: _Notes, depth: int, group: int) -> Iterator[Block]
             if kind == "list":
                 yield from _items(child, notes, min(depth + 1, 8), group)
             elif kind in ("p", "h"):
-                text = " ".join(_flat(_inline(child, notes)).split("\n"))
+                text = " ".join(flat(inline(child, notes)).split("\n"))
                 if kind == "h" and depth == 0 and first:
                     yield replace(headed(_level(child), text), group=group)
                     first = False
@@ -191,7 +205,7 @@ def _level(element: Any) -> int:
     return int(value) if value.isdigit() and len(value) < 3 else 1
 
 
-def _frames(element: Any, notes: _Notes) -> Iterator[Block]:
+def _frames(element: Any, notes: Notes) -> Iterator[Block]:
     """Text boxes and pictures that hang on a paragraph stand behind it, with what is in them."""
     for child in element:
         if local_name(child) in ("frame", "custom-shape"):
@@ -200,102 +214,82 @@ def _frames(element: Any, notes: _Notes) -> Iterator[Block]:
             yield from _frames(child, notes)
 
 
-def _frame(frame: Any, notes: _Notes) -> Iterator[Block]:
+def _frame(frame: Any, notes: Notes) -> Iterator[Block]:
     kinds = ("text-box", "p", "list", "table")
     yield from _blocks((child for child in frame if local_name(child) in kinds), notes)
     pictures = frame.findall("{*}image")
     target = next((v for p in pictures for k, v in p.attrib.items() if k.endswith("}href")), "")
-    preview = frame.find("{*}table") is not None
+    preview = frame.find("{*}table") is not None or frame.find("{*}object") is not None
+    root = object_in(frame, notes)
+    if root is not None:
+        yield from _object(root, notes)
     if target.startswith("Pictures/") and not preview:
-        words = " ".join(_flat(n.text or "") for n in frame.iterfind("{*}desc"))
+        words = " ".join(flat(n.text or "") for n in frame.iterfind("{*}desc"))
         text = f"![{words}]({target})"
         notes.images.append((text, target))
         yield Block(text)
 
 
-def _table(element: Any, notes: _Notes) -> str:
-    """A table as lines; tables inside its cells become text, what is merged stands in each row."""
-    rows = element.iter("{*}table-row")
-    own = (row for row in rows if next(row.iterancestors("{*}table"), None) is element)
-    running: dict[int, tuple[int, str]] = {}  # column -> (rows to go, text)
-    return table([_cells(row, notes, running) for row in own])
+def _object(root: Any, notes: Notes) -> Iterator[Block]:
+    """A chart by its title and the table of its values, sheets by their rows, a text."""
+    yield Block(chart_title(root, notes))
+    for grid in root.iterfind("{*}body/{*}chart/{*}chart/{*}table"):
+        yield Block(table_lines(grid, notes))
+    for grid in root.iterfind("{*}body/{*}spreadsheet/{*}table"):
+        yield Block(table_lines(grid, notes))
+    for body in root.iterfind("{*}body/{*}text"):
+        yield from _blocks(body, notes)
 
 
-def _cells(row: Any, notes: _Notes, running: dict[int, tuple[int, str]]) -> list[str]:
-    cells: list[str] = []
-    for cell in row:
-        if local_name(cell) not in ("table-cell", "covered-table-cell"):
-            continue
-        times = _count(cell, "number-columns-repeated")
-        paragraphs = (_flat(_inline(p, notes)) for p in _paragraphs(cell))
-        text = " ".join(" ".join(filter(None, paragraphs)).split())
-        if text and (down := _count(cell, "number-rows-spanned")) > 1:
-            running[len(cells)] = (down, text)
-        for _ in range(min(times, max(_MAX_REPEATED - len(cells), 1))):
-            left, above = running.pop(len(cells), (0, ""))
-            if left > 1:
-                running[len(cells)] = (left - 1, above)
-            cells.append(text or above)
-    return cells
+def _lays_out(element: Any) -> bool:
+    """True for a table that places paragraphs on the page and has no rows of data.
+
+    Its cells stand one below the other and hold several paragraphs, or one holds a heading with
+    what it governs, or a table larger than this.
+    """
+    cells = list(_own_cells(element))
+    long = [cell for cell in cells if len(_told(cell)) > 1]
+    if any(local_name(paragraph) == "h" for cell in long for paragraph in _told(cell)):
+        return True
+    if long and len(cells) == len({cell.getparent() for cell in cells}):
+        return True
+    inner = (grid for cell in cells for grid in cell.iterfind("{*}table"))
+    return any(len(list(_own_cells(grid))) > len(cells) for grid in inner)
 
 
-def _paragraphs(element: Any) -> Iterator[Any]:
-    """The paragraphs below an element, but those of notes and comments in them."""
-    for child in element:
-        kind = local_name(child)
-        if kind in ("p", "h"):
-            yield child
-        if kind not in ("note", "annotation"):
-            yield from _paragraphs(child)
+def _own_cells(element: Any) -> Iterator[Any]:
+    """The cells of a table, without those of tables in it and those that are covered."""
+    cells = element.iter("{*}table-cell")
+    return (cell for cell in cells if next(cell.iterancestors("{*}table"), None) is element)
 
 
-def _inline(element: Any, notes: _Notes) -> str:
-    """The text of a paragraph; notes and comments in it go to the end of the document."""
-    texts: list[str] = [element.text or ""]
-    for child in element:
-        kind = local_name(child)
-        if kind == "s":
-            texts.append(" " * min(_count(child, "c"), _MAX_BLANKS))
-        elif kind == "tab":
-            texts.append("\t")
-        elif kind == "line-break":
-            texts.append("\n")
-        elif kind == "note":
-            words = (_flat(_inline(p, notes)) for p in child.iterfind("{*}note-body/{*}p"))
-            notes.texts.append(" ".join(filter(None, words)))
-        elif kind == "annotation":
-            words = (_flat(_inline(p, notes)) for p in child.iter("{*}p"))
-            if text := " ".join(filter(None, words)):
-                notes.texts.append(f"Comment: {text}")
-        elif kind not in _SKIPPED and kind not in ("frame", "custom-shape", "ruby-text"):
-            texts.append(_inline(child, notes))
-        texts.append(child.tail or "")
-    return "".join(texts)
+def _told(cell: Any) -> list[Any]:
+    """The paragraphs with words in a cell, those of tables in it included."""
+    return [p for p in cell.iter("{*}p", "{*}h") if "".join(p.itertext()).strip()]
 
 
 # Presentations
 
 
 def _presentation(source: Source, file: _File) -> Document:
-    slides = [_slide(page) for page in file.body.iterfind("{*}page")]
+    slides = [_slide(page, file.notes()) for page in file.body.iterfind("{*}page")]
     return slides_document(source, slides, title=file.title)
 
 
-def _slide(page: Any) -> Slide:
-    notes = _Notes()
+def _slide(page: Any, notes: Notes) -> Slide:
     pieces: list[Piece] = []
     for shape in page:
         kind = local_name(shape)
         role = next((v for k, v in shape.attrib.items() if k.endswith("}class")), "")
         if kind == "notes":
-            words = [_flat(_inline(p, notes)) for p in shape.iter("{*}p")]
+            words = [flat(inline(p, notes)) for p in shape.iter("{*}p")]
             text = "\n".join(filter(None, words))
             pieces.append(Piece(f"Notes: {text}" if text else ""))
         elif kind == "annotation":
-            words = [_flat(_inline(p, notes)) for p in shape.iter("{*}p")]
+            words = [flat(inline(p, notes)) for p in shape.iter("{*}p")]
             pieces.append(Piece(f"Comment: {' '.join(filter(None, words))}"))
         elif role == "title":
-            words = [_flat(_inline(p, notes)) for p in shape.iter("{*}p", "{*}h")]
+            words = [flat(inline(p, notes)) for p in shape.iter("{*}p", "{*}h")]
             pieces.insert(0, Piece(heading(1, " ".join(words)), "title"))
         else:
             pieces += _shape(shape, notes, furniture=role in _FURNITURE)
@@ -303,7 +297,7 @@ def _slide(page: Any) -> Slide:
     return Slide(tuple(pieces))
 
 
-def _shape(shape: Any, notes: _Notes, *, furniture: bool) -> Iterator[Piece]:
+def _shape(shape: Any, notes: Notes, *, furniture: bool) -> Iterator[Piece]:
     _, starts = join_blocks(_blocks([shape], notes))
     images = dict(notes.images)
     for _, block in starts:
@@ -332,7 +326,9 @@ def _workbook(source: Source, file: _File) -> Document:
         fill_merged(rows, merges, budget)
         hidden = names.get("style-name", "") in styles
         shapes = (p for s in element.iterfind("{*}shapes") for p in s.iter("{*}p"))
-        texts = [text for p in shapes if (text := _flat(_inline(p, _Notes())))]
+        texts = [text for p in shapes if (text := flat(inline(p, Notes())))]
+        roots = [object_in(frame, file.notes()) for frame in element.iter("{*}frame")]
+        texts += [t for root in roots if root is not None and (t := chart_title(root, Notes()))]
         sheets.append(Sheet(names.get("name", ""), rows, hidden, notes, texts))
     return sheets_document(source, sheets, title=file.title)
 
@@ -353,7 +349,7 @@ def _rows(
 ) -> Iterator[Row]:
     number = 1
     for row in element.iter("{*}table-row"):
-        times = _count(row, "number-rows-repeated")
+        times = count(row, "number-rows-repeated")
         cells = _row_cells(row, number, notes, merges)
         if cells:
             for repeated in range(min(times, _MAX_ROW)):
@@ -372,13 +368,13 @@ def _row_cells(
     for cell in row:
         if local_name(cell) not in ("table-cell", "covered-table-cell"):
             continue
-        times = _count(cell, "number-columns-repeated")
-        words = (_flat(_inline(p, _Notes())) for p in cell if local_name(p) in ("p", "h"))
+        times = count(cell, "number-columns-repeated")
+        words = (flat(inline(p, Notes())) for p in cell if local_name(p) in ("p", "h"))
         text = " ".join(" ".join(filter(None, words)).split()) or _stored(cell)
         for comment in cell.iterfind("{*}annotation"):
-            said = " ".join(_flat(_inline(p, _Notes())) for p in comment.iter("{*}p"))
+            said = " ".join(flat(inline(p, Notes())) for p in comment.iter("{*}p"))
             notes.append((f"{column_letters(column)}{number}", said))
-        if text and (down := _count(cell, "number-rows-spanned")) > 1:
+        if text and (down := count(cell, "number-rows-spanned")) > 1:
             merges.append((column, number, number + down - 1))
         if text:
             for place in range(column, min(column + times, MAX_COLUMN + 1)):
@@ -393,15 +389,4 @@ def _stored(cell: Any) -> str:
     """The value of a cell whose program has left it to the reader to show it."""
     values = {name.rpartition("}")[2]: value for name, value in cell.attrib.items()}
     names = ("string-value", "date-value", "time-value", "boolean-value", "value")
-    return _flat(next((values[name] for name in names if values.get(name)), ""))
-
-
-def _count(element: Any, name: str) -> int:
-    value = next((v for k, v in element.attrib.items() if k.rpartition("}")[2] == name), "1")
-    return max(int(value), 1) if value.isascii() and value.isdigit() and len(value) < 10 else 1
-
-
-def _flat(text: str) -> str:
-    """Lines without blanks at their ends, one space where there were several."""
-    lines = (" ".join(line.split()) for line in normalise(text).split("\n"))
-    return "\n".join(line for line in lines if line)
+    return flat(next((values[name] for name in names if values.get(name)), ""))

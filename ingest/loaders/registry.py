@@ -79,7 +79,7 @@ _BUILT_IN: dict[str, tuple[str, str]] = {
     mt.PPTX: ("pptx/4", _OFFICE),
     **dict.fromkeys(
         (mt.ODT, mt.ODP, mt.ODS, mt.FLAT_OPEN),
-        ("opendocument/4", _OFFICE),
+        ("opendocument/5", _OFFICE),
     ),
     mt.EPUB: ("epub/3", _OFFICE),
     mt.IPYNB: ("ipynb/2", _OFFICE),
@@ -90,7 +90,7 @@ _BUILT_IN: dict[str, tuple[str, str]] = {
     mt.DOC: ("doc/2", _OFFICE),
     mt.PPT: ("ppt/2", _OFFICE),
     mt.MSG: ("msg/3", _OFFICE),
-    mt.XLSX: ("xlsx/5", _OFFICE),
+    mt.XLSX: ("xlsx/6", _OFFICE),
     mt.XLS: ("xls/3", _OFFICE),
     mt.EML: ("eml/4", _OFFICE),
     mt.MHTML: ("mhtml/4", _OFFICE),

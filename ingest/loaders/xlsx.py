@@ -14,8 +14,10 @@ from typing import Any
 
 from ingest.documents import Document
 from ingest.errors import LoadError
+from ingest.loaders.blocks import table
+from ingest.loaders.drawing import graphic_of
 from ingest.loaders.number_format import BUILT_IN, plain_number, render_moment, render_number
-from ingest.loaders.office_zip import OfficeZip, iterate_xml, local_name
+from ingest.loaders.office_zip import OfficeZip, Relation, iterate_xml, local_name
 from ingest.loaders.registry import Source
 from ingest.loaders.sheet_xml import (
     cell_value,
@@ -180,6 +182,15 @@ class _Reader:
             for chart in self._archive.relations(relation.target).values():
                 if chart.kind == "chart":
                     yield from self._paragraphs(chart.target)
+                    yield from self._values(chart)
+
+    def _values(self, chart: Relation) -> Iterator[str]:
+        """What a chart draws that is in no cell of this workbook: of another one, or typed in."""
+        root = self._archive.xml(chart.target)
+        cells = [node.text or "" for node in root.iter("{*}f")] if root is not None else ["S!A1"]
+        if not cells or any("[" in place for place in cells):
+            graphic = graphic_of(self._archive, chart)
+            yield table(graphic.rows if graphic is not None else [])
 
     def _paragraphs(self, part: str) -> Iterator[str]:
         root = self._archive.xml(part)

@@ -381,3 +381,29 @@ def test_a_bar_in_a_cell_begins_no_cell() -> None:
     rows = "".join(f'<row r="{n}">{cells.format(n)}</row>' for n in (1, 2))
     lines = [r"| X1 | on\|off |", "| --- | --- |", r"| X2 | on\|off |"]
     assert load(raw_workbook(rows)).text.split("\n")[2:] == lines
+
+
+@pytest.mark.parametrize(
+    ("source", "shown"),
+    [("S!$B$1:$B$2", False), ("[1]Other!$B$1:$B$2", True), ("", True)],
+)
+def test_values_of_charts_that_no_cell_has(source: str, shown: bool) -> None:
+    point = '<c:pt idx="0"><c:v>4711</c:v></c:pt>'
+    values = f"<c:numRef><c:f>{source}</c:f>{point}</c:numRef>" if source else point
+    title = "<c:title><a:p><a:r><a:t>Sold</a:t></a:r></a:p></c:title>"
+    chart = f"<c:chart>{title}<c:ser><c:val>{values}</c:val></c:ser></c:chart>"
+    buffer = io.BytesIO(raw_workbook('<row r="1"><c r="A1"><v>7</v></c></row>'))
+    link = f'<Relationship Id="r1" Type="{LINKS}/{{}}" Target="{{}}"/>'.format
+    with zipfile.ZipFile(buffer, "a") as archive:
+        for part, relation in (
+            ("worksheets/_rels/sheet1.xml.rels", link("drawing", "/xl/drawing.xml")),
+            ("_rels/drawing.xml.rels", link("chart", "chart.xml")),
+        ):
+            archive.writestr(
+                f"xl/{part}", f'<Relationships xmlns="{PACKAGE}">{relation}</Relationships>'
+            )
+        archive.writestr("xl/drawing.xml", "<d/>")
+        archive.writestr("xl/chart.xml", f'<c:cs xmlns:c="c" xmlns:a="a">{chart}</c:cs>')
+    text = load(buffer.getvalue()).text
+    assert text.startswith("## S\n\n7\n\nSold")
+    assert text.count("1 | 4711") == shown
