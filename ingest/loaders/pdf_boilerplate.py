@@ -142,7 +142,9 @@ def _edges(page: PageText) -> list[Passage]:
     shown.sort(key=lambda passage: passage.line.top)
     if len(shown) <= 2 * _EDGE_LINES:
         return shown
-    return shown[:_EDGE_LINES] + shown[-_EDGE_LINES:]
+    inner = shown[_EDGE_LINES:-_EDGE_LINES]
+    stamps = [passage for passage in inner if passage.line.turned]
+    return shown[:_EDGE_LINES] + stamps + shown[-_EDGE_LINES:]
 
 
 def _set_contents(page: PageText) -> None:

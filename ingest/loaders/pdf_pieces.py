@@ -27,6 +27,9 @@ MAX_CHARACTERS = 300_000  # of one page; a dense newspaper page has 30,000
 _AT_ONCE = 4_096  # characters
 WIDE_GAP = 0.9  # of the line's height: wider than blanks of justified text, narrower than gutters
 
+OBLIQUE = 4  # a direction between two others
+_SLOPE = 0.2  # rise of a word that may be oblique: 11 degrees; an exponent makes words rise too
+
 HYPHENS = "\x02\ufffe\xad"  # PDFium's marks for a hyphen that only broke the line
 _WORD = re.compile(f"[^\\s{HYPHENS}]+[{HYPHENS}]?|[{HYPHENS}]")
 _RIGHT_TO_LEFT = re.compile("[\u0590-\u08ff\ufb1d-\ufdff\ufe70-\ufefc]")
@@ -83,7 +86,7 @@ class Word:
     bottom: float
     right: float
     top: float
-    direction: int  # quarter turns to the left from left-to-right
+    direction: int  # quarter turns to the left from left-to-right; OBLIQUE
 
 
 def words_of(textpage: pypdfium2.PdfTextPage) -> tuple[str, list[Word]]:
@@ -100,15 +103,25 @@ def words_of(textpage: pypdfium2.PdfTextPage) -> tuple[str, list[Word]]:
             words.append(Word(start, end, text[start:end], left, bottom, last[2], top, 0))
             continue  # as nearly all words are
         word = _word(text[start:end], start, end, first, last)
-        words += _unstacked(textpage, word) if word.direction % 2 else [word]
+        if word.direction % 2:
+            words += _unstacked(textpage, word)
+            continue
+        if abs(last[1] - bottom) > _SLOPE * abs(last[2] - left) and _is_oblique(textpage, start):
+            word.direction = OBLIQUE
+        words.append(word)
     return text, words
+
+
+def _is_oblique(textpage: pypdfium2.PdfTextPage, place: int) -> bool:
+    """Whether a character stands askew, as those of watermarks do: 15 degrees and more."""
+    return abs(math.sin(2 * pdfium.FPDFText_GetCharAngle(textpage.raw, place))) > 0.5
 
 
 def turn_of(words: Sequence[Word]) -> int:
     """How the page's text runs, in quarter turns to the left, told by most of its characters."""
     counts: Counter[int] = Counter()
     for word in words:
-        if len(word.text) > 2:
+        if len(word.text) > 2 and word.direction != OBLIQUE:
             counts[word.direction] += len(word.text)
     return counts.most_common(1)[0][0] if counts else 0
 

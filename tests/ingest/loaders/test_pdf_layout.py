@@ -395,3 +395,19 @@ def test_every_piece_is_read_once(places: list[tuple[int, int, int, str]]) -> No
         )
     read = " ".join(line.text for line in lines_of(pieces)).replace("|", " ").split()
     assert sorted(read) == sorted(word for piece in pieces for word in piece.text.split())
+
+
+@pytest.mark.parametrize(("pages", "repeated"), [(1, 0), (4, 4)])
+def test_watermarks_are_neither_headings_nor_titles(pages: int, repeated: int) -> None:
+    draft = "q .7 .7 -.7 .7 200 300 cm BT /F1 60 Tf (DRAFT) Tj ET Q\n"
+    texts = [prose(50, f"P{number}-", words=9) for number in range(pages)]
+    document = loaded(*(draft + placed(column(50, 780, text)) for text in texts))
+    assert document.title == "a"
+    assert not document.sections
+    assert [document.text[m.start : m.end] for m in document.marks] == ["DRAFT"] * repeated
+
+
+def test_exponents_do_not_turn_their_word() -> None:
+    power = "BT /F1 10 Tf 50 700 Td (10) Tj 6 Ts (6) Tj 0 Ts ( bar) Tj ET\n"
+    document = loaded(power + placed(column(50, 680, prose(4, "A"))))
+    assert document.text.startswith("106 bar\n\nA0 Every")
