@@ -32,8 +32,10 @@ _BLOCK_NAMES = (
 )
 _BLOCKS = frozenset(_BLOCK_NAMES.split())
 _HEADINGS = frozenset({"h1", "h2", "h3", "h4", "h5", "h6"})
-_LAYOUT = "table, td h1, td h2, td h3, td h4, article, section"  # what no cell of data holds
+_LAYOUT = "td h1, td h2, td h3, td h4, article, section"  # what no cell of data holds
 _LISTING = "pre, ul, ol"  # what a cell of data holds now and then
+_DESCRIBES = 3  # blanks, or twice as many signs of Chinese; less is a name: Logo, Search icon
+_CHINESE = re.compile("[\u2e80-\u9fff\uac00-\ud7af]")
 _MAX_SPAN = 100  # cells; a page may ask for colspan="1000000000"
 _MAX_INDENT = 8  # levels of lists
 _CHARSET = re.compile(rb"charset\s*=\s*[\"']?\s*([a-zA-Z0-9_.:\-]+)|encoding=[\"']([\w.\-]+)", re.I)
@@ -223,7 +225,10 @@ def _visit(node: LexborNode, tag: str, writer: _Writer, *, furniture: bool) -> L
         writer.flush()
         writer.add(_verbatim(node) if writer.cell else _code(node))
         return None
-    if tag == "table" and not _is_layout(node):
+    if tag == "img":
+        writer.inline.append(_description(node))
+        return None
+    if tag == "table" and not writer.cell and not _is_layout(node):
         writer.flush()
         for caption in node.css("caption"):
             writer.add(_inline_text(caption, furniture=furniture))
@@ -235,6 +240,16 @@ def _visit(node: LexborNode, tag: str, writer: _Writer, *, furniture: bool) -> L
     if node.child is None:
         writer.leave(tag)
     return node.child
+
+
+def _description(image: LexborNode) -> str:
+    """What an image shows, where its page says it in a few words at least; formulas as they are."""
+    words = " ".join((image.attributes.get("alt") or "").split())
+    if "\\" in words:
+        return f" {words} "
+    if words.count(" ") < _DESCRIBES and len(_CHINESE.findall(words)) < 2 * _DESCRIBES:
+        return ""
+    return f" ![{words.replace('[', '(').replace(']', ')')}] "
 
 
 def _beginning(node: LexborNode) -> str:
@@ -252,10 +267,22 @@ def _is_layout(node: LexborNode) -> bool:
         return True
     if any(child.css_first(_LAYOUT) is not None for child in node.iter()):
         return True
+    if any(child.css_first("table") is not None for child in node.iter()):
+        return _places_tables(node)
     if node.css_first(_LISTING) is None or node.css_first("th") is not None:
         return False
     widths = [sum(cell.tag == "td" for cell in row.iter()) for row in node.css("tr")]
     return len(widths) < 3 or min(widths) < 2 or len({*widths}) > 1
+
+
+def _places_tables(node: LexborNode) -> bool:
+    """Whether the tables in a table are what it is for: it has no headers, or fewer cells."""
+    rows = (row for row in node.css("tr") if _is_in(row, node))
+    own = [cell.tag for row in rows for cell in row.iter() if cell.tag in ("td", "th")]
+    if "th" not in own:
+        return True
+    inner = (table for child in node.iter() for table in child.css("table"))
+    return any(len(table.css("td, th")) >= len(own) for table in inner)
 
 
 def _is_in(row: LexborNode, node: LexborNode) -> bool:

@@ -53,6 +53,14 @@ def test_layout_tables_are_blocks() -> None:
             "| Part | Kinds |\n| --- | --- |\n| Seal | - flat - round |\n| Nut | hex |",
         ),
         ("<tr><td><ul><li>Home<li>About</ul><td>Words", "- Home\n- About\n\nWords"),
+        (
+            "<tr><th>Part<th>Sizes<tr><td>Seal<td><table><tr><td>10<td>12</table><tr><td>Nut<td>8",
+            "| Part | Sizes |\n| --- | --- |\n| Seal | 10 12 |\n| Nut | 8 |",
+        ),
+        (
+            "<tr><th>Part<td><table><tr><td>10<td>12</table>",
+            "Part\n\n| 10 | 12 |\n| --- | --- |",
+        ),
     ],
 )
 def test_lists_and_code_in_tables_of_data(table: str, text: str) -> None:
@@ -147,3 +155,17 @@ def test_text_that_looks_like_markdown_is_text() -> None:
 def test_a_bar_in_a_cell_begins_no_cell() -> None:
     page = html("<table><tr><td>X1<td>--mode=on|off<tr><td>|<td>b</table>")
     assert page.text == "| X1 | --mode=on\\|off |\n| --- | --- |\n| \\| | b |"
+
+
+@pytest.mark.parametrize(
+    ("alt", "shown"),
+    [
+        ("A pump with [two] seals", "on ![A pump with (two) seals] page"),
+        ("水泵和两个密封件", "on ![水泵和两个密封件] page"),
+        ("Search icon", "on page"),
+        ("首页", "on page"),
+        ("{\\displaystyle x^{2}}", "on {\\displaystyle x^{2}} page"),
+    ],
+)
+def test_what_images_are_said_to_show(alt: str, shown: str) -> None:
+    assert html(f"<p>on <img src='1.png' alt='{alt}'> page</p>").text == shown
