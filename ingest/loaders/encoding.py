@@ -62,6 +62,8 @@ _CONTROLS = re.compile("[\0-\x08\x0b\x0e-\x1f\x7f-\x9f\ud800-\udfff\ufeff\ufffe\
 _TERMINAL = re.compile(
     r"\x1b(?:\[[0-?]*[ -/]*[@-~]|[\]P^_][^\x07\x1b\n]*(?:\x07|\x1b\\)|[()#%][0-9A-Z@]|[78=>])"
 )
+# What no text holds: 5 m˛ in cp1250 is 5 m² in cp1252, which is as German in all else
+_LONE_ACCENT = re.compile("[ˇ˘˙˛˝]")
 _RAW_CONTROLS = bytes({*range(1, 9), 11, *range(14, 27), *range(28, 32), 127})
 _NEWLINES = re.compile("\r\n?|\x85|\u2028|\u2029")
 
@@ -119,7 +121,9 @@ def _decoded(data: bytes, declared: str | None) -> tuple[str, str]:
     else:
         runs = [] if encoding.startswith("utf") else list(_UTF8_RUN.finditer(data))
         if not runs:
-            return data.decode(encoding, errors="replace"), encoding
+            text = data.decode(encoding, errors="replace")
+            other = _by_lines(data) if encoding == "utf-8" and "\ufffd" in text else None
+            return other or (text, encoding)
     ends = [0, *(run.end() for run in runs)]
     starts = [*(run.start() for run in runs), len(data)]
     others = [data[end:start] for end, start in zip(ends, starts, strict=True)]
@@ -131,6 +135,21 @@ def _decoded(data: bytes, declared: str | None) -> tuple[str, str]:
             rest.decode(other, errors="replace"),
         )
     return "".join(parts), f"utf-8+{other}"
+
+
+def _by_lines(data: bytes) -> tuple[str, str] | None:
+    """A text in UTF-8 whose broken lines are sound in another encoding; None for a damaged one."""
+    lines = data.split(b"\n")
+    broken = [number for number, line in enumerate(lines) if not _decodes(line, "utf-8")]
+    rest = b"\n".join(lines[number] for number in broken)
+    scores = dict(_scores(rest[:_SAMPLE], _MULTIBYTE))
+    best = max(scores, key=lambda encoding: scores[encoding], default="")
+    if not best or scores[best] <= _ENOUGH or _UTF8_RUN.search(rest) or not _decodes(rest, best):
+        return None
+    texts = [line.decode("utf-8", errors="replace") for line in lines]
+    for number in broken:
+        texts[number] = lines[number].decode(best)
+    return "\n".join(texts), f"utf-8+{best}"
 
 
 def normalise(text: str) -> str:
@@ -286,5 +305,7 @@ def _by_charset_normalizer(sample: bytes) -> str | None:
     if match is None:
         return None
     text = sample.decode(match.encoding, errors="replace")
+    if _LONE_ACCENT.search(text) and _decodes(sample, "cp1252"):
+        return "cp1252"
     readable = sum(1 for c in text if c.isalnum() or c.isspace() or c in ".,;:!?-'\"()")
     return match.encoding if readable > 0.8 * len(text) and len(text) > 8 else None

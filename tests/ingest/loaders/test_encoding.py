@@ -145,3 +145,30 @@ def test_one_encoding_is_not_taken_for_two() -> None:
     text = "每运行二百小时更换一次滤芯，检查密封圈是否老化，必要时更换并记录编号。" * 200
     for encoding in ("utf-8", "gb18030"):
         assert decode(text.encode(encoding)).encoding == encoding
+
+
+@pytest.mark.parametrize(
+    ("encoding", "line"),
+    [("gb18030", "泵的密封件损坏，请检查并更换。"), ("cp932", "ポンプのシールを点検する。")],
+)
+def test_a_line_of_another_encoding_in_utf8_is_read(encoding: str, line: str) -> None:
+    data = (SIMPLIFIED + "\n").encode() * 9 + line.encode(encoding) + b"\nend"
+    decoded = decode(data)
+    assert decoded.text.split("\n")[9:] == [line, "end"]
+    assert (decoded.encoding, decoded.replaced_share) == (f"utf-8+{encoding}", 0)
+
+
+def test_a_broken_line_of_utf8_is_no_line_of_another_encoding() -> None:
+    broken = SIMPLIFIED.encode()
+    data = (SIMPLIFIED + "\n").encode() * 9 + broken[:20] + broken[21:]
+    assert decode(data).encoding == "utf-8"
+
+
+@pytest.mark.parametrize("text", ["Die Prüfung erfolgt jährlich. Größe: 5 m².", "Größe: 5 m²"])
+def test_western_text_is_not_taken_for_eastern(text: str) -> None:
+    assert decode(text.encode("cp1252")).text == text
+
+
+def test_eastern_text_is_read() -> None:
+    text = "Příliš žluťoučký kůň úpěl ďábelské ódy."
+    assert decode(text.encode("cp1250")).text == text
