@@ -13,24 +13,41 @@ from dataclasses import dataclass
 
 from ingest.chunking_packing import Cut
 from ingest.documents import Document, Section
-from ingest.loaders.media_types import DOCX, JSON, JSONL, SOURCE_CODE, XML, YAML
+from ingest.loaders.media_types import (
+    DOCX,
+    EPUB,
+    IPYNB,
+    JSON,
+    JSONL,
+    MHTML,
+    PDF,
+    SOURCE_CODE,
+    XML,
+    YAML,
+)
 
 MARKDOWN_TYPES = frozenset({"text/markdown", "text/html", DOCX})  # their canonical text is Markdown
 _ALL_HEADINGS = ("html/", "docx/")  # parsers of ours that tell every heading that there is
 CODE_TYPES = frozenset(f"text/x-{language}" for language in SOURCE_CODE)
+_FENCED_TYPES = MARKDOWN_TYPES | {EPUB, IPYNB, MHTML, PDF}  # their loaders write ``` around code
 _INDENTED_TYPES = CODE_TYPES | {JSON, YAML, XML}  # what belongs together is indented alike
 
 _NEVER = 3.0
+_SHEET = -2.0  # always: a sheet has nothing to do with the one before it
 _HEADING, _DEEPER = 0.0, 0.05  # a heading of level 1, and more for each level below
 _PARAGRAPH, _LINE, _LINE_AFTER_STOP = 0.35, 1.0, 0.75
 _ITEM_AFTER_BLANK, _ITEM, _INNER_ITEM = 0.4, 0.5, 0.8
 _TABLE, _ROW = 0.4, 0.6
 _LEAD_IN = 0.6  # more where the line before ends with a colon: it belongs to what follows
+_IN_FUNCTION = 1.0  # more: two functions half full each before one and a half
 _DEPTHS = 6  # levels of indentation that are told apart
 
 _ITEM_START = re.compile(r"(?:[-*+•·]|\d{1,3}[.)、]|[(（][\da-zA-Z]{1,3}[)）]|[a-z][.)])(?:\s|$)")
 _QUESTION = re.compile(r"(?:Q|问|問|Question|问题|問題)\s?\d{0,3}\s?[:：.、)]", re.I)
 _ANSWER = re.compile(r"(?:A|答|Answer|答案)\s?\d{0,3}\s?[:：.、)]", re.I)
+_LONG_LINE = 200  # characters of JSON
+_RECORD = re.compile(r"[}\]],(?=\s*[{\[])")
+_FIELD = re.compile(r',(?=\s*"[^"\n]{1,80}"\s*:)')
 _FENCE = re.compile(r"`{3,}[^`]*\Z|~{3,}")  # with a backtick behind it, ``` is inline code
 _SEPARATOR = re.compile(r"\|?[ \t]*:?-+:?[ \t]*(?:\|[ \t]*:?-+:?[ \t]*)*\|?\Z")
 _CLOSERS = frozenset("})]")
@@ -131,9 +148,12 @@ class _Reader:
         self.tables: list[Table] = []
         self._text = document.text
         self._levels = {section.start: section.level for section in reversed(sections)}
+        self._sheets = {page.start for page in document.pages if page.label}
         self._indented = document.media_type in _INDENTED_TYPES
         self._records = document.media_type == JSONL
-        self._fenced = document.media_type in MARKDOWN_TYPES - {DOCX}  # Word has no code blocks
+        self._fenced = document.media_type in _FENCED_TYPES
+        self._json = document.media_type in (JSON, JSONL)
+        self._functions = document.media_type in CODE_TYPES
         self._marks = _table_marks(document)
         self._rows = _row_marks(document)
         self._fence = ""
@@ -159,10 +179,17 @@ class _Reader:
             if before:
                 price = self._price(line, stripped, offset, kind, before, before_kind, blank)
                 self.cuts.append(Cut(offset, price))
+            if self._json and len(line) > _LONG_LINE:
+                self._within_records(line, offset)
             blank, before, before_kind = False, stripped, kind
             offset += len(line) + 1
         self._end_table(len(self._text))
         self._from_marks()
+
+    def _within_records(self, line: str, offset: int) -> None:
+        """Between the objects of JSON that stand on one line, and between their fields."""
+        for pattern, price in ((_RECORD, _ROW), (_FIELD, _INNER_ITEM)):
+            self.cuts += [Cut(offset + found.end(), price) for found in pattern.finditer(line)]
 
     def _kind(self, stripped: str, offset: int) -> str:
         first = stripped[0]
@@ -221,6 +248,8 @@ class _Reader:
         before_kind: str,
         blank: bool,
     ) -> float:
+        if offset in self._sheets:
+            return _SHEET
         if kind == "heading":
             if before_kind == "heading" and not self._indented:
                 return 1.5
@@ -260,7 +289,8 @@ class _Reader:
             depth = min(len(line) - len(line.lstrip("\t")), _DEPTHS)
         if stripped[0] in _CLOSERS or stripped.startswith(_CLOSING_WORDS):
             return _NEVER
-        return (0.45 if blank else 0.9) + 0.1 * depth
+        inside = _IN_FUNCTION if self._functions and depth else 0.0
+        return (0.45 if blank else 0.9) + 0.1 * depth + inside
 
     def _from_marks(self) -> None:
         """Rows of marked tables: their header, and no cut inside a row of several lines."""

@@ -65,13 +65,13 @@ _BUILT_IN: dict[str, tuple[str, str]] = {
     ),
     **dict.fromkeys((mt.CSV, mt.TSV), ("tabular/3", "ingest.loaders.tabular:load_csv")),
     **dict.fromkeys(
-        (mt.JSON, mt.JSONL, mt.YAML), ("records/1", "ingest.loaders.records:load_records")
+        (mt.JSON, mt.JSONL, mt.YAML), ("records/2", "ingest.loaders.records:load_records")
     ),
     **dict.fromkeys((mt.VTT, mt.SRT), ("subtitles/1", "ingest.loaders.subtitles:load_subtitles")),
     mt.XML: ("xml/2", "ingest.loaders.xml:load_xml"),
     **dict.fromkeys(
         (f"text/x-{language}" for language in mt.SOURCE_CODE),
-        ("code/1", "ingest.loaders.code:load_code"),
+        ("code/2", "ingest.loaders.code:load_code"),
     ),
     mt.HTML: ("html/4", "ingest.loaders.html:load_html"),
     mt.PDF: ("pdf/5", "ingest.loaders.pdf:load_pdf"),
@@ -82,7 +82,7 @@ _BUILT_IN: dict[str, tuple[str, str]] = {
         ("opendocument/5", _OFFICE),
     ),
     mt.EPUB: ("epub/4", _OFFICE),
-    mt.IPYNB: ("ipynb/2", _OFFICE),
+    mt.IPYNB: ("ipynb/3", _OFFICE),
     mt.ICS: ("ics/2", _OFFICE),
     mt.FB2: ("fb2/2", _OFFICE),
     mt.VSDX: ("vsdx/2", _OFFICE),
@@ -91,10 +91,10 @@ _BUILT_IN: dict[str, tuple[str, str]] = {
     mt.PPT: ("ppt/2", _OFFICE),
     mt.MSG: ("msg/3", _OFFICE),
     mt.XLSX: ("xlsx/6", _OFFICE),
-    mt.XLS: ("xls/3", _OFFICE),
+    mt.XLS: ("xls/4", _OFFICE),
     mt.EML: ("eml/4", _OFFICE),
     mt.MHTML: ("mhtml/4", _OFFICE),
-    mt.XLSB: ("xlsb/3", _OFFICE),
+    mt.XLSB: ("xlsb/4", _OFFICE),
     **dict.fromkeys(mt.IMAGES, ("image/2", "ingest.loaders.image:load_image")),
 }
 # what holds other files: archives (no loader beside it), mails (a loader for the mail itself)

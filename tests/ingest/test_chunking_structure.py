@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Sequence
 from dataclasses import replace
@@ -12,9 +13,9 @@ from hypothesis import strategies as st
 
 from ingest.chunking import CHUNK_TOKENS, HEADER_TOKENS, split
 from ingest.chunking_cuts import layout_of
-from ingest.documents import Chunk, Document, Mark
+from ingest.documents import Chunk, Document, Mark, Page
 from ingest.loaders import load_bytes
-from ingest.loaders.media_types import CSV, JSONL, VTT
+from ingest.loaders.media_types import CSV, DOCX, HTML, IPYNB, JSONL, PDF, VTT
 from tests.fakes import HashEmbedder
 
 starts_of = HashEmbedder().token_starts
@@ -254,3 +255,47 @@ def assert_covered(text: str, chunks: Sequence[Chunk], omitted: Sequence[tuple[i
     held = [(chunk.start, chunk.end) for chunk in chunks] + list(omitted)
     for offset, character in enumerate(text):
         assert character.isspace() or any(a <= offset < b for a, b in held)
+
+
+def test_no_function_is_cut_that_fits() -> None:
+    body = "".join(f"        self.value_{n} = {n} * self.offset\n" for n in range(9))
+    methods = "".join(f"    def method_{n}(self):\n{body}\n" for n in range(6))
+    chunks = cut(load_bytes(f"class Big:\n{methods}".encode(), uri="a.py"), 256)
+    assert [chunk.text.count("self.value_8") for chunk in chunks] == [1] * 6
+    assert all(chunk.text.startswith(("class", "def")) for chunk in chunks)
+
+
+@pytest.mark.parametrize("gap", ["", " "])
+def test_records_of_json_on_one_line_are_kept_whole(gap: str) -> None:
+    records = [{"id": n, "text": "Leave of some days. Ask early, and twice."} for n in range(60)]
+    text = json.dumps(records, separators=(f",{gap}", f":{gap}"))
+    chunks = cut(load_bytes(text.encode(), uri="a.json"))
+    assert len(chunks) > 5
+    assert all(re.fullmatch(r"\[?(\{[^{}]*\},? ?)+\]?", chunk.text) for chunk in chunks)
+
+
+def test_fields_of_a_long_record_are_kept_whole() -> None:
+    fields = {f"field {n}": "Leave of some days. Ask early, and twice." for n in range(40)}
+    chunks = cut(load_bytes(json.dumps(fields).encode() + b"\n{}", uri="a.jsonl"))
+    assert len(chunks) > 3
+    assert all(chunk.text.lstrip("{").startswith('"field') for chunk in chunks[:-1])
+
+
+def test_sheets_share_no_chunk() -> None:
+    text = "## One\n\na | b\n\n## Two\n\nc | d"
+    two = text.index("## Two")
+    pages = (Page(1, 0, two - 2, label="One"), Page(2, two, len(text), label="Two"))
+    chunks = cut(replace(Document.from_text(text, uri="a"), pages=pages))
+    assert [(chunk.text, chunk.page) for chunk in chunks] == [
+        ("## One\n\na | b", 1),
+        ("## Two\n\nc | d", 2),
+    ]
+
+
+@pytest.mark.parametrize("media_type", [DOCX, PDF, IPYNB, HTML])
+def test_code_in_a_text_is_told_by_its_fences(media_type: str) -> None:
+    text = f"{PROSE}\n\n```\ndef take(step):\n\n    return step\n```\n\n{PROSE}"
+    layout = layout_of(Document.from_text(text, uri="a", media_type=media_type))
+    prices = {text[cut.offset :].split("\n")[0]: cut.price for cut in layout.cuts}
+    assert prices["def take(step):"] == 3
+    assert prices["    return step"] > prices[PROSE]
