@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 
 _FENCE = re.compile(r"^`{3,}", re.M)
+_VALUE = re.compile(r"\W{0,3}\d[\d.,\s]{0,30}\W{0,3}")
+_YEAR = re.compile(r"(?:19|20)\d\d")
 _HEADING = re.compile(r"#{1,6} \S.*")
 
 
@@ -77,19 +79,51 @@ def fenced(code: str, language: str = "") -> str:
     return f"{fence}{language}\n{code}\n{fence}" if code.strip() else ""
 
 
-def table(rows: Sequence[Sequence[str]]) -> str:
+def table(rows: Sequence[Sequence[str]], covered: Collection[int] = ()) -> str:
     r"""Rows as `| a | b |`, a separator under the first; empty rows and columns are left out.
 
     A bar within a cell is written `\|`. A table of one column is no table: its cells are lines.
+    `covered` are columns of the first row over which a cell to their left reaches.
     """
     width = max((len(row) for row in rows), default=0)
     square = [[*row, *[""] * (width - len(row))] for row in rows if any(row)]
+    if covered and rows[0] and any(rows[0]):
+        square = with_one_header(square, covered)
     kept = [column for column in range(width) if any(row[column] for row in square)]
     lines = [[row[column] for column in kept] for row in square]
     if len(kept) < 2:
         return "\n".join(cell for line in lines for cell in line)
     rendered = [table_row(line) for line in lines]
     return "\n".join([rendered[0], table_row(["---"] * len(kept)), *rendered[1:]])
+
+
+def with_one_header(rows: list[list[str]], covered: Collection[int]) -> list[list[str]]:
+    """The rows, the first two as one where the first groups the columns that the second names.
+
+    The second is no row of data where it has no numbers and the rows below it have some. A cell
+    over all columns is the title of the table: it stands in the first column alone.
+    """
+    if len(rows) < 3:
+        return rows
+    top, names = rows[0], rows[1]
+    open_columns = {*covered, *(column - 1 for column in covered)}
+    if not all(names[column] for column in open_columns) or any(map(_is_value, names)):
+        return rows
+    if not any(_is_value(row[column]) for row in rows[2:] for column in open_columns):
+        return rows
+    title = {*range(1, len(top))} <= {*covered}
+    header: list[str] = []
+    group = ""
+    for column, (above, name) in enumerate(zip(top, names, strict=True)):
+        group = group if column in covered else above
+        said = "" if name == group or (title and column) else group
+        header.append(f"{said} {name}".strip())
+    return [header, *rows[2:]]
+
+
+def _is_value(cell: str) -> bool:
+    """Whether a cell holds a number that is no year."""
+    return bool(_VALUE.fullmatch(cell)) and not _YEAR.fullmatch(cell)
 
 
 def is_table(text: str) -> bool:

@@ -43,6 +43,7 @@ def table_block(element: Any, page: int) -> Block:
     """Rows of cells: what is merged downwards stands in each row, sideways in its first column."""
     rows: list[list[str]] = []
     pages: list[int] = []
+    covered: list[int] = []  # columns of the first row
     for row in element.iterfind(f"{W}tr"):
         before, after = page_breaks(row)
         pages.append(page + before)
@@ -52,13 +53,15 @@ def table_block(element: Any, page: int) -> Block:
             merge = cell.find(f"{W}tcPr/{W}vMerge")
             above = merge is not None and merge.get(f"{W}val", "continue") == "continue"
             text = rows[-1][len(cells)] if above and rows and len(cells) < len(rows[-1]) else ""
-            cells += [
-                text or _cell_text(cell),
-                *[""] * (_span(cell.find(f"{W}tcPr/{W}gridSpan"), 1) - 1),
-            ]
+            span = _span(cell.find(f"{W}tcPr/{W}gridSpan"), 1)
+            if not rows:
+                covered += range(len(cells) + 1, len(cells) + span)
+            cells += [text or _cell_text(cell), *[""] * (span - 1)]
         rows.append(cells)
-    text = table(rows)
+    text = table(rows, covered)
     shown = [number for row, number in zip(rows, pages, strict=True) if any(row)]
+    if covered and text.count("\n") == len(shown) - 1:  # the first two rows are one header
+        del shown[1]
     if is_table(text):
         shown.insert(1, shown[0])
     starts = accumulate((len(line) + 1 for line in text.split("\n")), initial=0)

@@ -122,8 +122,8 @@ def _decoded(data: bytes, declared: str | None) -> tuple[str, str]:
         runs = [] if encoding.startswith("utf") else list(_UTF8_RUN.finditer(data))
         if not runs:
             text = data.decode(encoding, errors="replace")
-            other = _by_lines(data) if encoding == "utf-8" and "\ufffd" in text else None
-            return other or (text, encoding)
+            mixed = _by_lines(data) if encoding == "utf-8" and "\ufffd" in text else None
+            return mixed or (text, encoding)
     ends = [0, *(run.end() for run in runs)]
     starts = [*(run.start() for run in runs), len(data)]
     others = [data[end:start] for end, start in zip(ends, starts, strict=True)]

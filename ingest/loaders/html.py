@@ -101,11 +101,25 @@ def render(tree: LexborHTMLParser) -> str:
 def table_text(node: LexborNode, *, furniture: bool = False) -> str:
     """A table of data as `| a | b |` lines."""
     rows: list[list[str]] = []
+    covered: list[int] = []
     pending: dict[int, tuple[int, str]] = {}  # column -> (rows to go, text) of a rowspan
     for row in node.css("tr"):
         if _is_in(row, node):
+            covered = covered if rows else _covered(row)
             rows.append(_cells(row, pending, furniture=furniture))
-    return table(rows)
+    return table(rows, covered)
+
+
+def _covered(row: LexborNode) -> list[int]:
+    """The columns of the first row over which a cell to their left reaches."""
+    columns: list[int] = []
+    width = 0
+    for cell in row.iter():
+        if cell.tag in ("td", "th"):
+            span = _span(cell, "colspan")
+            columns += range(width + 1, width + span)
+            width += span
+    return columns
 
 
 @dataclass(slots=True)

@@ -28,6 +28,7 @@ from ingest.loaders.opendocument_text import (
     attribute,
     chart_title,
     count,
+    covered_columns,
     flat,
     inline,
     object_in,
@@ -322,14 +323,15 @@ def _workbook(source: Source, file: _File) -> Document:
         names = {k.rpartition("}")[2]: v for k, v in element.attrib.items()}
         notes: list[tuple[str, str]] = []
         merges: list[Merge] = []
-        rows = list(_rows(element, budget, notes, merges))
+        covered: dict[int, list[int]] = {}
+        rows = list(_rows(element, budget, notes, merges, covered))
         fill_merged(rows, merges, budget)
         hidden = names.get("style-name", "") in styles
         shapes = (p for s in element.iterfind("{*}shapes") for p in s.iter("{*}p"))
         texts = [text for p in shapes if (text := flat(inline(p, Notes())))]
         roots = [object_in(frame, file.notes()) for frame in element.iter("{*}frame")]
         texts += [t for root in roots if root is not None and (t := chart_title(root, Notes()))]
-        sheets.append(Sheet(names.get("name", ""), rows, hidden, notes, texts))
+        sheets.append(Sheet(names.get("name", ""), rows, hidden, notes, texts, covered))
     return sheets_document(source, sheets, title=file.title)
 
 
@@ -345,13 +347,19 @@ def _hidden_styles(body: Any) -> set[str]:
 
 
 def _rows(
-    element: Any, budget: CellBudget, notes: list[tuple[str, str]], merges: list[Merge]
+    element: Any,
+    budget: CellBudget,
+    notes: list[tuple[str, str]],
+    merges: list[Merge],
+    covered: dict[int, list[int]],
 ) -> Iterator[Row]:
     number = 1
     for row in element.iter("{*}table-row"):
         times = count(row, "number-rows-repeated")
         cells = _row_cells(row, number, notes, merges)
         if cells:
+            if places := covered_columns(row):
+                covered[number] = [place + 1 for place in places]
             for repeated in range(min(times, _MAX_ROW)):
                 budget.take(cells)
                 yield number + repeated, cells

@@ -42,9 +42,24 @@ class Notes:
 def table_lines(element: Any, notes: Notes) -> str:
     """A table as lines; tables inside its cells become text, what is merged stands in each row."""
     rows = element.iter("{*}table-row")
-    own = (row for row in rows if next(row.iterancestors("{*}table"), None) is element)
+    own = [row for row in rows if next(row.iterancestors("{*}table"), None) is element]
     running: dict[int, tuple[int, str]] = {}  # column -> (rows to go, text)
-    return table([_cells(row, notes, running) for row in own])
+    return table(
+        [_cells(row, notes, running) for row in own], covered_columns(own[0]) if own else ()
+    )
+
+
+def covered_columns(row: Any) -> list[int]:
+    """The columns of a row, from 0, over which a cell to their left reaches."""
+    columns: list[int] = []
+    width = span = 0
+    for cell in row.iter("{*}table-cell", "{*}covered-table-cell"):
+        if local_name(cell) == "table-cell":
+            span = width + count(cell, "number-columns-spanned")
+        times = min(count(cell, "number-columns-repeated"), _MAX_REPEATED)
+        columns += range(width, min(width + times, span)) if "covered" in cell.tag else ()
+        width += times
+    return columns
 
 
 def _cells(row: Any, notes: Notes, running: dict[int, tuple[int, str]]) -> list[str]:

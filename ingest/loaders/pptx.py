@@ -178,7 +178,9 @@ class _Reader:
 
     def _graphic(self, frame: Any, relations: Any) -> Iterator[Piece]:
         for grid in frame.iter("{*}tbl"):
-            yield Piece(table(_rows(grid)), "table")
+            first = next(grid.iter("{*}tr"), ())
+            merged = [n for n, cell in enumerate(first) if cell.get("hMerge") in ("1", "true")]
+            yield Piece(table(_rows(grid), merged), "table")
         ids = [v for n in frame.iter() for k, v in n.attrib.items() if k.endswith(("}id", "}dm"))]
         for identity in dict.fromkeys(ids):
             relation = relations.get(identity)

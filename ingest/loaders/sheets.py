@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
 from itertools import groupby
 
 from ingest.documents import Document, Mark, Page, Scalar, Section
 from ingest.errors import LoadError
-from ingest.loaders.blocks import heading, table_row
+from ingest.loaders.blocks import heading, table_row, with_one_header
 from ingest.loaders.encoding import normalise
 from ingest.loaders.registry import Source
 from ingest.loaders.sections import sensible_title
@@ -30,7 +30,8 @@ Merge = tuple[int, int, int]  # column, first and last row of cells that are one
 class Sheet:
     """A sheet: its rows that hold text, in order, as (number, {column: text}), both from 1.
 
-    `notes` are comments as (address, text), `texts` what stands in shapes and charts.
+    `notes` are comments as (address, text), `texts` what stands in shapes and charts; `covered`
+    are, by row, the columns over which a cell to their left reaches.
     """
 
     name: str
@@ -38,6 +39,7 @@ class Sheet:
     hidden: bool = False
     notes: Sequence[tuple[str, str]] = ()
     texts: Sequence[str] = ()
+    covered: Mapping[int, Collection[int]] = field(default_factory=dict)
 
 
 class CellBudget:
@@ -137,7 +139,7 @@ class _Writer:
         name = flat(sheet.name) or f"Sheet{number}"
         start = self.paragraph(heading(2, name))
         for rows in _tables(sheet.rows):
-            self.table(name, rows)
+            self.table(name, _with_one_header(rows, sheet.covered))
         for text in sheet.texts:
             self.paragraph(text)
         for address, text in sheet.notes:
@@ -197,6 +199,20 @@ class _Writer:
         self.write("\n".join(lines))
         address = f"{name}!{left}{rows[0][0]}:{right}{rows[-1][0]}"
         self.marks.append(Mark("rows", start, self.length, label=address))
+
+
+def _with_one_header(rows: Sequence[Row], covered: Mapping[int, Collection[int]]) -> Sequence[Row]:
+    """The rows, the first two as one where they are the header: it stands for the upper one."""
+    reached = covered.get(rows[0][0], ())
+    if not reached:
+        return rows
+    columns = sorted({column for _, cells in rows for column in cells}.union(reached))
+    lines = [[cells.get(column, "") for column in columns] for _, cells in rows]
+    joined = with_one_header(lines, [columns.index(column) for column in reached])
+    if len(joined) == len(rows):
+        return rows
+    names = {column: name for column, name in zip(columns, joined[0], strict=True) if name}
+    return [(rows[0][0], names), *rows[2:]]
 
 
 def _line(cells: list[str]) -> str:

@@ -29,6 +29,7 @@ from ingest.loaders.sheet_xml import (
 )
 from ingest.loaders.sheets import (
     CellBudget,
+    Merge,
     Row,
     Sheet,
     column_number,
@@ -38,6 +39,7 @@ from ingest.loaders.sheets import (
 )
 
 _THREADED = re.compile(r"^\[Threaded comment\].*?(?:Comment:|批注:|$)", re.S)
+_MAX_COVERED = 200  # columns below one cell of a header
 MAX_SHEETS = 2_000
 MAX_ROW = 1_048_576
 
@@ -77,12 +79,14 @@ class _Reader:
             ids = [value for name, value in element.attrib.items() if name.endswith("}id")]
             relation = self._relations.get(ids[0]) if ids else None
             part = relation.target if relation and not relation.external else ""
+            rows, covered = self._rows(part)
             yield Sheet(
                 element.get("name", ""),
-                self._rows(part),
+                rows,
                 hidden=element.get("state", "visible") != "visible",
                 notes=list(self._notes(part)),
                 texts=list(self._shapes(part)),
+                covered=covered,
             )
 
     def _part(self, kind: str) -> bytes:
@@ -104,13 +108,19 @@ class _Reader:
         for item in iterate_xml(self._part("sharedStrings"), "si"):
             yield flat(_text(item))
 
-    def _rows(self, part: str) -> list[Row]:
+    def _rows(self, part: str) -> tuple[list[Row], dict[int, list[int]]]:
+        """The rows that hold text, and by row the columns that a cell to their left covers."""
         markup = sheet_markup(self._archive.read(part))
         rows = list(self._filled_rows(markup))
-        merges = ((column_number(left), top, bottom)
-                  for left, top, _, bottom in merged_cells(markup))  # fmt: skip
+        merges: list[Merge] = []
+        covered: dict[int, list[int]] = {}
+        for first, top, last, bottom in merged_cells(markup):
+            left, right = column_number(first), column_number(last)
+            merges.append((left, top, bottom))
+            if left < right <= left + _MAX_COVERED:
+                covered.setdefault(top, []).extend(range(left + 1, right + 1))
         fill_merged(rows, merges, self._budget)
-        return rows
+        return rows, covered
 
     def _filled_rows(self, markup: str) -> Iterator[Row]:
         number = 0
