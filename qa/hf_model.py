@@ -14,10 +14,10 @@ import logging
 import threading
 import time
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any
-from urllib.parse import parse_qsl
+from urllib.parse import unquote
 
 from ingest.errors import BadRequest, NotConfigured, TimedOut
 from qa.models import ModelOptions, Reply
@@ -37,24 +37,42 @@ def open_hf_model(spec: str, options: ModelOptions) -> HfChatModel:
 
     Raises BadRequest for an unknown parameter or a folder that is not there.
     """
+    name, adapter, trusted = parted(spec)
+    for folder in filter(None, (_folder(name), adapter)):
+        if not Path(folder).expanduser().is_dir():
+            raise BadRequest(f"model '{spec}': there is no folder {folder}")
+    return HfChatModel(
+        spec,
+        _folder(name) or name,
+        adapter=adapter,
+        trust_remote_code=trusted,
+        options=options,
+    )
+
+
+def parted(spec: str) -> tuple[str, str | None, bool]:
+    """Name or folder of the model, folder of its adapter, and whether its own code may run.
+
+    Raises BadRequest for an unknown parameter.
+    """
     name, _, query = spec.partition(":")[2].partition("?")
-    given = dict(parse_qsl(query, keep_blank_values=True))
+    # as in a URL, but for a plus: it may stand in the name of a folder
+    written = [part.partition("=") for part in query.split("&") if part]
+    given = {parameter: unquote(value) for parameter, _, value in written}
     unknown = given.keys() - set(PARAMETERS)
     if unknown:
         raise BadRequest(
             f"model '{spec}' has the unknown parameter '{sorted(unknown)[0]}': there are "
             f"{' and '.join(PARAMETERS)}"
         )
-    for folder in filter(None, (_folder(name), given.get("adapter"))):
-        if not Path(folder).expanduser().is_dir():
-            raise BadRequest(f"model '{spec}': there is no folder {folder}")
-    return HfChatModel(
-        spec,
-        _folder(name) or name,
-        adapter=given.get("adapter"),
-        trust_remote_code=given.get("trust_remote_code", "") in ("1", "true", "yes"),
-        options=options,
-    )
+    trusted = given.get("trust_remote_code", "") in ("1", "true", "yes")
+    return name, given.get("adapter"), trusted
+
+
+def with_adapter(spec: str, folder: Path) -> str:
+    """The spec of a model with the adapter in a folder, whatever that is called."""
+    written = str(folder).replace("%", "%25").replace("&", "%26")
+    return f"{spec}{'&' if '?' in spec else '?'}adapter={written}"
 
 
 def _folder(name: str) -> str | None:
@@ -219,13 +237,35 @@ def _load(spec: str, place: str, adapter: str | None, trust: bool) -> tuple[Any,
 
 def _adapted(spec: str, model: Any, adapter: str) -> Any:
     try:
-        from peft import PeftModel
+        from peft import PeftModel, get_peft_model_state_dict
+        from peft.utils import load_peft_weights
     except ImportError as exc:
         raise NotConfigured(f"the adapter of model '{spec}' needs peft: {INSTALL}") from exc
     with warnings.catch_warnings():  # peft 0.21 uses what transformers 5 deprecates
-        warnings.simplefilter("ignore", FutureWarning)
-        adapted: Any = PeftModel.from_pretrained(model, adapter)
+        warnings.simplefilter("ignore")  # what does not fit, it only warns of
+        try:
+            adapted: Any = PeftModel.from_pretrained(model, adapter)
+        except (RuntimeError, ValueError) as exc:
+            if not (Path(adapter) / "adapter_config.json").is_file():
+                raise
+            raise _unfit(spec, adapter, _first_line(exc)) from exc
+        strange = _lora_names(load_peft_weights(adapter, device="cpu")) ^ _lora_names(
+            get_peft_model_state_dict(adapted, save_embedding_layers=False)
+        )
+        if strange:
+            raise _unfit(spec, adapter, f"only one of them has {min(strange)}")
         return adapted.merge_and_unload()
+
+
+def _lora_names(weights: Iterable[str]) -> set[str]:
+    return {name for name in weights if ".lora_" in name}
+
+
+def _unfit(spec: str, adapter: str, reason: str) -> NotConfigured:
+    return NotConfigured(
+        f"model '{spec}': the adapter in {adapter} is for another model ({reason}); name the one "
+        "that it was trained for"
+    )
 
 
 def _pad_token(tokenizer: Any) -> int | None:

@@ -24,6 +24,7 @@ def build(
     steps: int = 60,
     words: Iterable[str] = (),
     positions: int = 256,
+    layers: int = 2,
 ) -> Path:
     """Write a model that answers `PROMPT` with `answer` to `folder`; seconds on one core.
 
@@ -53,7 +54,7 @@ def build(
         vocab_size=len(vocabulary),
         hidden_size=32,
         intermediate_size=64,
-        num_hidden_layers=2,
+        num_hidden_layers=layers,
         num_attention_heads=2,
         max_position_embeddings=positions,
         pad_token_id=0,

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from ingest.errors import BadRequest, NotConfigured, StorageError
+from qa.hf_model import parted
 from qa.tuning.examples import Example, Examples
 from retrieval.hub import model_folder
 
@@ -59,10 +60,10 @@ def place_of(spec: str) -> tuple[str, bool]:
             f"the model '{spec}' cannot be tuned here: name a local one, hf:NAME_OR_FOLDER; for "
             "OpenAI or DashScope, --export writes what their fine-tuning takes"
         )
-    name, _, query = rest.partition("?")
-    if "adapter=" in query:
+    name, adapter, trusted = parted(spec)
+    if adapter is not None:
         raise BadRequest(f"the model '{spec}' has an adapter already: name the model alone")
-    return name, "trust_remote_code=" in query
+    return name, trusted
 
 
 def train(
@@ -257,6 +258,8 @@ def _card(spec: str, found: Examples, done: TrainedModel, corpus: str) -> Mappin
 @contextmanager
 def _written(out: Path) -> Iterator[Path]:
     """A folder that becomes `out` when all has gone well."""
+    from safetensors import SafetensorError
+
     try:
         out.parent.mkdir(parents=True, exist_ok=True)
         folder = Path(tempfile.mkdtemp(prefix=f".{out.name}-", dir=out.parent))
@@ -266,8 +269,9 @@ def _written(out: Path) -> Iterator[Path]:
             os.replace(folder, out)
         finally:
             shutil.rmtree(folder, ignore_errors=True)
-    except OSError as exc:
-        raise StorageError(f"cannot write {out}: {exc.strerror or exc}") from exc
+    except (OSError, SafetensorError) as exc:
+        reason = getattr(exc, "strerror", None) or exc
+        raise StorageError(f"cannot write {out}: {reason}") from exc
 
 
 @contextmanager

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from ingest.errors import BadRequest, NotConfigured, TimedOut
+from qa.hf_model import parted, with_adapter
 from qa.images import Image
 from qa.models import ModelOptions, open_model
 from qa.turn import Message
@@ -69,6 +70,32 @@ def test_an_adapter_changes_the_answer(folder: Path, tmp_path: Path) -> None:
     adapter = tiny_model.teach_adapter(folder, tmp_path / "lora", "in the")
     model = open_model(f"hf:{folder}?adapter={adapter}", environ={})
     assert model.generate(PROMPT).text == "in the"
+
+
+def test_an_adapter_may_lie_in_a_folder_of_any_name(folder: Path, tmp_path: Path) -> None:
+    pytest.importorskip("peft")
+    adapter = tiny_model.teach_adapter(folder, tmp_path / "lo+ra & 5%41 适配", "in the")
+    spec = with_adapter(f"hf:{folder}?trust_remote_code=0", adapter)
+    assert parted(spec) == (str(folder), str(adapter), False)
+    assert open_model(spec, environ={}).generate(PROMPT).text == "in the"
+
+
+def test_an_adapter_of_a_deeper_model_is_refused(folder: Path, tmp_path: Path) -> None:
+    pytest.importorskip("peft")
+    deeper = tiny_model.build(tmp_path / "deeper", steps=1, layers=3)
+    adapter = tiny_model.teach_adapter(deeper, tmp_path / "lora", "in the", steps=1)
+    with pytest.raises(NotConfigured, match=r"the adapter in .* is for another model") as caught:
+        open_model(f"hf:{folder}?adapter={adapter}", environ={}).generate(PROMPT)
+    assert "\n" not in str(caught.value)
+
+
+def test_an_adapter_of_a_model_of_another_width_is_refused(folder: Path, tmp_path: Path) -> None:
+    pytest.importorskip("peft")
+    adapter = tiny_model.teach_adapter(folder, tmp_path / "lora", "in the", steps=1)
+    config = adapter / "adapter_config.json"
+    config.write_text(config.read_text("utf-8").replace('"r": 8', '"r": 4'), "utf-8")
+    with pytest.raises(NotConfigured, match=r"the adapter in .* is for another model"):
+        open_model(f"hf:{folder}?adapter={adapter}", environ={}).generate(PROMPT)
 
 
 def test_a_prompt_beyond_the_context_is_told(folder: Path) -> None:
