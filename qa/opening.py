@@ -174,7 +174,9 @@ def rollback(opened: Opened, settings: Settings, lent: Iterable[Embedder] = ()) 
     """
     store = _versions(opened)
     if store.previous is None:
-        raise BadRequest(f"{opened.location} has no earlier version to go back to")
+        model, tag = parted(opened.base.embedder)
+        cure = f"; `kbqa reembed --embedder {model}` makes it anew" if tag else ""
+        raise BadRequest(f"{opened.location} has no earlier version to go back to{cure}")
     earlier = store.beside(store.previous)
     try:
         base = read_base(earlier)
@@ -246,7 +248,8 @@ def _require_fingerprint(embedder: Embedder, base: Base, location: str) -> None:
     if base.fingerprint and Fingerprint.of(embedder).tag != base.fingerprint:
         raise BadRequest(
             f"the model behind '{base.embedder}' is not the one that {location} was built with "
-            "(other weights or prompts): put the old one back, or run `kbqa reembed`"
+            "(other weights or prompts): put the old one back, or run `kbqa reembed --embedder "
+            f"{parted(base.embedder)[0]}`"
         )
 
 

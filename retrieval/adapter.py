@@ -105,7 +105,10 @@ def merged(
     result = dict(weights)
     for name, delta in adapter.deltas().items():
         if name not in result or result[name].shape != delta.shape:
-            raise BadRequest(f"the adapter {adapter.tag} is for another model: there is no {name}")
+            raise BadRequest(
+                f"the adapter {adapter.tag} is for another model (it has no such {name}): put "
+                f"'{adapter.base}' back as it was, or run `kbqa reembed --embedder {adapter.base}`"
+            )
         result[name] = result[name] + delta
     return result
 

@@ -196,7 +196,9 @@ def test_it_answers_while_the_new_version_is_built(tmp_path: Path) -> None:
 def test_a_model_that_changed_behind_its_name_is_told(open_: Open) -> None:
     with open_(Mortal(16, revision="a")) as kb:
         kb.ingest_documents(documents(0, 2))
-    with pytest.raises(BadRequest, match=r"is not the one that .* was built with.*kbqa reembed"):
+    with pytest.raises(
+        BadRequest, match=r"is not the one that .* was built with.*kbqa reembed --embedder "
+    ):
         open_(Mortal(16, revision="b"))
     with open_(Mortal(16, revision="a")) as kb:
         kb.reembed(Mortal(16, revision="b"))
