@@ -22,6 +22,10 @@ if TYPE_CHECKING:
 LINE_EVERY = 10.0  # seconds between lines of progress
 SHOWN = 10  # pairs of a dry run
 
+Seed = Annotated[  # of what numpy takes
+    int, typer.Option(min=0, max=2**32 - 1, help="Of all that is drawn by chance.")
+]
+
 tune = typer.Typer(help="Teach a model from the documents: an embedder, or a chat model.")
 app.add_typer(tune, name="tune")
 
@@ -34,11 +38,16 @@ def tune_options(
     ] = False,
     kb: Kb = None,
     json_: Json = False,
+    quiet: Quiet = False,
 ) -> None:
     """Teach a model from the documents: an embedder, or a chat model."""
-    if context.invoked_subcommand is not None:
+    if (command := context.invoked_subcommand) is not None:
         if rollback:
             raise BadRequest("--rollback stands alone: kbqa tune --rollback")
+        if kb or json_ or quiet:
+            raise BadRequest(
+                f"--kb, --json and --quiet stand behind the command: kbqa tune {command} --kb NAME"
+            )
         return
     if not rollback:
         raise BadRequest("tune takes a command: kbqa tune embedder, or kbqa tune --rollback")
@@ -54,6 +63,7 @@ def tune_options(
         print_json({"done": "rolled back", "embedder": name})
     else:
         print(f"rolled back: the embedder is {name}")
+    if not (json_ or quiet):
         say("run `kbqa ingest` for what has changed since")
 
 
@@ -67,7 +77,7 @@ def tune_embedder(
     generate: Annotated[
         bool, typer.Option("--generate", help="Let the configured LLM ask questions as well.")
     ] = False,
-    seed: Annotated[int, typer.Option(help="Of all that is drawn by chance.")] = 0,
+    seed: Seed = 0,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Show what there is to learn from, and stop.")
     ] = False,
@@ -81,7 +91,7 @@ def tune_embedder(
     goes back.
     """
     if not 0 < minutes < 100_000:
-        raise BadRequest(f"--minutes {minutes:g}: a time above 0 is expected")
+        raise BadRequest(f"--minutes {minutes:g}: above 0 and below 100,000 is expected")
     from qa.command_base import local
     from qa.configured import model_of
     from qa.evaluation.questions import load_questions
@@ -101,6 +111,8 @@ def tune_embedder(
         )
         if not found.fits:
             say(_warning(found))
+        if found.unused:
+            say(f"{found.unused} questions of {questions} name no passage of {base.location}")
         if dry_run:
             _tell_prospect(found, tuning.estimate(base, found, seed), minutes, seed, json_)
             return

@@ -8,15 +8,14 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from ingest.errors import BadRequest, Unreachable
+from ingest.errors import BadRequest, KbqaError, NotConfigured
 from qa.command import Json, Kb, Quiet, check_target, print_json, say
-from qa.commands.tune import LINE_EVERY, tune
-from qa.settings import load_settings
+from qa.commands.tune import LINE_EVERY, Seed, tune
+from qa.settings import Settings, load_settings
 from qa.terminal import print
 
 if TYPE_CHECKING:
     from qa.evaluation.running import Evaluation
-    from qa.knowledge_base import KnowledgeBase
     from qa.tuning.examples import Examples
     from qa.tuning.model import TrainedModel
 
@@ -47,7 +46,7 @@ def tune_model(
     asked: Annotated[
         int, typer.Option("--eval", min=0, help="Held-out questions answered before and after.")
     ] = 10,
-    seed: Annotated[int, typer.Option(help="Of all that is drawn by chance.")] = 0,
+    seed: Seed = 0,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Show what there is to learn from, and stop.")
     ] = False,
@@ -61,6 +60,7 @@ def tune_model(
     from qa.command_base import local
     from qa.configured import model_of
     from qa.evaluation.questions import load_questions
+    from qa.hf_model import with_adapter
     from qa.tuning import model as training
     from qa.tuning.embedder import corpus_of
     from qa.tuning.examples import examples, write_chat
@@ -79,6 +79,7 @@ def tune_model(
     # a model learns to refuse where the search took something for an answer
     with local(settings.model_copy(update={"min_score": 0.0}), "tune") as base:
         found = examples(base, count, questions=asked_for, model=asker, seed=seed)
+        corpus = corpus_of(base)
     if export:
         write_chat([*found.training, *found.held_out], export)
         _tell_found(found, f"in {export}", json_)
@@ -86,21 +87,20 @@ def tune_model(
     if dry_run:
         _tell_found(found, "to learn from and to judge by", json_, shown=SHOWN)
         return
-    with local(settings, "tune") as base:
-        assert model is not None
-        assert out is not None
-        before = _answered(base, found, model, asked)
-        done = training.train(
-            model,
-            found,
-            out,
-            minutes=minutes,
-            corpus=corpus_of(base),
-            seed=seed,
-            on_step=None if quiet else _Lines(),
-        )
-        after = _answered(base, found, f"{model}{_joined(model)}adapter={out}", asked)
-    _tell(model, done, before, after, json_)
+    assert model is not None
+    assert out is not None
+    before = _answered(settings, found, model, asked)
+    done = training.train(
+        model,
+        found,
+        out,
+        minutes=minutes,
+        corpus=corpus,
+        seed=seed,
+        on_step=None if quiet else _Lines(),
+    )
+    after = _answered(settings, found, with_adapter(model, out), asked)
+    _tell(with_adapter(model, out), done, before, after, json_)
 
 
 def _check(
@@ -109,7 +109,7 @@ def _check(
     from qa.tuning.model import place_of
 
     if not 0 < minutes < 100_000:
-        raise BadRequest(f"--minutes {minutes:g}: a time above 0 is expected")
+        raise BadRequest(f"--minutes {minutes:g}: above 0 and below 100,000 is expected")
     if export:
         check_target(export, "--export")
         if export.exists():
@@ -126,22 +126,25 @@ def _check(
         raise BadRequest(f"{out} exists already: name another folder")
 
 
-def _joined(model: str) -> str:
-    return "&" if "?" in model else "?"
+def _answered(settings: Settings, found: Examples, model: str, count: int) -> Evaluation | None:
+    """Answers of a model to held-out questions, scored; None for none.
 
-
-def _answered(base: KnowledgeBase, found: Examples, model: str, count: int) -> Evaluation | None:
-    """Answers of a model to held-out questions, scored; None for none."""
+    The base is opened for them and closed again: there may not be room for the model beside the one
+    that is trained.
+    """
+    from qa.command_base import local
     from qa.evaluation.questions import QuestionSet
     from qa.evaluation.running import evaluate
 
     wanted = tuple(example.question for example in found.held_out[:count])
     if not wanted:
         return None
-    base.use_model(model)
     try:
-        return evaluate(base, QuestionSet("held out", wanted), answers=True)
-    except (BadRequest, Unreachable) as exc:  # a base model may have nothing to say
+        with local(settings.model_copy(update={"model": model}), "tune") as base:
+            return evaluate(base, QuestionSet("held out", wanted), answers=True)
+    except NotConfigured:
+        raise
+    except KbqaError as exc:  # a base model may have nothing to say, another process has the base
         say(f"the answers of {model} are not scored: {exc}")
         return None
 
@@ -181,14 +184,13 @@ def _tell_found(found: Examples, where: str, json_: bool, shown: int = 0) -> Non
 
 
 def _tell(
-    model: str,
+    name: str,
     done: TrainedModel,
     before: Evaluation | None,
     after: Evaluation | None,
     json_: bool,
 ) -> None:
     figures = _figures(before, after)
-    name = f"{model}{_joined(model)}adapter={done.folder}"
     if json_:
         print_json(
             {

@@ -86,11 +86,30 @@ class Aim:
         return [f"{chunk.uri}:{place}"]
 
 
+class Names:
+    """Documents by what people call them."""
+
+    def __init__(self, uris: Iterable[str]) -> None:
+        self._uris = {_normal(uri): uri for uri in uris}
+
+    def uri(self, name: str) -> str | None:
+        """The base's name of a document: the same, or the only one that ends like it."""
+        normal = _normal(name)
+        if normal in self._uris:
+            return self._uris[normal]
+        ends = [
+            uri
+            for known, uri in self._uris.items()
+            if known.endswith(f"/{normal}") or normal.endswith(f"/{known}")
+        ]
+        return ends[0] if len(ends) == 1 else None
+
+
 class Finder:
     """Resolves what questions name to places in the documents of a base."""
 
     def __init__(self, uris: Iterable[str], document: Callable[[str], Document]) -> None:
-        self._uris = {_normal(uri): uri for uri in uris}
+        self._names = Names(uris)
         self._document = document
         self._opened: dict[str, Document] = {}
 
@@ -102,7 +121,7 @@ class Finder:
         wanted = coarser(question.level, level)
         if question.unanswerable or wanted == "answer":
             return Aim(question, wanted)
-        found = {name: self._uri(name) for name in question.documents}
+        found = {name: self._names.uri(name) for name in question.documents}
         missing = [name for name, uri in found.items() if uri is None]
         problem = f"no document '{missing[0]}' in the base" if missing else ""
         targets: list[Target] = []
@@ -137,18 +156,6 @@ class Finder:
             if span is None:
                 fault = f"{document.uri} has no {name}"
         return targets, fault
-
-    def _uri(self, name: str) -> str | None:
-        """The base's name of a document: the same, or the only one that ends like it."""
-        normal = _normal(name)
-        if normal in self._uris:
-            return self._uris[normal]
-        ends = [
-            uri
-            for known, uri in self._uris.items()
-            if known.endswith(f"/{normal}") or normal.endswith(f"/{known}")
-        ]
-        return ends[0] if len(ends) == 1 else None
 
     def _open(self, uri: str) -> Document:
         if uri not in self._opened:

@@ -23,7 +23,7 @@ from qa.evaluation.questions import Question
 from qa.settings import Settings, is_url
 from qa.tuning import batches as batching
 from qa.tuning.judging import Judgement, asked_of, judge, passages_of
-from qa.tuning.labelled import feedback_questions, pairs_of_questions
+from qa.tuning.labelled import feedback_questions, pairs_of_questions, resolved
 from qa.tuning.loss import KEPT
 from qa.tuning.pairs import Pair, Split, pairs_of, split
 from qa.tuning.training import CHECKPOINT, EPOCHS, Trained, require_packages, train, trainable
@@ -53,12 +53,13 @@ Stage = Callable[[str, float, float | None], None]  # what is done, share 0..1, 
 
 @dataclass(frozen=True, slots=True)
 class Prospect:
-    """What a base offers to learn from."""
+    """What a base offers to learn from. Of the labelled questions, `unused` name nothing in it."""
 
     base: str
     split: Split
     chunks: tuple[Chunk, ...]
     known_share: float
+    unused: int = 0
 
     @property
     def fits(self) -> bool:
@@ -97,7 +98,11 @@ def prospect(
     by_uri: dict[str, list[Chunk]] = defaultdict(list)
     for chunk in chunks:
         by_uri[chunk.uri].append(chunk)
-    asked = {"labelled": list(questions), "feedback": feedback_questions(settings)}
+    labelled = [question for question in questions if not question.unanswerable]
+    asked = {
+        "labelled": resolved(labelled, by_uri),
+        "feedback": feedback_questions(settings),
+    }
     if model is not None:
         from qa.evaluation.generating import generate
 
@@ -111,7 +116,14 @@ def prospect(
             f"{kb.location} is too small to learn from: it gives {len(parts.training)} pairs of a "
             f"question and a passage, and at least {LEAST} are needed"
         )
-    return Prospect(base, _limited(parts, minutes, seed), chunks, _known(kb.embedder, chunks, seed))
+    used = {pair.query for pair in named}
+    return Prospect(
+        base,
+        _limited(parts, minutes, seed),
+        chunks,
+        _known(kb.embedder, chunks, seed),
+        unused=sum(question.text not in used for question in labelled),
+    )
 
 
 def tune(

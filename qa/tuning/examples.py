@@ -23,6 +23,7 @@ from qa.evaluation.questions import Question
 from qa.evaluation.targets import holds_answer
 from qa.language import language_of
 from qa.sentences import sentences
+from qa.tuning.labelled import resolved
 from qa.tuning.pairs import HELD_OUT, is_telling
 from qa.turn import Message, Turn
 from retrieval.conditions import Match, Not
@@ -76,7 +77,8 @@ def examples(
     """At most `count` examples: of `questions`, then of questions made from the documents (by
     `model`, if there is one). Raises BadRequest where there are too few."""
     chance = random.Random(seed)
-    made = [*questions, *generate(kb, count, model=model, seed=seed)][:count]
+    asked = resolved(questions, (record.uri for record in kb.documents()))
+    made = [*asked, *generate(kb, count, model=model, seed=seed)][:count]
     chance.shuffle(made)
     found = [
         example
@@ -87,9 +89,10 @@ def examples(
     for example in found:
         parts[_is_held_out(example.question, seed)].append(example)
     if len(parts[False]) < LEAST or not parts[True]:
+        cure = "a higher --count" if len(made) == count else "--generate, which asks an LLM"
         raise BadRequest(
             f"{kb.location} is too small to learn from: it gives {len(parts[False])} questions "
-            f"with an answer, and at least {LEAST} are needed; --generate asks an LLM for more"
+            f"with an answer, and at least {LEAST} are needed; {cure} may give more"
         )
     return Examples(tuple(parts[False]), tuple(parts[True]))
 

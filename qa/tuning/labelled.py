@@ -3,16 +3,31 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 
 from ingest.documents import Chunk
 from qa.evaluation.questions import Question, question_of
-from qa.evaluation.targets import holds_answer
+from qa.evaluation.targets import Names, holds_answer
 from qa.settings import Settings, is_url, kb_folder
 from qa.tuning.pairs import Pair
 
 MOST_OF_A_DOCUMENT = 3  # passages, where a question names a document and nothing in it
 FEEDBACK = 10_000  # verdicts
 SERVER_FOLDER = ".server"  # of `data_dir`
+
+
+def resolved(questions: Iterable[Question], uris: Iterable[str]) -> list[Question]:
+    """The questions with the base's names of the documents that they name, as `kbqa eval` finds
+    them; without those that name only others."""
+    names = Names(uris)
+    found = []
+    for question in questions:
+        known = {
+            uri: grade for name, grade in question.documents.items() if (uri := names.uri(name))
+        }
+        if known or not question.documents:
+            found.append(replace(question, documents=known))
+    return found
 
 
 def pairs_of_questions(

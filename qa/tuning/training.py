@@ -147,7 +147,6 @@ class _Course:
             "passage": [pair.passage for pair in pairs],
             "label": list(range(len(pairs))),
         }
-        self._begun = self._written = time.monotonic()
         left = max(1, self._most - len(self._losses))
         trainer = SentenceTransformerTrainer(
             model=model,
@@ -159,8 +158,14 @@ class _Course:
         )
         trainer.remove_callback(PrinterCallback)
         _keep_losses(trainer, self._losses)
-        if not self.is_over:
-            trainer.train()
+        self._begun = self._written = time.monotonic()
+        if not (resumed and self.is_over):
+            try:
+                trainer.train()
+            except KeyboardInterrupt:  # the next call goes on from here
+                if self._losses:
+                    self.write(model, optimizer, force=True)
+                raise
             self.write(model, optimizer, force=True)
         return self._trained(model, resumed)
 

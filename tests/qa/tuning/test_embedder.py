@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import random
 import re
 from collections.abc import Iterator
@@ -107,6 +108,11 @@ def test_it_learns_is_judged_adopted_carried_along_and_taken_back(
         with KnowledgeBase.open(settings=known, create=False) as again:
             assert again.status().embedder == name
             assert again.search("Where was the seal bought?", 5) == hits
+    with (
+        KnowledgeBase.open(settings=copy) as again,
+        pytest.raises(BadRequest, match=f"no earlier version .*`kbqa reembed --embedder {tiny}`"),
+    ):
+        again.rollback()
     with KnowledgeBase.open(settings=settings) as again:
         again.ingest_documents([*documents(), Document.from_text("A new hose.", uri="new.md")])
         assert again.search("new hose", 1)[0].uri == "new.md"
@@ -173,6 +179,39 @@ def test_killed_it_goes_on_and_changed_documents_begin_anew(
     with pytest.raises(Killed):
         tuning.tune(base, found, settings, minutes=1, on_stage=see)
     assert steps[1:] == ["step 1"]
+
+
+def test_interrupted_by_the_user_it_goes_on_with_the_next_step(
+    base: KnowledgeBase, settings: Settings
+) -> None:
+    found = tuning.prospect(base, settings)
+    steps: list[str] = []
+
+    def stop(what: str, *_: Any) -> None:
+        if what.startswith("step"):
+            steps.append(what.split(",")[0])
+            if what.startswith("step 2") or len(steps) > 2:
+                raise KeyboardInterrupt
+
+    for _ in range(2):
+        with pytest.raises(KeyboardInterrupt):
+            tuning.tune(base, found, settings, minutes=1, on_stage=stop)
+    assert steps == ["step 1", "step 2", "step 3"]
+
+
+def test_labelled_questions_may_name_nothing_in_the_base(
+    base: KnowledgeBase, settings: Settings, kbqa: Kbqa, tmp_path: Path
+) -> None:
+    base.close()
+    lines = [
+        {"question": "Who is called when things fail?", "document": f"./{name}"}
+        for name in ("plants/3.md", "plants/gone.md")
+    ] + [{"question": "Who is the king?", "document": "gone.md"}]
+    file = tmp_path / "asked.jsonl"
+    file.write_text("".join(f"{json.dumps(line)}\n" for line in lines), "utf-8")
+    ran = kbqa("tune", "embedder", "--dry-run", "--questions", file, "--kb", base.location)
+    assert f"1 questions of {file} name no passage of " in ran.err
+    assert " labelled" in ran.out
 
 
 def test_the_training_takes_a_step_where_all_time_is_spent_before(
@@ -275,6 +314,10 @@ def test_the_command_shows_what_it_would_learn_and_keeps_nothing_that_is_no_bett
         (["tune", "--rollback"], "has not been tuned"),
         (["tune", "--rollback", "embedder"], "stands alone"),
         (["tune", "embedder", "--minutes", "0"], "--minutes 0"),
+        (["tune", "embedder", "--minutes", "1e5"], "below 100,000"),
+        (["tune", "embedder", "--seed", "-1"], "--seed"),
+        (["tune", "--quiet", "embedder"], "behind the command: kbqa tune embedder"),
+        (["tune", "--kb", "a", "model"], "behind the command: kbqa tune model"),
         (["tune", "embedder", "--questions", "nothing.jsonl"], "no such file"),
         (["tune", "embedder", "--generate"], "needs an LLM"),
         (["tune", "embedder"], "too small"),

@@ -11,7 +11,12 @@ from qa.evaluation.questions import Question
 from qa.server.database import Database
 from qa.server.feedback import Cited, Feedback, Verdict, questions
 from qa.settings import load_settings
-from qa.tuning.labelled import MOST_OF_A_DOCUMENT, feedback_questions, pairs_of_questions
+from qa.tuning.labelled import (
+    MOST_OF_A_DOCUMENT,
+    feedback_questions,
+    pairs_of_questions,
+    resolved,
+)
 
 TEXTS = ["The pump moves forty litres.", "The seal lasts two years.", "Call the workshop.", "End."]
 
@@ -52,6 +57,13 @@ def test_a_question_leads_to_the_passages_that_it_names(
 ) -> None:
     assert positions(**known) == expected
     assert len(expected) <= MOST_OF_A_DOCUMENT
+
+
+def test_documents_are_named_as_for_an_evaluation() -> None:
+    names: list[dict[str, int]] = [{"./docs/a.pdf": 1, "gone.pdf": 2}, {"b.pdf": 1}, {}]
+    asked = [Question(str(number), "How long?", documents=one) for number, one in enumerate(names)]
+    found = resolved(asked, ["docs/a.pdf", "c/b.pdf", "d/b.pdf"])
+    assert [(one.id, one.documents) for one in found] == [("0", {"docs/a.pdf": 1}), ("2", {})]
 
 
 def test_documents_that_are_not_there_give_nothing() -> None:

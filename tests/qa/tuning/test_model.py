@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import gc
 import json
 import random
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import pytest
+from safetensors.numpy import save_file
 
 from ingest.documents import Document
-from ingest.errors import BadRequest, Unreachable
+from ingest.errors import BadRequest, StorageError, Unreachable
 from qa.citing.marks import NO_ANSWER
 from qa.evaluation.questions import Question
+from qa.hf_model import HfChatModel
 from qa.knowledge_base import KnowledgeBase
 from qa.settings import Settings, load_settings
 from qa.tuning import model as training
@@ -130,10 +135,20 @@ def test_the_loss_falls_the_adapter_loads_the_answer_changes(
     }
     model = tiny_model.build(tmp_path / "model", steps=5, words=words, positions=1024)
     base.close()
+    adapter = tmp_path / "lo+ra & 5%41"
+    train, held = training.train, list[object]()
+
+    def train_alone(*given: Any, **options: Any) -> training.TrainedModel:
+        gc.collect()
+        held.extend(one for one in gc.get_objects() if type(one) is HfChatModel)
+        KnowledgeBase.open(settings=settings).close()  # nobody has it open
+        return train(*given, **options)
+
+    monkeypatch.setattr(training, "train", train_alone)
     monkeypatch.setenv("KBQA_TOP_K", "3")
     monkeypatch.setenv("KBQA_ANSWER_TOKENS", "24")
     ran = kbqa(
-        "tune", "model", f"hf:{model}", "--out", tmp_path / "adapter", "--kb", base.location,
+        "tune", "model", f"hf:{model}", "--out", adapter, "--kb", base.location,
         "--minutes", "3", "--count", "60", "--eval", "2", "--json",
     )  # fmt: skip
     assert ran.code == 0, ran.err
@@ -141,9 +156,10 @@ def test_the_loss_falls_the_adapter_loads_the_answer_changes(
     assert told["steps"] == 2 * len(found.training)
     assert told["loss"][1] < 0.95 * told["loss"][0]
     assert told["answers"] or "are not scored" in ran.err  # it may have nothing to say
-    card = json.loads((tmp_path / "adapter" / "card.json").read_text("utf-8"))
+    assert not held
+    card = json.loads((adapter / "card.json").read_text("utf-8"))
     assert card["examples"] == len(found.training)
-    assert {path.name for path in (tmp_path / "adapter").iterdir()} == {
+    assert {path.name for path in adapter.iterdir()} == {
         "adapter_config.json", "adapter_model.safetensors", "card.json",
     }  # fmt: skip
     question = found.training[0].question.text
@@ -166,6 +182,30 @@ def test_the_loss_falls_the_adapter_loads_the_answer_changes(
     assert not (tmp_path / "a").exists()
 
 
+def test_the_code_of_a_model_runs_only_where_the_user_trusts_it() -> None:
+    assert training.place_of("hf:m?trust_remote_code=0") == ("m", False)
+    assert training.place_of("hf:m?trust_remote_code=1") == ("m", True)
+
+
+def test_no_room_for_the_adapter_is_one_line(tmp_path: Path) -> None:
+    weights = {"a": np.zeros(3)}
+    with (
+        pytest.raises(StorageError, match=f"cannot write {tmp_path / 'out'}: "),
+        training._written(tmp_path / "out") as folder,
+    ):
+        save_file(weights, folder / "gone" / "adapter_model.safetensors")  # its writer's own error
+    assert not list(tmp_path.iterdir())
+
+
+def test_questions_about_documents_that_are_not_there_teach_no_refusal(
+    base: KnowledgeBase,
+) -> None:
+    asked = Question("1", "Which part holds unit 3?", documents={"gone.md": 1})
+    for seed in range(5):  # every fifth question is refused
+        found = examples(base, 60, questions=[asked], seed=seed)
+        assert asked.text not in {one.question.text for one in (*found.training, *found.held_out)}
+
+
 @pytest.mark.parametrize(
     ("arguments", "says"),
     [
@@ -178,6 +218,9 @@ def test_the_loss_falls_the_adapter_loads_the_answer_changes(
         (["--export", "gone/x.jsonl"], "--export gone/x.jsonl: there is no folder gone"),
         (["--export", "."], "it is a folder"),
         (["--dry-run", "--generate"], "needs an LLM"),
+        (["--dry-run", "--count", "1"], "a higher --count may give more"),
+        (["--dry-run", "--seed", "-1"], "--seed"),
+        (["hf:./m?lora=1", "--out", "a"], "unknown parameter 'lora'"),
     ],
 )
 def test_bad_input_is_one_line(
