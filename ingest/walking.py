@@ -18,6 +18,9 @@ if TYPE_CHECKING:
     from pathspec import GitIgnoreSpec
 
 IGNORE_FILE = ".kbqaignore"  # patterns as in .gitignore, in any folder, counting from there down
+# what lies in a knowledge base, see `retrieval.edge_folders`
+_LOCK, _SHARD, _SHARD_FILE = "lock", "shard", "edge_config.json"
+_BASE_NAMES = frozenset({_LOCK, "holder.json", "closed.json", "current.json", "prompts", "tuning"})
 _SKIPPED_FOLDERS = frozenset({"CVS", "__pycache__", "node_modules", "__MACOSX"})
 
 
@@ -65,9 +68,9 @@ def walk(target: str, root: str, selection: Selection = EVERYTHING) -> Walk:
     """Look at the file `target`, or at every file below the folder `target`, in order of path.
 
     Left out: what a `.kbqaignore` names (one further down has the last word, as with git), hidden
-    files and folders, VCS and cache folders, owner files of Word, linked folders, links that lead
-    out of `root`, anything that is not a regular file. A file named directly is taken whatever its
-    suffix.
+    files and folders, VCS and cache folders, knowledge bases, owner files of Word, linked folders,
+    links that lead out of `root`, anything that is not a regular file. A file named directly is
+    taken whatever its suffix.
     """
     seen = Walk()
     if not os.path.isdir(target):
@@ -103,6 +106,26 @@ def is_passed_over(name: str) -> bool:
     Hidden ones, folders of tools, and `~$report.docx`: the name of who has the report open.
     """
     return name.startswith((".", "~$")) or name in _SKIPPED_FOLDERS
+
+
+def is_of_base(folder: str, name: str) -> bool:
+    """Whether what `folder` holds by this name belongs to a knowledge base that lies there: each
+    ingest would find it changed by the one before."""
+    return _is_base_name(name) and _is_base(folder)
+
+
+def _is_base_name(name: str) -> bool:
+    return name in _BASE_NAMES or name.startswith(_SHARD)
+
+
+def _is_base(folder: str) -> bool:
+    try:
+        return os.path.exists(os.path.join(folder, _LOCK)) and any(
+            name.startswith(_SHARD) and os.path.exists(os.path.join(folder, name, _SHARD_FILE))
+            for name in os.listdir(folder)
+        )
+    except OSError:
+        return False
 
 
 def is_under(path: str, folder: str) -> bool:
@@ -144,8 +167,9 @@ def _below(
         return
     if any(child.name == IGNORE_FILE for child in children):
         rules = _with_rules(rules, folder, prefix)
+    holds_base = any(child.name == _LOCK for child in children) and _is_base(folder)
     for child in children:
-        if is_passed_over(child.name):
+        if is_passed_over(child.name) or (holds_base and _is_base_name(child.name)):
             continue
         uri = prefix + _readable(child.name)
         is_link = child.is_symlink()

@@ -17,7 +17,7 @@ from typing import Any
 from ingest.documents import FileEntry
 from ingest.errors import KbqaError, Locked
 from ingest.sync import SyncReport
-from ingest.walking import IGNORE_FILE, is_under
+from ingest.walking import IGNORE_FILE, is_of_base, is_under
 from qa.command import say
 from qa.commands.ingest import explain, summary
 from qa.settings import Settings
@@ -108,7 +108,7 @@ def changed_in(folders: Collection[Path]) -> Iterator[set[str]]:
         places = {os.path.realpath(folder): folder for folder in folders if there[folder]}
         for changes in follow(
             *places,
-            watch_filter=lambda _, path: not _is_hidden(path, places),  # noqa: B023 - used now
+            watch_filter=lambda _, path: not _is_passed_over(path, places),  # noqa: B023 - used now
             debounce=TICK_MS,
             rust_timeout=TICK_MS,
             yield_on_timeout=True,
@@ -134,6 +134,16 @@ def _identity(folder: Path) -> _Identity:
 def _is_new(folder: Path, followed: Mapping[Path, _Identity]) -> bool:
     """Whether there is a folder, and it is not the one that is followed."""
     return _identity(folder) not in (None, followed[folder])
+
+
+def _is_passed_over(path: str, places: Collection[str]) -> bool:
+    """Whether nothing is read there: what is hidden, and what each look writes into its base."""
+    at = Path(path)
+    return _is_hidden(path, places) or any(
+        is_of_base(str(one.parent), one.name)
+        for one in (at, *at.parents)
+        if any(is_under(str(one.parent), place) for place in places)
+    )
 
 
 def _is_hidden(path: str, places: Collection[str]) -> bool:

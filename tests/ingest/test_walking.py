@@ -54,6 +54,15 @@ def test_hidden_files_and_tool_folders_are_left_out(tmp_path: Path) -> None:
     assert (seen.failures, seen.skips) == ([], [])
 
 
+def test_a_knowledge_base_is_left_out_and_what_lies_beside_it_is_not(tmp_path: Path) -> None:
+    write(tmp_path, a="a", kb__shard__x="x", kb__b="b", prompts__c="c", lock__d="d", shard__e="e")
+    (tmp_path / "kb" / "prompts").mkdir()
+    for name in ("lock", "closed.json", "current.json", "prompts/p.md", "shard/edge_config.json"):
+        (tmp_path / "kb" / name).write_text("{}")
+    assert uris(look(tmp_path)) == ["a.md", "kb/b.md", "lock/d.md", "prompts/c.md", "shard/e.md"]
+    assert uris(look(tmp_path / "kb")) == ["b.md"]
+
+
 def test_the_ignore_file_works_like_gitignore(tmp_path: Path) -> None:
     write(tmp_path, a="a", draft_b="b", sub__draft_c="c", sub__keep="k", out__x="x")
     (tmp_path / ".kbqaignore").write_text("# drafts\ndraft_*\n!draft_b.md\n/out/\n\n")

@@ -322,6 +322,21 @@ def test_a_watched_folder_that_is_replaced_is_followed_on(
     assert str(folder / "a.md") in changed_until("a.md", news)
 
 
+def test_a_base_in_the_folder_that_it_is_of_is_not_read(tmp_path: Path, embedder: Embedder) -> None:
+    docs = tmp_path / "docs"
+    docs.mkdir()
+    (docs / "a.md").write_text("The pump runs.")
+    news = changed_in([docs])
+    next(news)
+    for _ in range(2):
+        with KnowledgeBase.open(docs / "kb", embedder=embedder) as kb:
+            kb.ingest(docs)
+            assert [row.uri for row in kb.documents()] == ["a.md"]
+    (docs / "b.md").write_text("The furnace burns.")
+    inside = str(docs / "kb") + "/"
+    assert not [path for path in changed_until("b.md", news) if path.startswith(inside)]
+
+
 def test_a_link_that_is_turned_to_another_folder_is_followed(tmp_path: Path) -> None:
     for name in ("one", "two"):
         (tmp_path / name).mkdir()
