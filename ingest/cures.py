@@ -5,7 +5,8 @@ from __future__ import annotations
 # a word of the reason -> the cure; the first that fits
 _CURES = (
     (("not described",), "`kbqa retry` once the vision model answers"),
-    (("no such file", "broken link"), "`kbqa ingest FOLDER` takes note of what is gone"),
+    (("no such file",), "`kbqa ingest FOLDER` takes note of what is gone"),
+    (("broken link",), "mend the link or remove it"),
     (("password", "encrypted"), "save it without its password"),
     (("garbled",), ""),  # its reason ends with the cure
     (("timed out", "took longer", "seconds"), "raise `parse_timeout`, then `kbqa retry`"),

@@ -24,10 +24,18 @@ if TYPE_CHECKING:
 _CHANGES = ("added", "changed", "outdated", "removed", "touched")
 
 
+def _path(argument: str) -> Path:
+    """A path; "" is none, which `Path` takes for the folder that one stands in."""
+    if not argument:
+        raise BadRequest("a path is empty: name a folder or a file, `.` for the one you are in")
+    return Path(argument)
+
+
 @app.command()
 def ingest(
     paths: Annotated[
-        list[Path] | None, typer.Argument(help="Folders or files.", metavar="PATH...")
+        list[Path] | None,
+        typer.Argument(help="Folders or files.", metavar="PATH...", parser=_path),
     ] = None,
     kb: Kb = None,
     embedder: EmbedderOption = None,

@@ -84,7 +84,7 @@ def test_poor_pages_are_counted() -> None:
         ("permission denied", "right to read"),
         ("files of type .xyz are not supported", "PDF"),
         ("is damaged: no cross-reference table", "backup"),
-        ("is a broken link", "takes note"),
+        ("is a broken link", "mend the link"),
         ("no text found in the image, and it was not described: no answer", "vision model"),
         ("who knows", "kbqa retry"),
     ],

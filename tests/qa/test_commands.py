@@ -280,6 +280,17 @@ def test_a_reader_can_be_neither_planned_nor_watched(kbqa: Kbqa, option: str) ->
     is_one_clear_line(kbqa("ingest", *reader, option), 2, f"{option} needs folders or files")
 
 
+def test_an_empty_path_is_not_the_folder_one_stands_in(kbqa: Kbqa) -> None:
+    is_one_clear_line(kbqa("ingest", ""), 2, "a path is empty")
+
+
+def test_a_broken_link_is_named_with_what_to_do(kbqa: Kbqa, tmp_path: Path) -> None:
+    (tmp_path / "odd").mkdir()
+    (tmp_path / "odd" / "link.md").symlink_to("link.md")
+    done = kbqa("ingest", tmp_path / "odd", "--kb", tmp_path / "base")
+    assert "link.md: broken link; mend the link or remove it" in done.err
+
+
 def test_a_name_with_line_breaks_is_one_line(kbqa: Kbqa, tmp_path: Path) -> None:
     (tmp_path / "odd").mkdir()
     (tmp_path / "odd" / "a\nok  md  1  b.md").write_text("The pump runs.")
