@@ -158,6 +158,24 @@ def _files(target: str, root: str, seen: Walk) -> Iterator[tuple[os.DirEntry[str
 def _below(
     folder: str, prefix: str, root: str, rules: _Rules, seen: Walk
 ) -> Iterator[tuple[os.DirEntry[str], str]]:
+    levels = [_children(folder, prefix, root, rules, seen)]  # folders may lie deeper than calls may
+    while levels:
+        found = next(levels[-1], None)
+        if found is None:
+            levels.pop()
+            continue
+        child, uri, rules = found
+        if child.is_dir(follow_symlinks=False):
+            levels.append(_children(child.path, f"{uri}/", root, rules, seen))
+        else:
+            yield child, uri
+
+
+def _children(
+    folder: str, prefix: str, root: str, rules: _Rules, seen: Walk
+) -> Iterator[tuple[os.DirEntry[str], str, _Rules]]:
+    """What is to be looked at in a folder, in order of name: files and folders, with the rules
+    that count in it."""
     try:
         with os.scandir(folder) as found:
             children = sorted(found, key=lambda child: child.name)
@@ -175,13 +193,13 @@ def _below(
         is_link = child.is_symlink()
         if child.is_dir(follow_symlinks=False):
             if not (rules and _is_ignored(f"{uri}/", rules)):
-                yield from _below(child.path, f"{uri}/", root, rules, seen)
+                yield child, uri, rules
         elif rules and _is_ignored(uri, rules):
             continue
         elif is_link and not os.path.exists(child.path):  # leads nowhere or in a circle
             seen.failures.append(Failure(uri, "broken link", child.path))
         elif child.is_file() and (not is_link or is_under(os.path.realpath(child.path), root)):
-            yield child, uri
+            yield child, uri, rules
 
 
 def _with_rules(rules: _Rules, folder: str, prefix: str) -> _Rules:

@@ -63,6 +63,23 @@ def test_a_knowledge_base_is_left_out_and_what_lies_beside_it_is_not(tmp_path: P
     assert uris(look(tmp_path / "kb")) == ["b.md"]
 
 
+def test_folders_may_lie_deeper_than_calls_may(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    depth = 1200
+    monkeypatch.chdir(tmp_path)
+    for _ in range(depth):  # one by one: the whole path may be too long for the system
+        os.mkdir("a")
+        os.chdir("a")
+    Path("x.md").write_text("x")
+    seen = look(tmp_path)
+    Path("x.md").unlink()
+    for _ in range(depth):  # nor could the folder of the test be removed
+        os.chdir("..")
+        os.rmdir("a")
+    assert uris(seen) == ["a/" * depth + "x.md"]
+
+
 def test_the_ignore_file_works_like_gitignore(tmp_path: Path) -> None:
     write(tmp_path, a="a", draft_b="b", sub__draft_c="c", sub__keep="k", out__x="x")
     (tmp_path / ".kbqaignore").write_text("# drafts\ndraft_*\n!draft_b.md\n/out/\n\n")
