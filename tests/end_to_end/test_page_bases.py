@@ -73,7 +73,7 @@ def luminance(colour: str) -> float:
 
 
 def choose(page: Page, name: str) -> None:
-    page.get_by_label("Knowledge base").select_option(name)
+    page.get_by_role("combobox", name="Knowledge base").select_option(name)
 
 
 def test_the_list_is_that_of_the_base_chosen_last(visit: Page) -> None:

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, Page, Route, expect
 
+from qa.server.keys import Role
 from tests.end_to_end.visiting import visiting
 from tests.qa.server.serving import Served, serving, settings_for
 
@@ -95,7 +96,36 @@ def test_documents_are_found_by_a_part_of_their_name(visit: Page, tmp_path: Path
     visit.get_by_label("Choose files").set_input_files(notes(tmp_path, 12))
     expect(visit.locator("#count")).to_have_text("12 documents")
     for asked, found in (("te1", "3 documents"), ("*1.md", "2 documents"), ("x", "No such")):
-        visit.get_by_label("Name").fill(asked)
+        visit.locator("#path").fill(asked)
         visit.get_by_role("button", name="Show").click()
         expect(visit.locator("#count")).to_contain_text(found)
     expect(visit.locator("#list .document")).to_have_count(0)
+
+
+def test_on_an_empty_server_an_admin_makes_a_base(
+    browser: Browser, cache_dir: Path, tmp_path: Path
+) -> None:
+    with serving(settings_for(tmp_path / "data", cache_dir)) as own:
+        page = browser.new_context(locale="en-US").new_page()
+        page.goto(own.url)
+        expect(page.get_by_role("alert")).to_contain_text("create one with +")
+        page.get_by_label("Your question").fill("Who?")
+        page.keyboard.press("Enter")
+        expect(page.locator(".exchange")).to_have_count(0)
+        page.get_by_role("button", name="New knowledge base").click()
+        page.get_by_role("dialog").get_by_label("Name").fill("a b")
+        page.keyboard.press("Enter")
+        expect(page.get_by_role("dialog").get_by_role("alert")).to_contain_text("'a b' is no name")
+        page.get_by_role("dialog").get_by_label("Name").fill("手册")
+        page.get_by_role("button", name="Create").click()
+        expect(page.locator("#base")).to_have_value("手册")
+        page.get_by_label("Choose files").set_input_files(notes(tmp_path, 1))
+        expect(page.locator("#uploads")).to_have_text("note0.md: read, 1 passages")
+        expect(page.get_by_role("alert")).to_be_hidden()
+        key = own.service.keys.create(Role.EDITOR)[1]
+        page.reload()
+        page.get_by_role("textbox", name="Key").fill(key)
+        page.keyboard.press("Enter")
+        expect(page.locator("#base option")).to_have_count(1)
+        expect(page.get_by_role("button", name="New knowledge base")).to_be_hidden()
+        page.context.close()

@@ -1,6 +1,6 @@
 // The page: which base, which view, which language, light or dark.
 
-import { get, path } from "./api.js";
+import { get, path, post } from "./api.js";
 import * as asking from "./ask.js";
 import * as documents from "./documents.js";
 import { byId, el, tell } from "./dom.js";
@@ -55,23 +55,53 @@ function choose() {
   turn();
 }
 
+// Fills in the bases and chooses one: `wanted`, the one of before, or the first.
+async function fill(wanted) {
+  const names = (await get(path())).knowledge_bases.map((base) => base.name);
+  byId("base").replaceChildren(...names.map((name) => el("option", { value: name }, name)));
+  const last = wanted ?? sessionStorage.getItem("kbqa.base");
+  if (names.includes(last)) byId("base").value = last;
+  if (names.length) choose();
+  else tell(word(byId("new-base").hidden ? "bases" : "no-base"));
+}
+
 async function start() {
   light();
   talk();
   turn();
   try {
-    const names = (await get(path())).knowledge_bases.map((base) => base.name);
-    byId("base").replaceChildren(...names.map((name) => el("option", { value: name }, name)));
-    const last = sessionStorage.getItem("kbqa.base");
-    if (names.includes(last)) byId("base").value = last;
-    if (names.length) choose();
-    else tell(word("bases"));
+    const me = await get("/v1/me");
+    byId("new-base").hidden = me.role !== "admin" || me.knowledge_bases !== null;
+    await fill();
     if (view() === "ask") byId("words").focus();
   } catch (error) {
     tell(error.message);
   }
 }
 
+function blame(why) {
+  byId("naming-fault").textContent = why;
+  byId("naming-fault").hidden = !why;
+}
+
+byId("new-base").addEventListener("click", () => {
+  byId("base-name").value = "";
+  blame("");
+  byId("naming").showModal();
+});
+byId("naming").addEventListener("submit", async (event) => {
+  if (event.submitter?.value === "no") return;
+  event.preventDefault();
+  const name = byId("base-name").value.trim();
+  try {
+    await post(path(), { name });
+    byId("naming").close();
+    location.hash = "documents"; // which it has none of
+    await fill(name);
+  } catch (error) {
+    blame(error.message);
+  }
+});
 byId("skip").addEventListener("click", (event) => {
   event.preventDefault(); // the hash names the view
   byId("main").focus();

@@ -89,7 +89,7 @@ byId("question").addEventListener("submit", (event) => {
   event.preventDefault();
   const words = byId("words");
   const question = words.value.trim();
-  if (!question || running) return;
+  if (!question || running || !base) return;
   words.value = "";
   ask(question);
 });

@@ -30,9 +30,9 @@ const WORDS = {
     whole: "Show the whole document", close: "Close", "page-image": "Page {n} as it looks",
     door: "This server asks for a key. It is kept until this tab is closed.", key: "Key",
     "wrong-key": "This key is wrong or was revoked.", "no-key": "A key has plain letters, digits and signs only, and no spaces.",
-    enter: "Enter", unreachable: "The server does not answer. Is it running?",
+    enter: "Enter", "new-base": "New knowledge base", create: "Create", cancel: "Cancel", unreachable: "The server does not answer. Is it running?",
     earlier: "Earlier conversations", forget: "Forget “{title}”",
-    bases: "This server has no knowledge base yet: kbqa ingest FOLDER",
+    bases: "This server has no knowledge base yet: kbqa ingest FOLDER", "no-base": "There is no knowledge base yet: create one with +",
     cut: "The answer was cut off.", told: "{question} — {answer}",
   },
   zh: {
@@ -64,9 +64,9 @@ const WORDS = {
     whole: "显示整个文档", close: "关闭", "page-image": "第 {n} 页原貌",
     door: "此服务器需要密钥。密钥只保留到关闭此标签页为止。", key: "密钥",
     "wrong-key": "密钥不正确或已被撤销。", "no-key": "密钥只含英文字母、数字和符号，没有空格。",
-    enter: "进入", unreachable: "服务器没有响应。它在运行吗？",
+    enter: "进入", "new-base": "新建知识库", create: "新建", cancel: "取消", unreachable: "服务器没有响应。它在运行吗？",
     earlier: "之前的对话", forget: "删除对话“{title}”",
-    bases: "此服务器还没有知识库：kbqa ingest 文件夹",
+    bases: "此服务器还没有知识库：kbqa ingest 文件夹", "no-base": "还没有知识库：请按 + 新建",
     cut: "回答中断了。", told: "{question}——{answer}",
   },
 };
