@@ -8,6 +8,7 @@ import { word } from "./words.js";
 const STEP = 50;
 const MOST = 1000; // that the server gives at once
 const LISTED = 200; // jobs, the last ones
+const AHEAD = 100; // files that were sent and not yet read: a server remembers the last 1,000 jobs only
 const FEW = 5; // files that are told of one by one
 const ENDED = ["done", "failed", "cancelled"]; // states of jobs
 const LATER = [0, 429, 503]; // no answer, and statuses that pass
@@ -175,6 +176,7 @@ async function upload(files) {
   for (const { file, name } of files) {
     const line = last = note(name);
     line.hidden = sum !== null;
+    if (waiting >= AHEAD) await reading;
     line.textContent = word("sending", { name });
     try {
       const taken = await patiently(() => send(`${path(into, "documents")}?uri=${encodeURIComponent(name)}`, file));
