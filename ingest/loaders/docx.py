@@ -25,13 +25,7 @@ from ingest.loaders.docx_cleaning import (
     text_of,
     texts_of,
 )
-from ingest.loaders.docx_code import (
-    CODE,
-    code_paragraphs,
-    code_styles,
-    code_text,
-    with_fences,
-)
+from ingest.loaders.docx_code import code_styles, code_text, is_code
 from ingest.loaders.docx_inside import relation_of
 from ingest.loaders.docx_numbering import Numbering
 from ingest.loaders.docx_package import Package, open_package
@@ -39,6 +33,7 @@ from ingest.loaders.docx_tables import lays_out, table_block
 from ingest.loaders.encoding import normalise
 from ingest.loaders.html import table_text
 from ingest.loaders.inside import blocks_inside
+from ingest.loaders.listings import CODE, with_fences
 from ingest.loaders.registry import Source
 from ingest.loaders.sections import sections_at, sensible_title, title_of
 
@@ -207,7 +202,7 @@ def _own_blocks(package: Package) -> Iterator[Block]:
         _style_levels(package.styles),
         Numbering(package.numbering, package.styles),
         dict(package.pages),
-        code_paragraphs(package.body, code_styles(package.styles)),
+        code_styles(package.styles),
     )
     for block in with_fences(reading.blocks(package.body)):
         yield block if told else replace(block, page=None, turns=())
@@ -220,7 +215,7 @@ class _Reading:
     styles: dict[str, int]
     numbering: Numbering
     pages: dict[str, Document | None]  # documents inside, by relation
-    code: frozenset[Any]
+    code: frozenset[str]  # styles
     page: int = 1
 
     def blocks(self, parent: Any) -> Iterator[Block]:
@@ -237,7 +232,7 @@ class _Reading:
                 yield table_block(child, self.page)
             elif child.tag == f"{W}p":
                 block = _own_paragraph(child, self.styles, self.numbering)
-                if child in self.code and not block.is_heading and not block.group:
+                if not block.is_heading and not block.group and is_code(child, self.code):
                     block = Block(code_text(child), CODE)
                 turns = _turns(child, block.text, self.page + before) if after else ()
                 yield replace(block, page=self.page + before, turns=turns)

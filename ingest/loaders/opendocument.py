@@ -21,6 +21,7 @@ from ingest.loaders.blocks import (
     is_table,
     join_blocks,
 )
+from ingest.loaders.listings import CODE, ONE_WIDTH, with_fences
 from ingest.loaders.office_zip import OfficeZip, local_name, parse_xml
 from ingest.loaders.opendocument_text import (
     SKIPPED,
@@ -31,6 +32,7 @@ from ingest.loaders.opendocument_text import (
     covered_columns,
     flat,
     inline,
+    is_code,
     object_in,
     table_lines,
 )
@@ -66,10 +68,29 @@ class _File:
 
     def notes(self) -> Notes:
         """For a part of the text, without anything said yet."""
-        roots = (self.body.getroottree().getroot(), self.styles)
-        found = (style for root in roots if root is not None for style in root.iter("{*}style"))
-        high = frozenset(attribute(style, "name") for style in found if _is_raised(style))
-        return Notes(objects=self.objects, raised=high)
+        roots = (self.styles, self.body.getroottree().getroot())
+        found = {
+            attribute(style, "name"): style
+            for root in roots
+            if root is not None
+            for style in root.iter("{*}style")
+        }
+        high = frozenset(name for name, style in found.items() if _is_raised(style))
+        code = frozenset(name for name in found if _is_one_width(name, found))
+        return Notes(objects=self.objects, raised=high, code=code)
+
+
+def _is_one_width(name: str, styles: Mapping[str, Any]) -> bool:
+    """Whether a style, or the nearest one above it that names a font, sets type of one width."""
+    for _ in range(20):  # styles may be based on each other in a circle
+        style = styles.get(name)
+        if style is None:
+            return False
+        for properties in style.iterfind("{*}text-properties"):
+            if font := attribute(properties, "font-name") or attribute(properties, "font-family"):
+                return bool(ONE_WIDTH.search(font))
+        name = attribute(style, "parent-style-name")
+    return False
 
 
 def _is_raised(style: Any) -> bool:
@@ -119,7 +140,7 @@ def _file(content: Any, styles: Any, meta: Any, objects: Mapping[str, Any], uri:
 
 def _text(source: Source, file: _File) -> Document:
     notes = file.notes()
-    blocks = list(_blocks(file.body, notes))
+    blocks = list(with_fences(_blocks(file.body, notes)))
     running = [Block(text) for text in _running_texts(file.styles)]
     blocks += [Block(text) for text in notes.texts]
     text, starts = join_blocks([*running, *blocks])
@@ -168,7 +189,8 @@ def _blocks(parent: Any, notes: Notes) -> Iterator[Block]:
             yield headed(_level(child), text) if len(text) <= _MAX_HEADING else Block(text)
             yield from _frames(child, notes)
         elif kind == "p":
-            yield Block(flat(inline(child, notes)))
+            text = inline(child, notes)
+            yield Block(text, CODE) if is_code(child, notes) else Block(flat(text))
             yield from _frames(child, notes)
         elif kind == "list":
             yield from _items(child, notes, 0, id(child))
@@ -299,7 +321,7 @@ def _slide(page: Any, notes: Notes) -> Slide:
 
 
 def _shape(shape: Any, notes: Notes, *, furniture: bool) -> Iterator[Piece]:
-    _, starts = join_blocks(_blocks([shape], notes))
+    _, starts = join_blocks(with_fences(_blocks([shape], notes)))
     images = dict(notes.images)
     for _, block in starts:
         if block.text in images:

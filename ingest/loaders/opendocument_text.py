@@ -30,13 +30,15 @@ SKIPPED = frozenset(
 class Notes:
     """What is said at the end (footnotes, endnotes, comments), and the pictures met.
 
-    `objects` are the roots of documents inside by name, `raised` the styles of superscripts.
+    `objects` are the roots of documents inside by name, `raised` the styles of superscripts, `code`
+    those of type of one width.
     """
 
     texts: list[str] = field(default_factory=list)
     images: list[tuple[str, str]] = field(default_factory=list)
     objects: Mapping[str, Any] = field(default_factory=dict)
     raised: frozenset[str] = frozenset()
+    code: frozenset[str] = frozenset()
 
 
 def table_lines(element: Any, notes: Notes) -> str:
@@ -117,6 +119,16 @@ def inline(element: Any, notes: Notes) -> str:
             texts.append(words)
         texts.append(child.tail or "")
     return "".join(texts)
+
+
+def is_code(paragraph: Any, notes: Notes) -> bool:
+    """Whether a paragraph is set in type of one width, or all that is in it."""
+    if not notes.code or attribute(paragraph, "style-name") in notes.code:
+        return bool(notes.code)
+    spans = [child for child in paragraph if local_name(child) == "span"]
+    bare = [paragraph.text, *(child.tail for child in paragraph)]
+    styles = {attribute(span, "style-name") for span in spans}
+    return bool(spans) and styles <= notes.code and not "".join(filter(None, bare)).strip()
 
 
 def object_in(frame: Any, notes: Notes) -> Any | None:

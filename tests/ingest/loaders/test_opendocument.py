@@ -120,3 +120,27 @@ HEADED = '<text:h text:outline-level="2">Terms</text:h>'
 )
 def test_tables_that_lay_out_a_page_are_unfolded(body: str, text: str) -> None:
     assert loaded("text", body).text == text
+
+
+def test_code_keeps_its_lines_and_blanks() -> None:
+    def style(name: str, above: str = "", font: str = "") -> str:
+        based = f' style:parent-style-name="{above}"' if above else ""
+        text = f'<style:text-properties style:font-name="{font}"/>' if font else ""
+        return f'<style:style style:name="{name}"{based}>{text}</style:style>'
+
+    def typed(text: str, name: str) -> str:
+        return f'<text:p text:style-name="{name}">{text}</text:p>'
+
+    styles = style("Code", font="Liberation Mono") + style("P1", above="Code") + style("P2")
+    styles += style("P3", above="Code", font="Times") + style("loop", above="loop")
+    span = '<text:span text:style-name="Code">last()</text:span>'
+    body = typed("def f(x):", "P1") + typed('<text:s text:c="4"/>return  x', "Code")
+    body += typed("", "P2") + typed(span, "P2") + typed("text", "P3") + typed("one line", "Code")
+    body += typed(f"call {span} here", "P2") + typed("end", "loop")
+    document = load_bytes(open_document("text", body, styles=styles), uri="a.odt")
+    assert document.text == (
+        "```\ndef f(x):\n    return  x\n\nlast()\n```\n\ntext\n\none line\n\n"
+        "call last() here\n\nend"
+    )
+    only = load_bytes(open_document("text", typed("  a", "P1") * 2, styles=styles), uri="a.odt")
+    assert only.text == "a\n\na"
