@@ -10,6 +10,7 @@ from itertools import pairwise
 import pypdfium2
 import pypdfium2.raw as pdfium
 
+from ingest.loaders.blocks import with_one_header
 from ingest.loaders.pdf_pieces import Piece, turned
 from ingest.loaders.pdf_raw import ADDRESS, address, direct
 from ingest.loaders.pdf_wrapping import wrapped
@@ -18,10 +19,14 @@ _MAX_OBJECTS = 5_000  # of a page: maps and charts have more, tables fewer
 _MAX_SEGMENTS = 4_000
 _NEAR = 3.0  # points between lines that are meant to be one, or to meet
 _SHORTEST = 6.0
+_MAX_REPEATED = 60  # characters of a cell over several rows; more is no name of what is in them
 _MATRIX = pdfium.FS_MATRIX()  # it and the point are filled by PDFium; used under the lock only
 _MATRIX_PLACE = ctypes.addressof(_MATRIX)
 _POINT = (ctypes.c_float * 2)()
 _POINT_PLACES = [ctypes.addressof(_POINT) + 4 * number for number in range(2)]
+
+
+Edges = tuple[float, float]  # left and right of a column, top and bottom of a row
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,10 +71,12 @@ def with_tables(pieces: Sequence[Piece], rules: Sequence[Rule]) -> list[Piece]:
             continue
         box = (columns[0], rows[0], columns[-1], rows[-1])
         inside = [piece for piece in kept if not piece.hidden and _inside(piece, box)]
-        cells, kept_columns = _cells(inside, columns, rows, grid)
+        cells, kept_columns, kept_rows = _cells(inside, columns, rows, grid)
         if _sure(cells):
             chosen = {id(piece) for piece in inside}
             kept = [piece for piece in kept if id(piece) not in chosen]
+            _repeat_downwards(cells, kept_columns[0], kept_rows, grid)
+            cells = with_one_header(cells, _reached(sum(kept_rows[0]) / 2, kept_columns, grid))
             kept.append(_table(cells, kept_columns, box, inside))
     return kept
 
@@ -152,8 +159,8 @@ def _inside(piece: Piece, box: tuple[float, float, float, float]) -> bool:
 
 def _cells(
     pieces: Sequence[Piece], columns: Sequence[float], rows: Sequence[float], rules: Sequence[Rule]
-) -> tuple[list[list[str]], list[tuple[float, float]]]:
-    """Texts by row and column, lines from top to bottom; left and right of the columns.
+) -> tuple[list[list[str]], list[Edges], list[Edges]]:
+    """Texts by row and column, lines from top to bottom; the edges of the columns and rows.
 
     A word belongs to the cell between the lines that really stand beside it: a cell that reaches
     over several columns or rows is the first of them.
@@ -175,10 +182,46 @@ def _cells(
     grid = [["" for _ in columns[1:]] for _ in rows[1:]]
     for (row, column), found in words.items():
         grid[row][column] = _flowed(found, columns[column], columns[column + 1])
+    heights = [edges for edges, row in zip(pairwise(rows), grid, strict=True) if any(row)]
     grid = [row for row in grid if any(row)]
     filled = [any(row[number] for row in grid) for number in range(len(columns) - 1)]
     cells = [[cell for cell, full in zip(row, filled, strict=True) if full] for row in grid]
-    return cells, [edges for edges, full in zip(pairwise(columns), filled, strict=True) if full]
+    widths = [edges for edges, full in zip(pairwise(columns), filled, strict=True) if full]
+    return cells, widths, heights
+
+
+def _reached(middle: float, columns: Sequence[Edges], rules: Sequence[Rule]) -> list[int]:
+    """The columns into which a cell of the row at `middle` reaches from the left."""
+    walls = [
+        rule.left
+        for rule in rules
+        if not rule.horizontal and rule.top - _NEAR <= middle <= rule.bottom + _NEAR
+    ]
+    edges = ((number, left) for number, (left, _) in enumerate(columns) if number)
+    return [n for n, left in edges if not _is_drawn(left, walls)]
+
+
+def _repeat_downwards(
+    cells: list[list[str]], column: Edges, rows: Sequence[Edges], rules: Sequence[Rule]
+) -> None:
+    """What stands in a cell of the first column that is drawn over several rows is in each."""
+    x = sum(column) / 2
+    floors = [r.top for r in rules if r.horizontal and r.left - _NEAR <= x <= r.right + _NEAR]
+    drawn = [_is_drawn(top, floors) for top, _ in rows] + [_is_drawn(rows[-1][1], floors)]
+    first = 0
+    for number in range(1, len(cells) + 1):
+        if not drawn[number]:
+            continue
+        text = cells[first][0]
+        alone = not any(row[0] for row in cells[first + 1 : number])
+        if drawn[first] and alone and len(text) <= _MAX_REPEATED:
+            for row in cells[first + 1 : number]:
+                row[0] = text
+        first = number
+
+
+def _is_drawn(edge: float, lines: Sequence[float]) -> bool:
+    return any(abs(line - edge) <= 1.5 * _NEAR for line in lines)
 
 
 def _before(lines: Sequence[float], place: float, edges: Sequence[float]) -> float:

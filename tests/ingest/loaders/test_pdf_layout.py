@@ -411,3 +411,33 @@ def test_exponents_do_not_turn_their_word() -> None:
     power = "BT /F1 10 Tf 50 700 Td (10) Tj 6 Ts (6) Tj 0 Ts ( bar) Tj ET\n"
     document = loaded(power + placed(column(50, 680, prose(4, "A"))))
     assert document.text.startswith("106 bar\n\nA0 Every")
+
+
+def drawn_cell(x: float, y: float, width: float, height: float, text: str) -> str:
+    """A cell with its text in the middle and rules around it."""
+    return f"{x} {y} {width} {height} re S\n" + placed([(x + 4, y + height / 2 - 3, text)])
+
+
+def test_cells_over_several_rows_and_columns_of_a_ruled_table() -> None:
+    cells = drawn_cell(50, 640, 100, 40, "City") + drawn_cell(150, 660, 200, 20, "People")
+    cells += drawn_cell(150, 640, 100, 20, "2020") + drawn_cell(250, 640, 100, 20, "2021")
+    cells += drawn_cell(50, 600, 100, 40, "Rome")
+    for row, (one, two) in enumerate([("2,800", "2,790"), ("2,700", "2,690")]):
+        cells += drawn_cell(150, 620 - 20 * row, 100, 20, one)
+        cells += drawn_cell(250, 620 - 20 * row, 100, 20, two)
+    assert loaded(placed(column(50, 760, prose(3, "A"))) + cells).text.split("\n")[-4:] == [
+        "| City | People 2020 | People 2021 |",
+        "| --- | --- | --- |",
+        "| Rome | 2,800 | 2,790 |",
+        "| Rome | 2,700 | 2,690 |",
+    ]
+
+
+def test_an_empty_cell_of_a_ruled_table_stays_empty() -> None:
+    rows = [("City", "2020"), ("Rome", "2,800"), ("", "2,700")]
+    cells = "".join(
+        drawn_cell(50 + 100 * n, 640 - 20 * row, 100, 20, text)
+        for row, line in enumerate(rows)
+        for n, text in enumerate(line)
+    )
+    assert loaded(placed(column(50, 760, prose(3, "A"))) + cells).text.endswith("\n| | 2,700 |")
