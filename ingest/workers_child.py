@@ -6,12 +6,10 @@ the fields of `Setup` say.
 
 from __future__ import annotations
 
-import ctypes
 import json
 import os
 import pickle
 import sys
-from contextlib import suppress
 from dataclasses import dataclass
 from importlib import import_module
 from multiprocessing.connection import Connection
@@ -23,6 +21,7 @@ from ingest import sandbox
 from ingest.loaders.members import Whole, Withheld, load_all
 from ingest.loaders.pace import pace
 from ingest.loaders.registry import register
+from ingest.memory import give_back
 
 OUT_OF_MEMORY = 77  # exit status
 _TRIM_FROM = 300_000_000  # resident bytes from which free memory is given back after a file
@@ -86,7 +85,7 @@ def _serve(job: Job, connection: Connection, setup: Setup) -> None:
     try:
         for piece in pieces:
             if isinstance(piece, Whole):
-                _give_back_memory()  # before the parent looks how much is held
+                give_back(above=_TRIM_FROM)  # before the parent looks how much is held
             connection.send_bytes(packed(piece))
     except Withheld:
         connection.send_bytes(packed(Declined()))
@@ -105,11 +104,3 @@ def packed(value: object) -> bytes:
     buffer = io.BytesIO()
     _Pickler(buffer, pickle.HIGHEST_PROTOCOL).dump(value)
     return buffer.getvalue()
-
-
-def _give_back_memory() -> None:
-    """Hand free heap back to the system: what is only kept for later would count as used."""
-    with suppress(OSError, AttributeError, ValueError, IndexError):
-        pages = int(Path("/proc/self/statm").read_text("ascii").split()[1])
-        if pages * os.sysconf("SC_PAGE_SIZE") > _TRIM_FROM:
-            ctypes.CDLL(None).malloc_trim(0)

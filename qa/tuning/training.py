@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ingest.errors import BadRequest, NotConfigured, StorageError
+from ingest.memory import give_back
 from qa.tuning.loss import guided_loss
 from qa.tuning.pairs import Pair
 from retrieval.adapter import Adapter, parted
@@ -34,6 +35,8 @@ WINDOW = 128  # tokens of a passage that are read: a step costs half
 EPOCHS = 4  # at most
 LEAST_SECONDS = 0.1
 WRITE_EVERY = 60.0  # seconds
+TRIM_EVERY = 8  # steps: each leaves free memory of other sizes, 20 MB of it for good
+TRIM_FROM = 1_000_000_000  # resident bytes
 PACKAGES = ("accelerate", "datasets", "peft", "sentence_transformers", "torch")
 CHECKPOINT = "checkpoint.pt"
 
@@ -344,6 +347,8 @@ def _callback(
             if on_progress is not None:
                 on_progress(course.progress())
             course.write(model, optimizer)
+            if state.global_step % TRIM_EVERY == 0:
+                give_back(above=TRIM_FROM)
             control.should_training_stop |= course.is_over
             return control
 
