@@ -13,6 +13,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
+from ingest.loaders.pdf_gutters import parted
 from ingest.loaders.pdf_pieces import Piece
 from ingest.loaders.pdf_unruled import (
     column_of,
@@ -63,6 +64,9 @@ def lines_of(pieces: Sequence[Piece]) -> list[Line]:
 def _flow(pieces: Sequence[Piece], depth: int) -> list[Line]:
     if depth < _MAX_DEPTH and len(pieces) >= 2 * _MIN_COLUMN_LINES:
         gutter = _gutter(pieces)
+        if gutter is None and (cut := parted(pieces)) and len(cut) > len(pieces):
+            gutter = _gutter(cut)
+            pieces = cut if gutter is not None else pieces
         if gutter is not None:
             lines: list[Line] = []
             for left, right in _bands(_from_top(pieces), gutter):

@@ -441,3 +441,30 @@ def test_an_empty_cell_of_a_ruled_table_stays_empty() -> None:
         for n, text in enumerate(line)
     )
     assert loaded(placed(column(50, 760, prose(3, "A"))) + cells).text.endswith("\n| | 2,700 |")
+
+
+def rotated(name: str, number: int) -> str:
+    """Lines of the same words, and so of the same width."""
+    words = ["every", "pump", "of", "the", "western", "station", "is", "cleaned", "once"]
+    return " ".join([f"{name}{number:02}", *words[number % 9 :], *words[: number % 9]])
+
+
+def close_columns(lines: int, gap: int, right: Sequence[int]) -> str:
+    """Two columns drawn line by line across the page, `gap` thousandths of the type apart."""
+    rows = []
+    for number in range(lines):
+        text = f"({rotated('L', number)})"
+        text += f" -{gap} ({rotated('R', number)})" if number in right else ""
+        rows.append(f"BT /F1 10 Tf 50 {700 - 13 * number} Td [{text}] TJ ET")
+    return "\n".join(rows)
+
+
+@pytest.mark.parametrize("right", [range(20), range(6, 14)], ids=["column", "sidebar"])
+def test_columns_that_stand_close_are_read_one_after_the_other(right: Sequence[int]) -> None:
+    found = firsts(loaded(close_columns(20, 700, right)))
+    assert found == [f"L{n:02}" for n in range(20)] + [f"R{n:02}" for n in right]
+
+
+def test_lines_with_a_wide_blank_here_and_there_are_not_cut() -> None:
+    document = loaded(close_columns(20, 700, (2, 9, 15)))
+    assert firsts(document) == [f"L{n:02}" for n in range(20)]
