@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from itertools import pairwise, starmap
 from statistics import median
 
@@ -186,7 +186,8 @@ def _gap(above: Sequence[Piece], row: Sequence[Piece]) -> float:
 def _blocks(rows: Sequence[Sequence[Piece]], lines: Sequence[Sequence[str]]) -> list[Sequence[int]]:
     """Which lines of cells are one row of the table: those close below each other, if they can be.
 
-    Where not, only a line without its first cell belongs to the one above.
+    Where not, only a line without its first cell belongs to the one above, and none that has a
+    figure below one of it: `Subtotal`, `VAT` and `Total` are three rows.
     """
     close = [0, *(_gap(one, two) < _CLOSE * two[0].height for one, two in pairwise(rows))]
     starts = [index for index, is_close in enumerate(close) if not is_close]
@@ -196,9 +197,20 @@ def _blocks(rows: Sequence[Sequence[Piece]], lines: Sequence[Sequence[str]]) -> 
         if loose and _is_one_row(lines[start:end]):
             blocks.append(range(start, end))
             continue
-        heads = [start, *(index for index in range(start + 1, end) if lines[index][0])]
+        heads = list(_heads(lines, start, end))
         blocks += [range(head, following) for head, following in pairwise([*heads, end])]
     return blocks
+
+
+def _heads(lines: Sequence[Sequence[str]], start: int, end: int) -> Iterator[int]:
+    """The first line of each row."""
+    figures: set[int] = set()
+    for index in range(start, end):
+        own = {n for n, cell in enumerate(lines[index]) if _FIGURE.fullmatch(cell)}
+        if index == start or lines[index][0] or figures & own:
+            yield index
+            figures = set()
+        figures |= own
 
 
 def _is_one_row(lines: Sequence[Sequence[str]]) -> bool:

@@ -82,3 +82,13 @@ def test_a_header_beside_its_column_stands_over_it() -> None:
     body = [(x, 680 - 18 * n, t) for n, row in enumerate(rows)
             for x, t in zip((85, 160), row, strict=True)]  # fmt: skip
     assert text_of([*head, *body]) == table(("No", "Name"), *rows)
+
+
+def test_sums_below_a_table_are_rows_of_their_own() -> None:
+    rows = [("Item", "Qty", "Price", "Amount"), ("Seal", "4", "12.50", "50.00")]
+    rows += [("Labour", "3", "90.00", "270.00"), ("Pipe", "1", "70.00", "70.00")]
+    sums = [("", "", "Subtotal", "390.00"), ("", "", "VAT", "74.10"), ("", "", "Total", "464.10")]
+    places = [700, 680, 660, 640, 615, 601, 587]
+    lines = [(60 + 110 * n, y, t) for y, row in zip(places, [*rows, *sums], strict=True)
+             for n, t in enumerate(row) if t]  # fmt: skip
+    assert text_of([*lines]) == table(*rows, *sums).replace("|  |  |", "| | |")
