@@ -7,11 +7,12 @@ own. Columns must be prose: short pieces side by side are the cells of a table, 
 
 from __future__ import annotations
 
+import math
 import re
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import pairwise
+from itertools import chain, pairwise
 
 from ingest.loaders.pdf_gutters import parted
 from ingest.loaders.pdf_pieces import Piece
@@ -63,21 +64,25 @@ def lines_of(pieces: Sequence[Piece]) -> list[Line]:
 
 def _flow(pieces: Sequence[Piece], depth: int) -> list[Line]:
     if depth < _MAX_DEPTH and len(pieces) >= 2 * _MIN_COLUMN_LINES:
-        gutter = _gutter(pieces)
+        gutter = _gutter(pieces) or _gutter(pieces, by_gaps=True)
         if gutter is None and (cut := parted(pieces)) and len(cut) > len(pieces):
             gutter = _gutter(cut)
             pieces = cut if gutter is not None else pieces
         if gutter is not None:
             lines: list[Line] = []
-            for left, right in _bands(_from_top(pieces), gutter):
+            bands = _bands(_from_top(pieces), gutter)
+            for left, right in chain.from_iterable(_by_gaps(band, gutter) for band in bands):
                 lines += _flow(left, depth + 1)
                 lines += _flow(right, depth + 1)
             return lines
     return _by_rows(pieces)
 
 
-def _gutter(pieces: Sequence[Piece]) -> float | None:
-    """x of the gutter with most lines beside each other on both sides; None without columns."""
+def _gutter(pieces: Sequence[Piece], *, by_gaps: bool = False) -> float | None:
+    """x of the gutter with most lines beside each other on both sides; None without columns.
+
+    `by_gaps` looks for columns that are only a part of what stands beside each other.
+    """
     leftmost = min(piece.left for piece in pieces)
     edges = Counter(round(piece.left / 4) for piece in pieces if piece.left > leftmost + 40)
     ordered = _from_top(pieces)
@@ -90,9 +95,11 @@ def _gutter(pieces: Sequence[Piece]) -> float | None:
         before = sum(1 for p in pieces if p.right - 1 <= x)
         if min(behind, before) < max(_MIN_COLUMN_LINES, best + 1):
             continue
+        bands = _bands(ordered, x)
+        bands = [part for band in bands for part in _by_gaps(band, x)] if by_gaps else bands
         beside = sum(
             min(len(left), len(right))
-            for left, right in _bands(ordered, x)
+            for left, right in bands
             if right and _is_column(left) and _is_column(right)
         )
         if beside > best:
@@ -120,6 +127,40 @@ def _bands(pieces: Sequence[Piece], x: float) -> list[tuple[list[Piece], list[Pi
             band[piece.left >= x].append(piece)
     _append_band(merged, band)
     return merged
+
+
+def _by_gaps(
+    band: tuple[list[Piece], list[Piece]], x: float
+) -> list[tuple[list[Piece], list[Piece]]]:
+    """The band, or its columns apart from what stands above or below them with a gap: a table."""
+    if min(map(len, band)) < _MIN_COLUMN_LINES:
+        return [band]
+    whole = all(map(_is_column, band))
+    parts: list[list[Piece]] = []
+    bottom = -math.inf
+    for piece in sorted(chain(*band), key=lambda piece: piece.top):
+        if not parts or piece.top - bottom > piece.height:
+            parts.append([])
+        parts[-1].append(piece)
+        bottom = max(bottom, piece.bottom)
+    found: list[tuple[list[Piece], list[Piece]]] = []
+    for part in parts:
+        left, right = [p for p in part if p.left < x], [p for p in part if p.left >= x]
+        columns = whole or (_is_column(left) and _is_column(right))
+        if _is_tabular(part) or not columns:
+            _append_flow(found, part)
+        elif found and found[-1][1]:
+            found[-1][0].extend(left)
+            found[-1][1].extend(right)
+        else:
+            found.append((left, right))
+    return found if len(found) > 1 and any(right for _, right in found) else [band]
+
+
+def _is_tabular(pieces: Sequence[Piece]) -> bool:
+    """Whether most lines have more pieces than two columns of prose do."""
+    rows = _rows(pieces)
+    return len(rows) >= 3 and len(pieces) >= 2.5 * len(rows)
 
 
 def _append_band(

@@ -468,3 +468,18 @@ def test_columns_that_stand_close_are_read_one_after_the_other(right: Sequence[i
 def test_lines_with_a_wide_blank_here_and_there_are_not_cut() -> None:
     document = loaded(close_columns(20, 700, (2, 9, 15)))
     assert firsts(document) == [f"L{n:02}" for n in range(20)]
+
+
+def test_columns_above_a_table_that_nothing_parts_from_it() -> None:
+    left, right = column(LEFT, 700, prose(8, "L")), column(RIGHT, 700, prose(8, "R"))
+    rows = [("Item", "Qty", "Price"), ("Seal", "4", "12.50"), ("Oil", "2", "40.00")]
+    rows += [("Pipe", "1", "90.00"), ("Nut", "8", "0.50"), ("Cap", "6", "1.50")]
+    cells = [(x, 540 - 16 * n, text) for n, row in enumerate(rows)
+             for x, text in zip((LEFT, 180, 350), row, strict=True)]  # fmt: skip
+    document = loaded(placed([(LEFT, 740, "Sizes"), *by_rows(left, right), *cells]))
+    told = ["Sizes", *numbered("L", 8), *numbered("R", 8)]
+    assert firsts(document)[: len(told)] == told
+    assert document.text.endswith(
+        "| Item | Qty | Price |\n| --- | --- | --- |\n"
+        + "\n".join(f"| {' | '.join(row)} |" for row in rows[1:])
+    )
