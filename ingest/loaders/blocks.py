@@ -100,14 +100,18 @@ def table(rows: Sequence[Sequence[str]], covered: Collection[int] = ()) -> str:
 def with_one_header(rows: list[list[str]], covered: Collection[int]) -> list[list[str]]:
     """The rows, the first two as one where the first groups the columns that the second names.
 
-    The second is no row of data where it has no numbers and the rows below it have some. A cell
-    over all columns is the title of the table: it stands in the first column alone.
+    The second is no row of data where it has no numbers and the rows below it have some, and what
+    is beside the groups says nothing else in it: in a form it does. A cell over all columns is the
+    title of the table: it stands in the first column alone.
     """
     if len(rows) < 3:
         return rows
     top, names = rows[0], rows[1]
     open_columns = {*covered, *(column - 1 for column in covered)}
     if not all(names[column] for column in open_columns) or any(map(_is_value, names)):
+        return rows
+    beside = [pair for n, pair in enumerate(zip(top, names, strict=True)) if n not in open_columns]
+    if any(above and name and above != name for above, name in beside):
         return rows
     if not any(_is_value(row[column]) for row in rows[2:] for column in open_columns):
         return rows

@@ -36,6 +36,11 @@ DATA: list[Row] = [
     [("Seal", 1), ("10", 1), ("12", 1)],
     [("Nut", 1), ("8", 1), ("9", 1)],
 ]
+FORM: list[Row] = [
+    [("Name", 1), ("Ann", 2)],
+    [("Team", 1), ("West", 1), ("Rome", 1)],
+    [("Age", 1), ("35", 1), ("7", 1)],
+]
 
 
 def html(rows: list[Row]) -> Document:
@@ -128,7 +133,7 @@ def test_a_title_of_a_sheet_stands_above(written: object) -> None:
     assert document.text.split("\n")[2:5] == ["Prices", "", "| Part | EUR | USD |"]
 
 
-@pytest.mark.parametrize("rows", [NAMES, DATA])
+@pytest.mark.parametrize("rows", [NAMES, DATA, FORM])
 @pytest.mark.parametrize("written", [html, docx, odt, ods, xlsx, slides])
 def test_a_row_of_data_is_no_second_header(written: object, rows: list[Row]) -> None:
     assert callable(written)
