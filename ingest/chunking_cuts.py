@@ -23,6 +23,7 @@ from ingest.loaders.media_types import (
     MHTML,
     ODT,
     PDF,
+    PPTX,
     SOURCE_CODE,
     XML,
     YAML,
@@ -31,14 +32,7 @@ from ingest.loaders.media_types import (
 MARKDOWN_TYPES = frozenset({"text/markdown", "text/html", DOCX})  # their canonical text is Markdown
 _ALL_HEADINGS = ("html/", "docx/")  # parsers of ours that tell every heading that there is
 CODE_TYPES = frozenset(f"text/x-{language}" for language in SOURCE_CODE)
-_FENCED_TYPES = MARKDOWN_TYPES | {
-    EPUB,
-    FLAT_OPEN,
-    IPYNB,
-    MHTML,
-    ODT,
-    PDF,
-}  # their loaders write ``` around code
+_FENCED_TYPES = MARKDOWN_TYPES | {EPUB, FLAT_OPEN, IPYNB, MHTML, ODT, PDF, PPTX}
 _INDENTED_TYPES = CODE_TYPES | {JSON, YAML, XML}  # what belongs together is indented alike
 
 _NEVER = 3.0

@@ -16,11 +16,14 @@ ONE_WIDTH = re.compile(
 _MOST = 0.9  # of a text in such type: a typewriter wrote it, and none of it is code
 
 
-def with_fences(blocks: Iterable[Block]) -> Iterator[Block]:
-    """The blocks, those of code that follow each other as one; a line of code alone is text."""
+def with_fences(blocks: Iterable[Block], *, most: float = _MOST) -> Iterator[Block]:
+    """The blocks, those of code that follow each other as one; a line of code alone is text.
+
+    None is where more than `most` of the text is such.
+    """
     known = list(blocks)
     typed = sum(len(block.text) for block in known if block.group == CODE)
-    is_code = typed <= _MOST * sum(len(block.text) for block in known)
+    is_code = typed <= most * sum(len(block.text) for block in known)
     for group, run in groupby(_told(known), key=lambda block: block.group):
         lines = list(run)
         if group != CODE:

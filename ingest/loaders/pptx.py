@@ -13,9 +13,11 @@ from typing import Any
 
 from ingest.documents import Document
 from ingest.errors import LoadError
-from ingest.loaders.blocks import heading, is_table, table
+from ingest.loaders.blocks import Block, heading, is_table, join_blocks, table
 from ingest.loaders.drawing import flat, graphic_of, paragraphs, runs
+from ingest.loaders.encoding import normalise
 from ingest.loaders.inside import blocks_inside, document_inside
+from ingest.loaders.listings import CODE, ONE_WIDTH, with_fences
 from ingest.loaders.office_zip import OfficeZip, local_name, lost_tables
 from ingest.loaders.registry import Source
 from ingest.loaders.slides import Piece, Slide, slides_document
@@ -24,6 +26,7 @@ _TITLES = frozenset({"title", "ctrTitle"})
 _FURNITURE = frozenset({"ftr", "dt", "sldNum", "hdr"})
 _LISTS = frozenset({"body", "obj", "subTitle", ""})
 _BAND = 230_000  # EMU (a quarter of an inch): shapes within it stand in one row
+_LINE = 1  # the group of the lines of a shape, which stand without a blank one between them
 _MAX_SLIDES = 5_000
 _MAX_GROUPS = 20  # within each other
 _TRANSFORM = (("ext", "cy", "cx"), ("chExt", "cy", "cx"), ("chOff", "y", "x"))
@@ -174,7 +177,8 @@ class _Reader:
             yield Piece(text, "boilerplate")
             self._said.add(text)
         else:
-            yield Piece("\n".join(_lines(shape, listed=role in _LISTS)))
+            lines = with_fences(_lines(shape, listed=role in _LISTS), most=1)
+            yield Piece(join_blocks(lines)[0])
 
     def _graphic(self, frame: Any, relations: Any) -> Iterator[Piece]:
         for grid in frame.iter("{*}tbl"):
@@ -284,11 +288,23 @@ def _picture(shape: Any, relations: Any) -> Iterator[Piece]:
         yield Piece(words)
 
 
-def _lines(shape: Any, *, listed: bool) -> Iterator[str]:
+def _is_code(paragraph: Any) -> bool:
+    """Whether all words of a paragraph are in type of one width."""
+    words = [run for run in paragraph.iterfind("{*}r") if flat(run.findtext("{*}t") or "")]
+    fonts = [run.find("{*}rPr/{*}latin") for run in words]
+    return bool(words) and all(
+        font is not None and ONE_WIDTH.search(font.get("typeface", "")) for font in fonts
+    )
+
+
+def _lines(shape: Any, *, listed: bool) -> Iterator[Block]:
     """The paragraphs of a shape; the items of a list are marked and indented."""
     bodies = shape.findall("{*}txBody")
     found = [p for body in bodies for p in body.iterfind("{*}p") if flat(runs(p))]
     for paragraph in found:
+        if _is_code(paragraph):
+            yield Block(normalise(runs(paragraph)), CODE)
+            continue
         text = "\n".join(flat(line) for line in runs(paragraph).split("\n") if flat(line))
         properties = paragraph.find("{*}pPr")
         level = properties.get("lvl", "0") if properties is not None else "0"
@@ -297,7 +313,7 @@ def _lines(shape: Any, *, listed: bool) -> Iterator[str]:
         bullet = bool(asked & {"buChar", "buAutoNum"}) or (
             listed and len(found) > 1 and "buNone" not in asked
         )
-        yield f"{'  ' * depth}- {text}" if bullet else text
+        yield Block(f"{'  ' * depth}- {text}" if bullet else text, _LINE)
 
 
 def _rows(grid: Any) -> list[list[str]]:

@@ -501,3 +501,22 @@ def test_workbooks_on_slides_are_tables() -> None:
     assert document.text == "# Prices\n\n| Part | Price |\n| --- | --- |\n| Seal | 12 |"
     assert marked(document, "table")
     assert not document.quality
+
+
+@pytest.mark.parametrize(
+    ("font", "text"),
+    [
+        ("Consolas", "Call it:\n\n```\ndef f(x):\n    return  x\n```\n\nand wait\n\nf(1)"),
+        ("Arial", "Call it:\ndef f(x):\nreturn x\nand wait\nf(1)"),
+    ],
+)
+def test_code_on_slides_keeps_its_blanks(font: str, text: str) -> None:
+    deck = pptx.Presentation()
+    slide = deck.slides.add_slide(deck.slide_layouts[6])
+    frame = slide.shapes.add_textbox(*map(Inches, (1, 1, 4, 1))).text_frame
+    frame.text = "Call it:\ndef f(x):\n    return  x\nand  wait\nf(1)"
+    for number in (1, 2, 4):
+        frame.paragraphs[number].runs[0].font.name = font
+    buffer = io.BytesIO()
+    deck.save(buffer)
+    assert load(buffer.getvalue(), mt.PPTX).text == text
