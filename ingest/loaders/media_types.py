@@ -52,6 +52,18 @@ SOURCE_CODE = {
     "swift": ".swift",
     "lua": ".lua",
     "css": ".css .scss .less",
+    # without a grammar: cut by blank lines and indentation
+    "r": ".r",
+    "perl": ".pl .pm",
+    "dart": ".dart",
+    "groovy": ".groovy .gradle",
+    "powershell": ".ps1 .psm1",
+    "batch": ".bat .cmd",
+    "proto": ".proto",
+    "graphql": ".graphql",
+    "hcl": ".tf .hcl",
+    "vue": ".vue",
+    "svelte": ".svelte",
 }
 BY_SUFFIX: dict[str, str] = {
     **dict.fromkeys(

@@ -404,3 +404,23 @@ def test_traps_are_read_in_one_pass(child: Child, text: str, media_type: str) ->
 def read(text: str, media_type: str) -> None:
     with contextlib.suppress(LoadError):
         loaded(text, media_type)
+
+
+@pytest.mark.parametrize(
+    ("name", "code"),
+    [
+        ("a.R", "f <- function(x) x\n"),
+        (
+            "a.vue",
+            "<template>\n  <p>Seals</p>\n</template>\n<script>\nexport default {}\n</script>\n",
+        ),
+        ("a.tf", 'resource "pump" "west" {\n  seals = 2\n}\n'),
+        ("a.ps1", "Write-Host 'seals'\n"),
+        ("a.bat", "@echo off\r\necho seals\r\n"),
+    ],
+)
+def test_source_code_without_a_grammar_is_read_as_it_is(name: str, code: str) -> None:
+    document = load_bytes(code.encode(), uri=name)
+    assert document.parser == "code/2"
+    assert document.text == code.replace("\r", "")
+    assert document.sections == ()
