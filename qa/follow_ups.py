@@ -6,7 +6,7 @@ import re
 from collections.abc import Sequence
 
 from qa.turn import Message
-from retrieval.terms import CJK, analyse_query, stems
+from retrieval.terms import CJK, analyse, stems
 
 LONGEST = 1000  # characters of an earlier question: the names that are meant stand early
 FEW_WORDS, FEW_CHARACTERS = 1, 6  # with no more that says anything, a question leans on another
@@ -49,7 +49,7 @@ def is_follow_up(question: str) -> bool:
     characters = re.findall(f"[{CJK}]", question)
     if characters and not re.search(r"[A-Za-z0-9]", question):
         return len(characters) <= FEW_CHARACTERS
-    return len(set(stems(analyse_query(question)))) <= FEW_WORDS
+    return len(set(stems(analyse(question)))) <= FEW_WORDS
 
 
 def asks_nothing(said: str) -> bool:

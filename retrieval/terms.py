@@ -168,11 +168,14 @@ STOP_WORDS = frozenset(
     ]
 )
 
-# What a Chinese question says beside what it asks about. English has its question words among the
-# stop words; here they must go before pairs are formed, or pairs would span them.
+# What a question says beside what it asks about, where the stop words do not have it. In Chinese
+# these must go before pairs are formed, or pairs would span them.
 _QUESTION_WORDS = re.compile(
-    "请问|請問|多少|什么|什麼|甚么|甚麼|怎么样|怎麼樣|怎样|怎樣|怎么|怎麼|如何|为什么|為什麼|为何|為何"
-    "|哪一?[个個些里裡年天位家种種]?|谁|誰|几|幾|吗|嗎|呢|的|了|是"
+    r"\bhow (?:many|much|often)\b|\b(?:do|does|did|will|would) (?:i|we|you) need\b"
+    "|请问|請問|多少|[什甚][么麼](?:[时時]候|意思)?|啥(?:[时時]候|意思)?|多久"
+    "|怎么样|怎麼樣|怎样|怎樣|怎么|怎麼|咋|如何|[为為](?:[什甚][么麼]|何|啥)"
+    "|哪一?[个個些里裡儿兒年天位家种種款]?|谁|誰|几|幾|吗|嗎|呢|的|了|是",
+    re.IGNORECASE,
 )
 
 _HALF_WIDTH = {
@@ -199,7 +202,7 @@ def analyse(text: str) -> list[str]:
 
 
 def analyse_query(text: str) -> list[str]:
-    """Terms of a question, each once: those of `analyse` without Chinese question words."""
+    """Terms of a question, each once: those of `analyse` without its question words."""
     terms = analyse(_QUESTION_WORDS.sub(" ", text)) or analyse(text)
     return list(dict.fromkeys(terms))
 
