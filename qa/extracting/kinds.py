@@ -17,7 +17,7 @@ Kind = Literal["time", "number", "person", "reason"]
 _QUESTIONS: Mapping[Kind, str] = {
     "time": (
         r"\bwhen\b|\bhow soon\b|\b(?:what|which) (?:\w+ ){0,2}?"
-        r"(?:years?|date|day|month|century|decade|time|era|period|season)\b"
+        r"(?:years?|dates?|days?|months?|century|decade|times?|era|period|season)\b"
         r"|[何那][时時]|[什甚][么麼][时時][候间間]|[哪几幾]一?[年月天日点點]|哪[个個]?[时時]"
         r"|哪[个個]?(?:世[纪紀]|朝代|年代)|[几幾]世[纪紀]|何[年日]|(?:[时時][间間]|日期)是"
     ),
@@ -84,7 +84,8 @@ _ASKS_PRICE = re.compile(
 )
 _MONEY = re.compile(
     r"[$€£¥￥]\s?\d|(?<!\d)(?<!\d[,.])\d[\d,.]*+\s?"  # possessive: linear in digits
-    r"(?:[$€£¥￥]|[萬万亿億千]?元|[块塊][钱錢]|(?:USD|EUR|GBP|CNY|RMB)\b)"
+    r"(?:[$€£¥￥]|[萬万亿億千]?元|[块塊][钱錢]|(?:USD|EUR|GBP|CNY|RMB|euros?|dollars?|pounds?|cents?|yuan)\b)",
+    re.IGNORECASE,
 )
 _COUNTED = re.compile(r"\bhow (?:many|much)\s+(\w+)(?:\s+(\w+))?", re.IGNORECASE)
 _COUNTED_ZH = re.compile(
@@ -123,14 +124,19 @@ def names_price(question: str, sentence: str) -> bool:
 
 
 def told_by_heading(question: str, sentence: str, under: str) -> str:
-    """The last of the headings (a line each) where it, not the sentence, has the time or the
-    version asked for: "2.3 (May 2024)" above "New: dark mode"; "" otherwise."""
-    heading = under.rpartition("\n")[2]
-    if _ASKS_VERSION.search(question):
-        return heading if _VERSION.search(heading) and not _VERSION.search(sentence) else ""
-    if not heading or kind_of(question) != "time":
+    """The innermost of the headings (a line each) that has the time or the version asked for, where
+    the sentence has none: "2.3 (May 2024)" above "New: dark mode"; "" otherwise. The outermost is
+    of the whole document, and counts only if it is all there is."""
+    asks_version = _ASKS_VERSION.search(question) is not None
+    if not under or not (asks_version or kind_of(question) == "time"):
         return ""
-    return heading if holds("time", question, heading) > holds("time", question, sentence) else ""
+
+    def tells(text: str) -> bool:
+        return bool(_VERSION.search(text) if asks_version else holds("time", question, text))
+
+    above = under.split("\n")
+    inner = above[1:] or above
+    return "" if tells(sentence) else next(filter(tells, reversed(inner)), "")
 
 
 def counts_the_same(question: str, sentence: str) -> bool:

@@ -269,7 +269,10 @@ def _scores(
     if asks_whether(question):
         return scores
     asked = _terms(question)
-    told = [told_by_heading(question, sentence.text, sentence.under) for sentence in found]
+    told = [
+        not sentence.terms <= asked and told_by_heading(question, sentence.text, sentence.under)
+        for sentence in found
+    ]
     priced = [names_price(question, sentence.text) for sentence in found]
     scores += np.array(
         [
