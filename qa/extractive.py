@@ -6,6 +6,8 @@ import re
 from collections.abc import Collection, Sequence, Set
 from dataclasses import replace
 
+from ingest.documents import Chunk
+from qa.citing.asked_for import lacks_identifier
 from qa.extracting.fields import field_of
 from qa.extracting.kinds import told_by_heading
 from qa.extracting.lists import led_to, list_asked_for
@@ -14,8 +16,10 @@ from qa.extracting.tables import head_of, read_row
 from qa.follow_ups import leant_on
 from qa.images import in_words
 from qa.plugins.cite_sources import citation_of
+from qa.sentences import sentences
 from qa.turn import Citation, Handler, Turn
 from retrieval.embedding import Embedder
+from retrieval.hits import Hit
 from retrieval.index import Index
 from retrieval.terms import CJK, analyse, stems
 
@@ -23,19 +27,22 @@ NAME = "extractive"
 ENOUGH = 0.91  # chance that one of the sentences shown answers: then no more of them are shown
 
 _WRAPPED_CJK = re.compile(rf"(?<=[{CJK}，。；：、])\s*\n\s*(?=[{CJK}])")
+_ONE_WORD = re.compile(rf"\W*(?:[^\W{CJK}]+|[{CJK}]{{1,4}})[\"”’」』*_]*[.。!！]\W*\Z")
 _LIST_LINE = re.compile(r"\n(?=[ \t]*(?:[-*+•·]|\d{1,3}[.)、](?!\d)|[(（]\d{1,3}[)）])[ \t]*\S)")
 
 
 def answer_extractively(index: Index, embedder: Embedder) -> Handler:
     """A handler in the model's place that answers with sentences of `turn.hits`.
 
-    It streams nothing: `cite_sources` passes on the text of an answer that brings its citations.
+    It answers nothing where the question names an identifier that none of them has. It streams
+    nothing: `cite_sources` passes on the text of an answer that brings its citations.
     """
 
     def handler(turn: Turn) -> Turn:
         asked = in_words(turn.question, turn.images)
         before = "\n".join(leant_on(turn.question, turn.history))
-        ranked = rank(asked, turn.hits, index, embedder, before=before)
+        hits = () if _is_unknown(asked, turn.hits) else turn.hits
+        ranked = rank(asked, hits, index, embedder, before=before)
         chosen = choose(asked, ranked, before=before)
         lines = [
             f"{readable(candidate, turn.question)} [{number}]"
@@ -46,6 +53,16 @@ def answer_extractively(index: Index, embedder: Embedder) -> Handler:
         return replace(turn, text=text, citations=citations, model=NAME, abstained=not chosen)
 
     return handler
+
+
+def _is_unknown(question: str, hits: Sequence[Hit]) -> bool:
+    """Whether the question is about an identifier (`E09`, `AQ-20`) that stands in no passage: the
+    row of another one is no answer."""
+    told = (
+        "\n".join((hit.uri, hit.chunk.title, *hit.chunk.heading, hit.chunk.context, hit.text))
+        for hit in hits
+    )
+    return lacks_identifier(question, "\n".join(told))
 
 
 def _citation(number: int, candidate: Candidate) -> Citation:
@@ -84,15 +101,25 @@ def choose(question: str, ranked: Sequence[Candidate], *, before: str = "") -> l
 
 
 def _with_what_belongs_to_it(candidate: Candidate, asked: Set[str]) -> Candidate:
-    """With the list that it leads up to; the field asked for with all parts of its value."""
+    """With the list that it leads up to, or what goes on after "Yes."; the field asked for with
+    all parts of its value."""
     chunk = candidate.hit.chunk
     if head_of(chunk, candidate.start):
         return candidate
     start, end = led_to(chunk, candidate.start, candidate.end)
+    if _ONE_WORD.match(candidate.text):
+        end = _next_end(chunk, end)
     field = field_of(candidate.text) if candidate.text.endswith("；") else None
     if field and field.is_asked_for(asked) and not chunk.omitted:
         end = start + len(chunk.text[start:].partition("\n")[0].rstrip())
     return replace(candidate, start=start, end=end)
+
+
+def _next_end(chunk: Chunk, end: int) -> int:
+    """Where the sentence ends that goes on in the same line behind `end`; `end` if there is none."""
+    spans = sentences(chunk.text, omitted=chunk.omitted)
+    first, last = next((span for span in spans if span[0] >= end), (end, end))
+    return last if not chunk.text[end:first].strip(" ") else end
 
 
 def _is_inside(candidate: Candidate, other: Candidate) -> bool:

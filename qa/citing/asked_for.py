@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 from qa.citing.claims import squeezed
 from qa.citing.quantities import DATE, UNKNOWN, Quantity, agree, codes, quantities
@@ -22,6 +22,12 @@ _QUARTER = re.compile(
     re.IGNORECASE,
 )
 _NUMBERED = re.compile(r"(?<![月日年\d])[\d一二三四五六七八九十]+号(?![码召])")
+_CODED = re.compile(
+    r"(?:\b(?:error|code|status|fault|alarm)s?|错误码?|代码|故障码?|状态码?|报警)"
+    r"\s*(?P<number>\d{2,})(?![\d.,年月天个])",
+    re.IGNORECASE,
+)
+_DIGITS = 2  # of an identifier that has no other name
 _LONG = 1000  # from here on a number without a unit is more often an identifier than a quantity
 
 
@@ -40,8 +46,30 @@ def lacks_asked(question: str, told: str) -> bool:
         return True
     if any(not _has_number(told, version) for version in _VERSION.findall(question)):
         return True
+    return _lacks_any(told, _identifiers(question, asked)) or _lacks_code(question, told)
+
+
+def lacks_identifier(question: str, told: str) -> bool:
+    """Whether `told` has not the part number or error code (of two digits at least) that the
+    question names."""
+    question, told = simplified(question), simplified(told)
+    return _lacks_any(told, filter(_is_distinct, codes(question))) or _lacks_code(question, told)
+
+
+def _is_distinct(name: str) -> bool:
+    """Whether it has no other name: 2FA may be written out, and the 20th as 20."""
+    is_version = name[0].isdigit() and name.replace(".", "").isdigit()
+    return (name[0].isalpha() or is_version) and sum(map(str.isdigit, name)) >= _DIGITS
+
+
+def _lacks_any(told: str, names: Iterable[str]) -> bool:
     written = squeezed(told.lower())
-    return any(squeezed(name.lower()) not in written for name in _identifiers(question, asked))
+    return any(squeezed(name.lower()) not in written for name in names)
+
+
+def _lacks_code(question: str, told: str) -> bool:
+    found = _CODED.finditer(question)
+    return any(not _has_number(told, match["number"]) for match in found)
 
 
 def _is_year(number: Quantity) -> bool:

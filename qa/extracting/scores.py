@@ -300,7 +300,7 @@ def _gain(sentence: Sentence, asked: frozenset[str], is_price: bool) -> float:
         gain = _row_gain(sentence.text, asked)
     else:
         gain = FIELD if field is not None and field.is_asked_for(asked) else 0.0
-    return max(gain, 0.0) + PRICE if is_price else gain
+    return gain + PRICE if is_price and gain >= 0 else gain
 
 
 def _row_gain(row: str, asked: frozenset[str]) -> float:
