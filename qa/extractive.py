@@ -89,7 +89,13 @@ def choose(question: str, ranked: Sequence[Candidate], *, before: str = "") -> l
         elif chosen.setdefault(candidate.text, candidate) is candidate:
             covered += candidate.share
     for candidate in chosen.values():
-        span = list_asked_for(question, candidate.hit.chunk, candidate.start, candidate.end)
+        span = list_asked_for(
+            question,
+            candidate.hit.chunk,
+            candidate.start,
+            candidate.end,
+            under=candidate.under,
+        )
         if span and _is_likeliest(candidate, span, ranked):
             return [replace(candidate, start=span[0], end=span[1])]
     shown: list[Candidate] = []

@@ -123,6 +123,11 @@ def names_price(question: str, sentence: str) -> bool:
     return bool(_ASKS_PRICE.search(question) and _MONEY.search(sentence))
 
 
+def without_price(question: str) -> str:
+    """The question without the words that ask for a price: what the price is of."""
+    return _ASKS_PRICE.sub(" ", question)
+
+
 def told_by_heading(question: str, sentence: str, under: str) -> str:
     """The innermost of the headings (a line each) that has the time or the version asked for, where
     the sentence has none: "2.3 (May 2024)" above "New: dark mode"; "" otherwise. The outermost is

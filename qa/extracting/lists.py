@@ -7,6 +7,8 @@ from collections.abc import Sequence
 
 from ingest.documents import Chunk
 from qa.extracting.headed import Headed
+from qa.extracting.kinds import asks_whether, kind_of
+from retrieval.terms import CJK, analyse, analyse_query, stems
 
 LONGEST = 2000  # characters: a longer list is no answer but a document
 _ASKS_ITEMS = re.compile(
@@ -24,23 +26,67 @@ _ASKS_HOW = re.compile(
 _NUMBERED = r"(?:\d{1,3}[.)、](?!\d)|[(（]\d{1,3}[)）])"
 _ITEM = re.compile(rf"[ \t]*(?:[*+](?=[ \t])|-(?!-)|[•·]|{_NUMBERED})[ \t]*\S")
 _NUMBERED_ITEM = re.compile(rf"[ \t]*{_NUMBERED}")
+_FIRST_WORD = re.compile(rf"{_ITEM.pattern[:-3]}[\W_]*([^\W\d_{CJK}]+|[{CJK}]{{2}})")
+_COUNT = re.compile(r"\W*(?:\d[\d.]*|第?[一二三四五六七八九十]+[章条條节節、.])\s*")
+_PAIR = re.compile(rf"[{CJK}]{{2}}")  # may span two words
 _STOPPED = re.compile(r"[.。!！?？;；…]\W*$")
 _NO_ITEM = re.compile(r"[ \t]*(?:#{1,6}[ \t]|\||```|~~~)")
 
 Span = tuple[int, int]
 
 
-def list_asked_for(question: str, chunk: Chunk, start: int, end: int) -> Span | None:
+def list_asked_for(
+    question: str, chunk: Chunk, start: int, end: int, *, under: str = ""
+) -> Span | None:
     """The list that the sentence `start`..`end` of a passage is in or leads up to, if the question
-    asks for one: with the line that leads up to it. None where there is none of two items."""
-    asks_items = _ASKS_ITEMS.search(question)
+    asks for one, or is no more than the headings above (`under`, a line each): with the line that
+    leads up to it. None where there is none of two items.
+
+    Where some items begin with a word of the question ("Fixed ..."), these alone.
+    """
+    asks_items = _ASKS_ITEMS.search(question) or _is_heading(question, under)
     if not asks_items and not _ASKS_HOW.search(question):
         return None
     found = _list_at(chunk, start, end)
     if found is None or _is_unfit(found, chunk):
         return None
     numbered = any(_NUMBERED_ITEM.match(line) for line in chunk.text[slice(*found)].split("\n"))
-    return found if asks_items or numbered else None
+    if asks_items:
+        return _beginning_as_asked(question, chunk.text, found) or found
+    return found if numbered else None
+
+
+def _is_heading(question: str, under: str) -> bool:
+    """Whether the question says all of the last heading and nothing that no heading says."""
+    if not under or kind_of(question) or asks_whether(question):
+        return False
+    asked, last = (
+        {term for term in stems(analyse_query(text)) if not _PAIR.match(term)}
+        for text in (question, _COUNT.sub("", under.rpartition("\n")[2], count=1))
+    )
+    return bool(last) and last <= asked <= set(analyse(under))
+
+
+def _beginning_as_asked(question: str, text: str, found: Span) -> Span | None:
+    """The items of a list, one behind the other, that begin with a word of the question; None if
+    all do or none."""
+    asked, items, start = set(analyse(question)), list[tuple[int, int, bool]](), found[0]
+    for line in text[slice(*found)].splitlines(keepends=True):
+        end = start + len(line)
+        if _ITEM.match(line):
+            word = _FIRST_WORD.match(line)
+            says = bool(word) and not asked.isdisjoint(t for t in analyse(word[1]) if len(t) > 1)
+            items.append((start, end, says))
+        elif items:
+            items[-1] = (items[-1][0], end, items[-1][2])
+        start = end
+    meant = [number for number, item in enumerate(items) if item[2]]
+    if not meant or len(meant) == len(items) or meant[-1] - meant[0] >= len(meant):
+        return None
+    first, last = items[meant[0]][0], items[meant[-1]][1]
+    alone = _ITEM.match(text, first, last) if len(meant) == 1 else None
+    first = alone.end() - 1 if alone else first
+    return first, first + len(text[first:last].rstrip())
 
 
 def led_to(chunk: Chunk, start: int, end: int) -> Span:

@@ -28,6 +28,7 @@ from qa.extracting.kinds import (
     kind_of,
     names_price,
     told_by_heading,
+    without_price,
 )
 from qa.extracting.tables import cells_of, head_of, rows_without_bars
 from qa.sentences import sentences
@@ -273,7 +274,12 @@ def _scores(
         not sentence.terms <= asked and told_by_heading(question, sentence.text, sentence.under)
         for sentence in found
     ]
-    priced = [names_price(question, sentence.text) for sentence in found]
+    bought = _terms(without_price(question))
+    priced = [
+        names_price(question, sentence.text)
+        and not (bought and sentence.head and sentence.terms.isdisjoint(bought))
+        for sentence in found
+    ]
     scores += np.array(
         [
             0.0 if heading else _gain(sentence, asked, is_price)
@@ -300,7 +306,7 @@ def _gain(sentence: Sentence, asked: frozenset[str], is_price: bool) -> float:
         gain = _row_gain(sentence.text, asked)
     else:
         gain = FIELD if field is not None and field.is_asked_for(asked) else 0.0
-    return gain + PRICE if is_price and gain >= 0 else gain
+    return max(gain, 0.0) + PRICE if is_price else gain
 
 
 def _row_gain(row: str, asked: frozenset[str]) -> float:

@@ -12,6 +12,7 @@ BULLETS = "Bring along\n- a pen\n- a ruler\n\nLunch is at noon."
 FAQ = "**Which carriers?**\nAt present BlueVan.\n\n**Which sizes?**\nAll.\n"
 SECTIONS = "1. Arrival\nShow a card at the gate.\n\n2. Clothing\nNo sandals or loose scarves.\n"
 NOTED = "- if you drive,\n- at sea.\nDriving: it makes sleepy.\n"
+FIXED = "- Added a\n- Fixed: b\n  and c\n- Fixed d\n"
 CHINESE = "升级步骤：\n1. 断电。\n2. 上电。\n"
 
 
@@ -44,6 +45,9 @@ def asked(question: str, text: str, sentence: str) -> str | None:
         ("What was added in 2.3?", "## 2.3\n- New: a\n- New: b\n", "New: a", "- New: a\n- New: b"),
         ("4.2.0有什么新功能？", "- 新增：a\n- 新增：b\n", "新增：b", "- 新增：a\n- 新增：b"),
         ("What are the limits?", NOTED, "if you drive", NOTED[:25]),
+        ("What was fixed in 2.3?", FIXED, "Fixed: b", "- Fixed: b\n  and c\n- Fixed d"),
+        ("What was added in 2.3?", FIXED, "Fixed: b", "Added a"),
+        ("修复了什么？", "- 新增：a\n- 修复：b\n- 修复c\n", "修复c", "- 修复：b\n- 修复c"),
         ("怎么办？", "2.1 领用\n2.2 液氮\n", "液氮", None),
     ],
 )
@@ -82,3 +86,22 @@ def test_a_list_lies_in_its_passage(lines: list[str]) -> None:
     for start in range(len(text)):
         span = list_asked_for("What are the steps?", chunk(text), start, min(start + 3, len(text)))
         assert span is None or 0 <= span[0] < span[1] <= len(text)
+
+
+@pytest.mark.parametrize(
+    ("question", "under", "is_asked_for"),
+    [
+        ("ingredients for fish pie", "Fish pie\nIngredients", True),
+        ("what do volunteers get", "Handbook for volunteers\n3. What you get", True),
+        ("公司福利", "公司手册\n第四章 福利", True),
+        ("shrimps in the ingredients", "Fish pie\nIngredients", False),
+        ("fish pie", "Fish pie\nIngredients", False),
+        ("how many ingredients", "Fish pie\nIngredients", False),
+        ("ingredients", "", False),
+    ],
+)
+def test_the_list_below_the_heading_asked_for(
+    question: str, under: str, is_asked_for: bool
+) -> None:
+    found = list_asked_for(question, chunk("- 600 g cod\n- 2 eggs\n"), 2, 11, under=under)
+    assert (found is not None) is is_asked_for
