@@ -110,8 +110,11 @@ def choose(question: str, ranked: Sequence[Candidate], *, before: str = "") -> l
     shown: list[Candidate] = []
     for candidate in chosen.values():
         whole = _with_what_belongs_to_it(candidate, frozenset(asked))
-        if not any(_is_inside(whole, other) for other in shown):
-            shown.append(whole)
+        if any(_is_inside(whole, other) for other in shown):
+            continue
+        parts = [number for number, other in enumerate(shown) if _is_inside(other, whole)]
+        shown = [other for number, other in enumerate(shown) if number not in parts]
+        shown.insert(parts[0] if parts else len(shown), whole)
     return shown
 
 

@@ -178,8 +178,8 @@ def remarks(answer: Answer) -> Iterator[str]:
     """What a person is told about an answer besides its text."""
     yield from answer.notes
     if answer.doubtful:
-        figure = "" if answer.evidence is None else f" ({answer.evidence:.2f})"
-        yield f"weak evidence{figure}: the documents may not answer this, check the quotes"
+        figure = "" if answer.evidence is None else f" (evidence {answer.evidence:.2f})"
+        yield f"doubtful{figure}: the documents may not answer this, check the quotes"
 
 
 def citation_lines(citations: Sequence[Citation]) -> Iterator[str]:

@@ -235,7 +235,7 @@ def test_an_answer_on_weak_evidence_is_told(
     assert 0.5 < told["evidence"] < 1
     done = kbqa("ask", QUESTION, "--kb", base_folder)
     said = "the documents may not answer this, check the quotes"
-    assert done.err == f"weak evidence ({told['evidence']:.2f}): {said}\n"
+    assert done.err == f"doubtful (evidence {told['evidence']:.2f}): {said}\n"
     assert done.out.startswith("Every employee has 25 days")
     assert kbqa("ask", QUESTION, "--kb", base_folder, "--quiet").err == ""
 

@@ -307,3 +307,48 @@ TARIFFS = """\
 def test_a_price_is_answered_with_money(kb: KnowledgeBase) -> None:
     answered, _ = ask(kb, TARIFFS, "齿轮版价格是多少？")
     assert answered.citations[0].quote == "| 年费 | 3,600元 | 16,800元 |"
+
+
+RATCHETS = """\
+# Ratchet shop
+
+| Ratchet | Colour | Price |
+| --- | --- | --- |
+| RA-10 | white | 29 € |
+| RA-17 | black | 39 € |
+
+## Can I return a gearbox?
+Yes. Send it back within 14 days.
+
+Engraving costs 12 euros. An engraved ratchet takes nine working days.
+"""
+
+
+def test_yes_alone_is_no_answer(kb: KnowledgeBase) -> None:
+    answered, _ = ask(kb, RATCHETS, "Can I return a gearbox?")
+    assert answered.text.startswith("Yes. Send it back within 14 days. [1]")
+    assert answered.text.count("Send it back") == 1
+
+
+def test_what_is_of_an_identifier_that_is_nowhere_is_refused(kb: KnowledgeBase) -> None:
+    assert ask(kb, RATCHETS, "What colour is the RA-10?")[0].text == "RA-10 — Colour: white [1]"
+    refused, _ = ask(kb, RATCHETS, "What colour is the RA-20?")
+    assert refused.abstained
+    assert refused.text == NOT_ANSWERED["en"]
+
+
+def test_prices_of_a_table_are_not_those_of_what_it_does_not_name(kb: KnowledgeBase) -> None:
+    answered, _ = ask(kb, RATCHETS, "engraving price")
+    assert answered.text.startswith("Engraving costs 12 euros. [1]")
+
+
+MINUTES = """\
+# Gearbox club, 9 April 2025
+
+3. Ratchet day. It takes place on 14 June from 11 to 16 o'clock.
+"""
+
+
+def test_the_date_above_is_not_that_of_what_says_nothing(kb: KnowledgeBase) -> None:
+    answered, _ = ask(kb, MINUTES, "When is the ratchet day?")
+    assert answered.citations[0].quote == "It takes place on 14 June from 11 to 16 o'clock."

@@ -78,11 +78,11 @@ def answered(*statements: Statement) -> Answer:
     return Answer("", cited, (), False, "", {}, {}, statements=statements)
 
 
-@pytest.mark.parametrize(("evidence", "figure"), [(0.25, " (0.25)"), (None, "")])
+@pytest.mark.parametrize(("evidence", "figure"), [(0.25, " (evidence 0.25)"), (None, "")])
 def test_a_doubt_is_told_with_or_without_a_figure(evidence: float | None, figure: str) -> None:
     answer = replace(answered(), doubtful=True, evidence=evidence)
     said = "the documents may not answer this, check the quotes"
-    assert list(remarks(answer)) == [f"weak evidence{figure}: {said}"]
+    assert list(remarks(answer)) == [f"doubtful{figure}: {said}"]
     assert list(remarks(answered())) == []
 
 

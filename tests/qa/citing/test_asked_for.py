@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from qa.citing.asked_for import lacks_asked
+from qa.citing.asked_for import lacks_asked, lacks_identifier
 
 
 @pytest.mark.parametrize(
@@ -21,6 +21,8 @@ from qa.citing.asked_for import lacks_asked
         ("What did West sell in Q3?", "| Region: West | Q3: 1610 ", False),
         ("循环扇三季度销量", "第3季度 10200", False),
         ("循环扇三季度销量", "四季度 10200", True),
+        ("what does error 404 mean", "| 409 | `already_collected` |", True),
+        ("状态码404", "404：找不到", False),
         ("五号仓的负责人是谁？", "一号仓 负责人 丁海涛", True),
         ("1号仓的负责人是谁？", "一号仓 负责人 丁海涛", False),
         ("May I carry over 10 days?", "Up to 6 days may be carried over.", False),
@@ -31,3 +33,21 @@ from qa.citing.asked_for import lacks_asked
 )
 def test_what_is_asked_about(question: str, told: str, expected: bool) -> None:
     assert lacks_asked(question, told) is expected
+
+
+@pytest.mark.parametrize(
+    ("question", "told", "expected"),
+    [
+        ("price of the AQ-20", "| AQ-10 | 29 € |", True),
+        ("price of the aq10", "| AQ-10 | 29 € |", False),
+        ("E09是什么故障", "E01 进水压力不足", True),
+        ("what was fixed in 4.4.0", "4.3.0", True),
+        ("error 404", "status 409", True),
+        ("How do I switch on 2FA?", "two-factor authentication", False),
+        ("Is it open on the 20th?", "20 May", False),
+        ("Does a 64-bit system need it?", "x", False),
+        ("What was the budget in 2021?", "2022", False),
+    ],
+)
+def test_an_identifier_that_is_nowhere(question: str, told: str, expected: bool) -> None:
+    assert lacks_identifier(question, told) is expected
