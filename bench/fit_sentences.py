@@ -20,6 +20,7 @@ from bench.extractive import holds_answer
 from bench.sets import RetrievalSet, given_sets
 from qa import KnowledgeBase
 from qa.extracting.scores import PASSAGES, Features, seen
+from retrieval.terms import analyse_query
 
 PENALTY = 1.0  # of the squared coefficients; .3 and 3 were alike
 STEPS, RATE = 600, 0.05  # of Adam (Kingma and Ba 2015): more change no digit that is printed
@@ -84,7 +85,8 @@ def _asked(found: RetrievalSet) -> list[Asked]:
 
 def _seen(base: KnowledgeBase, question: str, answers: Sequence[str]) -> Asked:
     hits = base.search(question, PASSAGES)
-    sentences, rows = seen(question, hits, base._index, base._embedder)
+    terms = analyse_query(question)
+    sentences, rows = seen(question, hits, base._index, base._embedder, terms=terms)
     right = [holds_answer([sentence.text], answers) for sentence in sentences]
     return Asked(np.reshape(rows, (len(sentences), len(Features._fields))), np.array(right, bool))
 

@@ -75,8 +75,8 @@ def _citation(number: int, candidate: Candidate) -> Citation:
 
 
 def choose(question: str, ranked: Sequence[Candidate], *, before: str = "") -> list[Candidate]:
-    """The likeliest sentences, until one of them is likely `ENOUGH` to answer or the next hardly is;
-    no text twice.
+    """The likeliest sentences, until one of them is likely `ENOUGH` to answer or the next hardly
+    is; no text twice.
 
     Of a table no row besides a better one that says more of what is asked: the price of B is not
     that of C; what was asked `before` counts here. Where the question asks for a list and one of
@@ -134,7 +134,7 @@ def _with_what_belongs_to_it(candidate: Candidate, asked: Set[str]) -> Candidate
 
 
 def _next_end(chunk: Chunk, end: int) -> int:
-    """Where the sentence ends that goes on in the same line behind `end`; `end` if there is none."""
+    """Where the sentence ends that goes on in the same line behind `end`; else `end`."""
     spans = sentences(chunk.text, omitted=chunk.omitted)
     first, last = next((span for span in spans if span[0] >= end), (end, end))
     return last if not chunk.text[end:first].strip(" ") else end

@@ -203,8 +203,12 @@ def analyse(text: str) -> list[str]:
 
 def analyse_query(text: str) -> list[str]:
     """Terms of a question, each once: those of `analyse` without its question words."""
-    terms = analyse(_QUESTION_WORDS.sub(" ", text)) or analyse(text)
-    return list(dict.fromkeys(terms))
+    return asked_about(text) or list(dict.fromkeys(analyse(text)))
+
+
+def asked_about(text: str) -> list[str]:
+    """As `analyse_query`, but [] for a question of nothing but question words ("为什么？")."""
+    return list(dict.fromkeys(analyse(_QUESTION_WORDS.sub(" ", text))))
 
 
 def half_width(text: str) -> str:

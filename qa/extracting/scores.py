@@ -35,7 +35,7 @@ from qa.sentences import sentences
 from retrieval.embedding import Embedder
 from retrieval.hits import Hit
 from retrieval.index import Index
-from retrieval.terms import CJK, EXACT, analyse, analyse_query, stems
+from retrieval.terms import CJK, EXACT, analyse, analyse_query, asked_about, stems
 
 PASSAGES = 5  # the right passage is among the first five for .997 of the questions (FACTS)
 UNDERSTOOD = 0.5  # share of the question that the embedder must know for cosines to be worth it
@@ -147,7 +147,8 @@ def rank(
 
     `before` is what was asked earlier and the question leans on; its words count for less.
     """
-    found, rows = seen(question, hits, index, embedder)
+    terms = asked_about(question) if before else analyse_query(question)
+    found, rows = seen(question, hits, index, embedder, terms=terms)
     if not found:
         return []
     scores = _scores(question, found, rows)
@@ -164,13 +165,14 @@ def rank(
 
 
 def seen(
-    question: str, hits: Sequence[Hit], index: Index, embedder: Embedder
+    question: str, hits: Sequence[Hit], index: Index, embedder: Embedder, *, terms: Sequence[str]
 ) -> tuple[list[Sentence], list[Features]]:
-    """The sentences of the first `PASSAGES` hits, and what is seen of each."""
+    """The sentences of the first `PASSAGES` hits, and what is seen of each beside a question of
+    these terms."""
     found = [sentence for hit in hits[:PASSAGES] for sentence in sentences_of(hit)]
     if not found:
         return [], []
-    rows = features(question, found, index.term_weights(analyse_query(question)))
+    rows = features(question, found, index.term_weights(terms))
     cosines = _cosines(question, found, rows, embedder)
     return found, [row._replace(cosine=c) for row, c in zip(rows, cosines, strict=True)]
 

@@ -352,3 +352,21 @@ MINUTES = """\
 def test_the_date_above_is_not_that_of_what_says_nothing(kb: KnowledgeBase) -> None:
     answered, _ = ask(kb, MINUTES, "When is the ratchet day?")
     assert answered.citations[0].quote == "It takes place on 14 June from 11 to 16 o'clock."
+
+
+POSTPONED = """\
+# 棘轮俱乐部
+
+海报设计推迟，原因是设计师请假。
+
+决定将退款时限由7天缩短为3天，为棘轮会员。
+
+团建改到5月17日，地点为莫干山。
+"""
+
+
+def test_a_bare_question_word_is_not_looked_for_as_a_word(kb: KnowledgeBase) -> None:
+    asked = "海报设计推迟了吗？"
+    ask(kb, POSTPONED, asked)
+    answered = kb.ask("为什么？", history=[Message("user", asked)], filters={"uri": "new.txt"})
+    assert answered.citations[0].quote == "海报设计推迟，原因是设计师请假。"
