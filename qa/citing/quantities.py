@@ -108,6 +108,8 @@ _WRITTEN: dict[str, dict[float, str]] = {
     "frequency": {1: "Hz 赫兹", 1e3: "kHz", 1e6: "MHz", 1e9: "GHz"},
     "pressure": {1: "Pa", 1e3: "kPa", 1e5: "bar", 1e6: "MPa"},
     "torque": {1: "Nm"},
+    "times": {1: "次 times"},
+    "people": {1: "人 people persons"},
     DATE: {1: "月 日 号 號"},
     CLOCK: {1: "点 點 o'clock"},
 }  # fmt: skip

@@ -49,6 +49,9 @@ def test_the_same_written_otherwise(one: str, other: str) -> None:
         ("48 小时", "2 Mbit/s"),  # not the 2 of "2 days"
         ("第二次", "第三次"),
         ("-5 °C", "5 °C"),
+        ("3 次", "3 月"),
+        ("3 times", "3 people"),
+        ("三人", "三次"),
     ],
 )
 def test_what_differs(one: str, other: str) -> None:
