@@ -121,20 +121,20 @@ def _digest(path: Path) -> str:
 def _written_blocks(descriptor: int, size: int) -> Iterator[tuple[int, int]]:
     """Offset of each block that is no hole, and its bytes up to where nothing but a hole follows:
     to read a hole takes as long as to read what was written."""
-    start, end = _extent(descriptor, 0)
+    start, end = extent(descriptor, 0)
     while start < size:
         at = start // BLOCK * BLOCK
         limit = min(at + BLOCK, size)
         while end < limit:
-            start, further = _extent(descriptor, end)
+            start, further = extent(descriptor, end)
             if start >= limit:
                 break
             end = further
         yield at, min(end, limit) - at
-        start, end = _extent(descriptor, limit)
+        start, end = extent(descriptor, limit)
 
 
-def _extent(descriptor: int, at: int) -> tuple[int, int]:
+def extent(descriptor: int, at: int) -> tuple[int, int]:
     """Where the next written bytes from `at` on begin and end; far behind any file if none do."""
     try:
         start = os.lseek(descriptor, at, os.SEEK_DATA)

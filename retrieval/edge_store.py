@@ -11,19 +11,21 @@ from __future__ import annotations
 
 import contextlib
 import shutil
+import threading
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 from ingest.errors import Closed, StorageError
 from retrieval.batching import batches
+from retrieval.edge_aside import discard, exchange, indexed_copy, sweep
 from retrieval.edge_errors import CURE, mapped
 from retrieval.edge_guard import Seal, break_seal, check, probe, seal, sealed
 from retrieval.edge_lock import acquire
 from retrieval.edge_shard import create, index_fields, leave, load, points_in, search_params
 from retrieval.edge_values import filter_of, from_engine, ranked, to_engine
 from retrieval.embedding import Vectors
-from retrieval.gate import Gate
+from retrieval.gate import Gate, Use
 from retrieval.store import BM25_B, BM25_K, TERMS, VECTOR, Point, Scored, Where
 from retrieval.versions import Pointer, read_pointer, shard_folder, tags_in, write_pointer
 
@@ -55,6 +57,8 @@ class EdgeStore:
         self._shard: Any = None
         self._seal = Seal()
         self._gate = Gate()
+        self._writing = threading.Lock()
+        self._use = Use()
         self._written = 0  # vectors that are not indexed
         self._sized_for = 0  # vectors for which the size of segments was set by this process
         try:
@@ -63,6 +67,7 @@ class EdgeStore:
         except OSError as exc:
             raise StorageError(f"cannot open {folder}: {exc.strerror or exc}") from exc
         try:
+            sweep(folder)
             self._pointer = read_pointer(folder)
             self.tag = self._pointer.current
             self._shard = self._open(dimension)
@@ -151,6 +156,7 @@ class EdgeStore:
             )
             for query in queries
         ]
+        self._use.note()
         with self._engine() as shard:
             found = shard.query_batch(QueryBatchRequest(requests))
         legs = [ranked(points) for points in found]
@@ -173,7 +179,8 @@ class EdgeStore:
         """Index what has been written since the last time, if it is enough.
 
         The engine keeps what it has freed; it is closed and opened again to give it back, for which
-        readers wait a few tenths of a second.
+        readers wait a few tenths of a second. The indexing itself they do not wait for, see
+        `retrieval.edge_aside`.
         """
         if self._written < OPTIMIZE_FROM:
             return
@@ -181,6 +188,8 @@ class EdgeStore:
         if more_to_come and self._written < max(OPTIMIZE_AMIDST, vectors * AMIDST_SHARE):
             return
         self._require_space()
+        if self._use.is_recent and self._optimize_aside(vectors):
+            return
         if vectors > GROWN * self._sized_for:
             self._reopen(vectors)
         with self._engine() as shard:
@@ -217,6 +226,7 @@ class EdgeStore:
         other = EdgeStore.__new__(EdgeStore)
         other._folder, other._pointer, other.tag = self._folder, self._pointer, tag
         other._gate, other._shard = Gate(), None
+        other._writing, other._use = threading.Lock(), self._use
         other._written = other._sized_for = 0
         other._seal = Seal()
         other._lock = self._lock.hold()
@@ -311,6 +321,41 @@ class EdgeStore:
         chunks = engine.count(CountRequest(filter=filter_of({"kind": "chunk"}), exact=False))
         return max(0, int(chunks) - int(engine.info().indexed_vectors_count))
 
+    def _optimize_aside(self, vectors: int) -> bool:
+        """As `optimize`, by another process, while this one answers; False where that fails."""
+        shard = shard_folder(self._folder, self.tag)
+        grown = vectors if vectors > GROWN * self._sized_for else 0
+        with self._writing:
+            with self._engine() as engine:
+                engine.flush()
+                points = points_in(engine)
+            made = indexed_copy(shard, grown)
+            if made is None:
+                return False
+            copy, copied = made
+            try:
+                if copied != points or not self._change_places(shard, copy):
+                    return False
+            finally:
+                discard(copy)  # or what was in its place
+        self._sized_for = grown or self._sized_for
+        return True
+
+    def _change_places(self, shard: Path, copy: Path) -> bool:
+        with self._gate.alone(), mapped(self._folder, loading=True):
+            if self._shard is None:
+                raise Closed(f"the knowledge base in {self._folder} is closed")
+            self._shard.flush()
+            self._shard.close()
+            try:
+                exchange(copy, shard)
+            except OSError:
+                return False
+            finally:
+                self._shard = load(shard)
+        self._written = 0
+        return True
+
     def _reopen(self, vectors: int) -> None:
         """Close and open again; with segments for a base of so many vectors, unless 0."""
         with self._gate.alone(), mapped(self._folder, loading=True):
@@ -335,7 +380,7 @@ class EdgeStore:
     def _update(self, operation: Any, *, grows: bool = True) -> None:
         if grows:
             self._require_space()
-        with self._engine() as shard:
+        with self._writing, self._engine() as shard:
             shard.update(operation)
 
     def _require_space(self) -> None:

@@ -1,9 +1,11 @@
-"""`Gate`: many may pass at once, or one alone. `Shared`: the last to leave turns off the light."""
+"""`Gate`: many may pass at once, or one alone. `Shared`: the last to leave turns off the light.
+`Use`: whether somebody was there lately."""
 
 from __future__ import annotations
 
 import contextlib
 import threading
+import time
 from collections.abc import Callable, Iterator
 from typing import Self
 
@@ -73,3 +75,21 @@ class Shared:
             last = self._holders == 0
         if last:
             self._release()
+
+
+class Use:
+    """When something was used last."""
+
+    RECENT = 600.0  # seconds
+
+    def __init__(self) -> None:
+        self._last = -self.RECENT
+
+    def note(self) -> None:
+        """It is used now."""
+        self._last = time.monotonic()
+
+    @property
+    def is_recent(self) -> bool:
+        """Whether it was used within the last `RECENT` seconds."""
+        return time.monotonic() - self._last < self.RECENT
