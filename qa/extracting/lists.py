@@ -75,8 +75,8 @@ def _beginning_as_asked(question: str, text: str, found: Span) -> Span | None:
         end = start + len(line)
         if _ITEM.match(line):
             word = _FIRST_WORD.match(line)
-            says = bool(word) and not asked.isdisjoint(t for t in analyse(word[1]) if len(t) > 1)
-            items.append((start, end, says))
+            said = {term for term in analyse(word[1] if word else "") if len(term) > 1}
+            items.append((start, end, not asked.isdisjoint(said)))
         elif items:
             items[-1] = (items[-1][0], end, items[-1][2])
         start = end
