@@ -87,6 +87,7 @@ def choose(question: str, ranked: Sequence[Candidate], *, before: str = "") -> l
     covered, possible = 0.0, 1.0
     for candidate in ranked:
         least = LEAST if candidate.hit is ranked[0].hit else LEAST_ELSEWHERE
+        least = 0.0 if before else least  # what a follow-up means is less sure than its chances say
         if (
             len(chosen) == SHOWN
             or covered >= ENOUGH * possible

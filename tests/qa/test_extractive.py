@@ -5,12 +5,13 @@ import re
 import pytest
 
 from ingest.documents import Document
-from qa.extracting.scores import SHOWN
-from qa.extractive import NAME
+from qa.extracting.scores import SHOWN, Candidate
+from qa.extractive import ENOUGH, LEAST, LEAST_ELSEWHERE, NAME, choose
 from qa.knowledge_base import KnowledgeBase
 from qa.language import NOT_ANSWERED
 from qa.turn import Answer, Message
 from tests.qa.conftest import CHINESE
+from tests.qa.test_plugins import hit
 
 pytestmark = pytest.mark.integration
 
@@ -370,3 +371,22 @@ def test_a_bare_question_word_is_not_looked_for_as_a_word(kb: KnowledgeBase) -> 
     ask(kb, POSTPONED, asked)
     answered = kb.ask("为什么？", history=[Message("user", asked)], filters={"uri": "new.txt"})
     assert answered.citations[0].quote == "海报设计推迟，原因是设计师请假。"
+
+
+def shown_with(share: float, *, elsewhere: bool, before: str = "") -> int:
+    """How many sentences are shown where the second has a chance of `share`."""
+    first, other = hit(), hit()
+    ranked = [
+        Candidate(first, 0, 8, 2.0, ENOUGH - 0.1),
+        Candidate(other if elsewhere else first, 9, 20, 1.0, share),
+    ]
+    return len(choose("ratchet", ranked, before=before))
+
+
+def test_no_second_sentence_that_hardly_answers() -> None:
+    assert LEAST < LEAST_ELSEWHERE
+    assert shown_with(LEAST, elsewhere=False) == 2
+    assert shown_with(LEAST - 0.01, elsewhere=False) == 1
+    assert shown_with(LEAST_ELSEWHERE, elsewhere=True) == 2
+    assert shown_with(LEAST, elsewhere=True) == 1
+    assert shown_with(LEAST, elsewhere=True, before="gearbox") == 2
