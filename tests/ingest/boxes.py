@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from itertools import groupby
 from pathlib import Path
 
 from ingest.documents import Chunk, Document, Failure, FileEntry, Finished, Prepared
@@ -25,11 +26,12 @@ def pack(path: Path, files: Mapping[str, str], *, own: str = "") -> None:
 
 def unpacking(entries: Iterable[FileEntry], split: Split = split_by_words) -> Iterator[Item]:
     """As `prepare`, but boxes yield what is in them. A member without text fails."""
-    for entry in entries:
-        if entry.path.endswith(BOX):
-            yield from _unpacked(entry, split)
+    for boxes, run in groupby(entries, lambda entry: entry.path.endswith(BOX)):
+        if boxes:
+            for entry in run:
+                yield from _unpacked(entry, split)
         else:
-            yield from prepare([entry], split)
+            yield from prepare(list(run), split)
 
 
 def _unpacked(entry: FileEntry, split: Split) -> Iterator[Item]:
