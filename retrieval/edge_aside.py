@@ -18,39 +18,40 @@ import shutil
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+from ingest.sandbox import die_with
+from retrieval.edge_child import run_main
 from retrieval.edge_guard import extent
 from retrieval.edge_shard import NEW, load, points_in
 
 SEGMENTS, MUTABLE = "segments", "mutable_id_tracker.mappings"  # the engine's own names
-_INDEX = "import sys; sys.path[:] = {path!r}; from retrieval.edge_aside import main; main()"
+PARTS = frozenset({SEGMENTS, "wal", "edge_config.json"})
 LINKED_FROM = 4_000_000  # bytes
+ROOM = 4  # times what is copied: the index is made of it, and a full disk would end the engine
 _AT_FDCWD, _EXCHANGE = -100, 2  # of renameat2
-_PR_SET_PDEATHSIG, _SIGKILL = 1, 9
 
 
 def indexed_copy(shard: Path, vectors: int) -> tuple[Path, int] | None:
     """A copy of a flushed shard beside it, indexed for so many vectors (0: as it was), and how many
-    points it has. None where it could not be made: no links or no room on that disk."""
-    copy = Path(tempfile.mkdtemp(prefix=NEW, dir=shard.parent))
+    points it has. None where it could not be made: the disk is nearly full, or knows no links."""
+    copy: Path | None = None
     try:
-        _copy(shard, copy)
-        path = [os.path.abspath(entry) for entry in sys.path]
-        done = subprocess.run(
-            [sys.executable, "-sBc", _INDEX.format(path=path), str(copy), str(vectors)],
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            check=True,
-        )
-        return copy, int(json.loads(done.stdout)["points"])
-    except (OSError, shutil.Error, subprocess.CalledProcessError, ValueError, KeyError):
-        discard(copy)
+        linked, copied = _files(shard)
+        if shutil.disk_usage(shard).free < ROOM * sum(map(_written, copied)):
+            return None
+        copy = Path(tempfile.mkdtemp(prefix=NEW, dir=shard.parent))
+        _copy(shard, copy, linked, copied)
+        done = run_main("retrieval.edge_aside", str(copy), str(vectors), str(os.getpid()))
+        done.check_returncode()
+        made, copy = (copy, int(json.loads(done.stdout)["points"])), None
+        return made
+    except (OSError, subprocess.CalledProcessError, ValueError, KeyError):
         return None
-    except BaseException:
-        discard(copy)
-        raise
+    finally:
+        if copy is not None:
+            discard(copy)
 
 
 def exchange(one: Path, other: Path) -> None:
@@ -71,14 +72,15 @@ def discard(copy: Path) -> None:
 def sweep(folder: Path) -> None:
     """Remove copies and shards in the making that a process which was killed has left."""
     for left in folder.glob(f"{NEW}*"):
-        discard(left)
+        if left.is_dir() and {path.name for path in left.iterdir()} <= PARTS:
+            discard(left)
 
 
 def main() -> None:
-    """Index the shard that the first argument names; see `indexed_copy`."""
-    if sys.platform == "linux":
-        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, _SIGKILL, 0, 0, 0)
-    engine = load(Path(sys.argv[1]), int(sys.argv[2]))
+    """Index a shard for so many vectors; see `indexed_copy`."""
+    shard, vectors, parent = sys.argv[1:]
+    die_with(int(parent))
+    engine = load(Path(shard), int(vectors))
     engine.optimize()
     engine.flush()
     points = points_in(engine)
@@ -86,21 +88,30 @@ def main() -> None:
     os.write(1, json.dumps({"points": points}).encode())
 
 
-def _copy(shard: Path, copy: Path) -> None:
+def _files(shard: Path) -> tuple[list[Path], list[Path]]:
+    """The files of which a copy may be a link, and those that are copied."""
+    found: tuple[list[Path], list[Path]] = ([], [])
     for path in sorted(shard.rglob("*")):
-        target = copy / path.relative_to(shard)
-        if path.is_dir():
-            target.mkdir()
-        elif _is_in_indexed_segment(path, shard) and _written(path) >= LINKED_FROM:
-            os.link(path, target)
-        else:
-            _copy_file(path, target)
-    copy.chmod(0o755)
+        if path.is_file():
+            linked = _is_in_indexed_segment(path, shard) and _written(path) >= LINKED_FROM
+            found[0 if linked else 1].append(path)
+    return found
 
 
 def _is_in_indexed_segment(path: Path, shard: Path) -> bool:
     kind, segment, *_ = (*path.relative_to(shard).parts, "")
     return kind == SEGMENTS and not (shard / SEGMENTS / segment / MUTABLE).exists()
+
+
+def _copy(shard: Path, copy: Path, linked: Sequence[Path], copied: Sequence[Path]) -> None:
+    for path in sorted(shard.rglob("*")):
+        if path.is_dir():
+            (copy / path.relative_to(shard)).mkdir()
+    for path in linked:
+        os.link(path, copy / path.relative_to(shard))
+    for path in copied:
+        _copy_file(path, copy / path.relative_to(shard))
+    copy.chmod(0o755)
 
 
 def _written(path: Path) -> int:
@@ -125,5 +136,5 @@ def _extents(descriptor: int) -> Iterator[tuple[int, int]]:
     """Where runs of written bytes begin and end."""
     size, end = os.fstat(descriptor).st_size, 0
     while (found := extent(descriptor, end))[0] < size:
-        yield found
-        end = found[1]
+        end = min(found[1], size)
+        yield found[0], end

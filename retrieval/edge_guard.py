@@ -12,10 +12,10 @@ are summed up. Holes of sparse files are passed over: the engine allocates 32 MB
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import json
 import os
-import subprocess
 import sys
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, field
@@ -23,13 +23,13 @@ from pathlib import Path
 from typing import NamedTuple
 
 from ingest.errors import StorageError
+from retrieval.edge_child import run_main
 from retrieval.edge_probe import UNREADABLE
 from retrieval.store import KEYWORD_FIELDS, TERMS, VECTOR
 from retrieval.versions import shard_folder
 
 CLOSED = "closed.json"
 BLOCK = 2**16
-_PROBE = "import sys; sys.path[:] = {path!r}; from retrieval.edge_probe import main; main()"
 
 
 class FileState(NamedTuple):
@@ -79,12 +79,7 @@ def check(shard: Path, noted: Seal) -> None:
 def probe(shard: Path) -> None:
     """Let another process open the shard and read in it. Raises StorageError if it cannot."""
     said = json.dumps([str(shard.resolve()), VECTOR, TERMS, list(KEYWORD_FIELDS)])
-    path = [os.path.abspath(entry) for entry in sys.path]
-    done = subprocess.run(
-        [sys.executable, "-sBc", _PROBE.format(path=path), said],
-        capture_output=True,
-        stdin=subprocess.DEVNULL,
-    )
+    done = run_main("retrieval.edge_probe", said)
     if done.returncode < 0:
         raise StorageError(f"reading it ends the engine with signal {-done.returncode}")
     if done.returncode == UNREADABLE:
@@ -139,8 +134,12 @@ def extent(descriptor: int, at: int) -> tuple[int, int]:
     try:
         start = os.lseek(descriptor, at, os.SEEK_DATA)
         return start, os.lseek(descriptor, start, os.SEEK_HOLE)
-    except (OSError, AttributeError):  # nothing but a hole follows; or no such call
-        return sys.maxsize, sys.maxsize
+    except OSError as exc:
+        if exc.errno == errno.ENXIO:  # nothing but a hole follows
+            return sys.maxsize, sys.maxsize
+    except AttributeError:
+        pass
+    return at, sys.maxsize  # a system that does not tell
 
 
 def _read(folder: Path) -> dict[str, Seal]:

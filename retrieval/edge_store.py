@@ -350,9 +350,14 @@ class EdgeStore:
             try:
                 exchange(copy, shard)
             except OSError:
-                return False
-            finally:
                 self._shard = load(shard)
+                return False
+            try:
+                self._shard = load(shard)
+            except BaseException:
+                exchange(copy, shard)
+                self._shard = load(shard)
+                raise
         self._written = 0
         return True
 

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import hashlib
+import shutil
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -8,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from ingest.errors import StorageError
 from retrieval import edge_aside, edge_store
 from retrieval.edge_aside import discard, exchange, indexed_copy
 from retrieval.edge_shard import NEW, load, points_in
@@ -103,7 +105,7 @@ def test_what_is_searched_answers_while_it_is_indexed(
     with_more.close()
 
 
-@pytest.mark.parametrize("fails", ["copy", "exchange", "process"])
+@pytest.mark.parametrize("fails", ["copy", "exchange", "process", "room"])
 def test_where_no_copy_can_be_made_it_is_indexed_in_place(
     store: EdgeStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, fails: str
 ) -> None:
@@ -112,10 +114,12 @@ def test_where_no_copy_can_be_made_it_is_indexed_in_place(
 
     if fails == "copy":
         monkeypatch.setattr("os.copy_file_range", refuse)
+    elif fails == "room":
+        monkeypatch.setattr(edge_aside, "ROOM", 10**9)
     elif fails == "exchange":
         monkeypatch.setattr(edge_store, "exchange", refuse)
     else:
-        monkeypatch.setattr(edge_aside, "_INDEX", "raise SystemExit(1)")
+        monkeypatch.setattr("sys.executable", shutil.which("false"))
     before = [found(store, number) for number in range(20)]
     store.optimize()
     assert store._written == 0
@@ -125,12 +129,31 @@ def test_where_no_copy_can_be_made_it_is_indexed_in_place(
     assert not list((tmp_path / "base").glob(f"{NEW}*"))
 
 
+def test_a_copy_that_does_not_open_gives_its_place_back(
+    store: EdgeStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def damaged(shard: Path, vectors: int) -> tuple[Path, int]:
+        copy = tmp_path / "copy"
+        copy.mkdir()
+        return copy, TOTAL
+
+    monkeypatch.setattr(edge_store, "indexed_copy", damaged)
+    before = [found(store, number) for number in range(20)]
+    with pytest.raises(StorageError):
+        store.optimize()
+    assert [found(store, number) for number in range(20)] == before
+
+
 def test_what_a_killed_process_left_is_swept_up(tmp_path: Path) -> None:
     EdgeStore(tmp_path / "base", dimension=DIMENSION, lock_timeout=0).close()
     left = tmp_path / "base" / f"{NEW}x" / "segments"
     left.mkdir(parents=True)
+    others = tmp_path / "base" / f"{NEW}notes" / "mine.md"
+    others.parent.mkdir()
+    others.touch()
     EdgeStore(tmp_path / "base", lock_timeout=0).close()
     assert not left.parent.exists()
+    assert others.exists()
 
 
 def test_two_folders_change_places(tmp_path: Path) -> None:
