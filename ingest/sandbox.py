@@ -58,21 +58,15 @@ def enter(folder: str, *, parent: int, memory: int) -> None:
     """
     _limit(memory)
     if sys.platform == "linux":
-        die_with(parent)
         libc = ctypes.CDLL(None, use_errno=True)
+        libc.prctl(_PR_SET_PDEATHSIG, _SIGKILL, 0, 0, 0)
+        if os.getppid() != parent:  # it was gone before this could be asked for
+            os._exit(1)
         libc.prctl(_PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0)
         with contextlib.suppress(OSError, AttributeError):
             _restrict_writes(libc, folder)
         _refuse_calls(libc)
     sys.addaudithook(_Watch(os.path.realpath(folder)))
-
-
-def die_with(parent: int) -> None:
-    """Let this process end when the one that has started it, of that process id, does (Linux)."""
-    if sys.platform == "linux":
-        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, _SIGKILL, 0, 0, 0)
-        if os.getppid() != parent:  # it was gone before this could be asked for
-            os._exit(1)
 
 
 def _limit(memory: int) -> None:

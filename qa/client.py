@@ -32,7 +32,7 @@ from ingest.errors import (
     TimedOut,
     Unreachable,
 )
-from qa import client_calls
+from qa import client_calls, client_sending
 from qa.client_calls import Call, Flow, OnEvent, Wait
 from qa.client_replies import clear_form
 from qa.prompting import Prompts
@@ -96,8 +96,8 @@ class _Methods:
     remove = _Method(client_calls.remove)
     delete = _Method(client_calls.delete)
     export = _Method(client_calls.export)
-    ingest = _Method(client_calls.ingest)
-    retry = _Method(client_calls.retry)
+    ingest = _Method(client_sending.ingest)
+    retry = _Method(client_sending.retry)
     begin_conversation = _Method(client_calls.begin_conversation)
     ask_further = _Method(client_calls.ask_further)
     conversations = _Method(client_calls.conversations)

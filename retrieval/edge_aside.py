@@ -21,8 +21,7 @@ import tempfile
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from ingest.sandbox import die_with
-from retrieval.edge_child import run_main
+from retrieval.edge_child import die_with, run_main
 from retrieval.edge_guard import extent
 from retrieval.edge_shard import NEW, load, points_in
 

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import ctypes
 import os
+import signal
 import subprocess
 import sys
 
 _START = "import sys; sys.path[:] = {path!r}; from {module} import main; main()"
+_PR_SET_PDEATHSIG = 1
 
 
 def run_main(module: str, *arguments: str) -> subprocess.CompletedProcess[bytes]:
@@ -20,3 +23,11 @@ def run_main(module: str, *arguments: str) -> subprocess.CompletedProcess[bytes]
         capture_output=True,
         stdin=subprocess.DEVNULL,
     )
+
+
+def die_with(parent: int) -> None:
+    """Let this process end when the one that has started it, of that process id, does (Linux)."""
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
+        if os.getppid() != parent:  # it was gone before this could be asked for
+            os._exit(1)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from itertools import takewhile
 from typing import Any
 
@@ -115,25 +115,32 @@ def _lift_text_boxes(document: Any) -> None:
 
 
 def hidden_styles(styles: Any | None) -> frozenset[str]:
-    """Ids of the styles whose text is not shown, by themselves or by what they are based on."""
-    own: dict[str, bool] = {}
+    """Ids of the styles whose text is not shown."""
+
+    def is_hidden(style: Any) -> bool | None:
+        vanish = style.find(f"{W}rPr/{W}vanish")
+        return None if vanish is None else _is_on(vanish)
+
+    return styles_that(styles, is_hidden)
+
+
+def styles_that(styles: Any | None, says: Callable[[Any], bool | None]) -> frozenset[str]:
+    """Ids of the styles of which `says` holds, of themselves or, where it is None, of the nearest
+    one that they are based on."""
+    own: dict[str, bool | None] = {}
     bases: dict[str, str] = {}
     for style in styles.iter(f"{W}style") if styles is not None else ():
         identity = style.get(f"{W}styleId", "")
-        bases[identity] = _value(style.find(f"{W}basedOn"))
-        vanish = style.find(f"{W}rPr/{W}vanish")
-        if vanish is not None:
-            own[identity] = _is_on(vanish)
-    return frozenset(identity for identity in bases if inherits(identity, own, bases))
+        own[identity], bases[identity] = says(style), _value(style.find(f"{W}basedOn"))
 
+    def holds(identity: str) -> bool:
+        for _ in range(20):  # styles may be based on each other in a circle
+            if own.get(identity) is not None or identity not in bases:
+                break
+            identity = bases[identity]
+        return bool(own.get(identity))
 
-def inherits(identity: str, own: dict[str, bool], bases: dict[str, str]) -> bool:
-    """What a style says by itself, or by what it is based on."""
-    for _ in range(20):  # styles may be based on each other in a circle
-        if identity in own or identity not in bases:
-            break
-        identity = bases[identity]
-    return own.get(identity, False)
+    return frozenset(filter(holds, own))
 
 
 def _drop_hidden(document: Any, hidden: frozenset[str]) -> None:

@@ -4,23 +4,14 @@ from __future__ import annotations
 
 from typing import Any
 
-from ingest.loaders.docx_cleaning import W, inherits, text_of
+from ingest.loaders.docx_cleaning import W, styles_that, text_of
 from ingest.loaders.encoding import normalise
 from ingest.loaders.listings import ONE_WIDTH
 
 
 def code_styles(styles: Any | None) -> frozenset[str]:
-    """Ids of the styles that set type of one width, by themselves or by what they are based on."""
-    own: dict[str, bool] = {}
-    bases: dict[str, str] = {}
-    for style in styles.iter(f"{W}style") if styles is not None else ():
-        identity = style.get(f"{W}styleId", "")
-        base = style.find(f"{W}basedOn")
-        bases[identity] = base.get(f"{W}val", "") if base is not None else ""
-        fonts = style.find(f"{W}rPr/{W}rFonts")
-        if fonts is not None and (name := fonts.get(f"{W}ascii")):
-            own[identity] = bool(ONE_WIDTH.search(name))
-    return frozenset(identity for identity in bases if inherits(identity, own, bases))
+    """Ids of the styles that set type of one width."""
+    return styles_that(styles, _sets_one_width)
 
 
 def is_code(paragraph: Any, styles: frozenset[str]) -> bool:
@@ -30,11 +21,18 @@ def is_code(paragraph: Any, styles: frozenset[str]) -> bool:
 
 
 def _one_width(run: Any, styles: frozenset[str]) -> bool:
-    fonts = run.find(f"{W}rPr/{W}rFonts")
-    if fonts is not None and (name := fonts.get(f"{W}ascii")):
-        return bool(ONE_WIDTH.search(name))
+    said = _sets_one_width(run)
+    if said is not None:
+        return said
     named = (run.find(f"{W}rPr/{W}rStyle"), run.getparent().find(f"{W}pPr/{W}pStyle"))
     return any(one is not None and one.get(f"{W}val") in styles for one in named)
+
+
+def _sets_one_width(element: Any) -> bool | None:
+    """Whether a style or a run sets type of one width; None where it names no type."""
+    fonts = element.find(f"{W}rPr/{W}rFonts")
+    name = fonts.get(f"{W}ascii") if fonts is not None else None
+    return bool(ONE_WIDTH.search(name)) if name else None
 
 
 def code_text(paragraph: Any) -> str:

@@ -158,6 +158,12 @@ def normalise(text: str) -> str:
     return _CONTROLS.sub("", plain).replace("\xad", "").replace("\xa0", " ")
 
 
+def flat_lines(text: str) -> str:
+    """As `normalise`; lines without blanks at their ends, one space where there were several."""
+    lines = (" ".join(line.split()) for line in normalise(text).split("\n"))
+    return "\n".join(line for line in lines if line)
+
+
 def _without_colours(text: str) -> str:
     return _TERMINAL.sub("", text) if "\x1b" in text else text
 

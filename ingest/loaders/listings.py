@@ -8,6 +8,7 @@ from dataclasses import replace
 from itertools import groupby
 
 from ingest.loaders.blocks import Block, fenced
+from ingest.loaders.encoding import flat_lines
 
 CODE = 2  # the group of blocks that are lines of code, their blanks kept
 ONE_WIDTH = re.compile(
@@ -31,12 +32,7 @@ def with_fences(blocks: Iterable[Block], *, most: float = _MOST) -> Iterator[Blo
         elif is_code and "\n" in "\n".join(block.text for block in lines).strip("\n"):
             yield _fenced(lines)
         else:
-            yield from (replace(block, text=_plain(block.text), group=0) for block in lines)
-
-
-def _plain(text: str) -> str:
-    lines = (" ".join(line.split()) for line in text.split("\n"))
-    return "\n".join(line for line in lines if line)
+            yield from (replace(block, text=flat_lines(block.text), group=0) for block in lines)
 
 
 def _told(blocks: Sequence[Block]) -> Iterator[Block]:

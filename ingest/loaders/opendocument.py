@@ -7,7 +7,7 @@ addresses; unstructured goes through pandoc, 1 s a file, for texts alone.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -21,6 +21,7 @@ from ingest.loaders.blocks import (
     is_table,
     join_blocks,
 )
+from ingest.loaders.encoding import flat_lines
 from ingest.loaders.listings import CODE, ONE_WIDTH, with_fences
 from ingest.loaders.office_zip import OfficeZip, local_name, parse_xml
 from ingest.loaders.opendocument_text import (
@@ -30,7 +31,6 @@ from ingest.loaders.opendocument_text import (
     chart_title,
     count,
     covered_columns,
-    flat,
     inline,
     is_code,
     object_in,
@@ -59,25 +59,29 @@ _FURNITURE = frozenset({"footer", "date-time", "page-number", "header"})
 
 @dataclass(frozen=True, slots=True)
 class _File:
-    """The parts that matter, wherever they were."""
+    """The parts that matter, wherever they were; `blank` are notes without anything said yet."""
 
     body: Any
     styles: Any | None
     title: str
-    objects: Mapping[str, Any]
+    blank: Notes
 
     def notes(self) -> Notes:
-        """For a part of the text, without anything said yet."""
-        roots = (self.styles, self.body.getroottree().getroot())
-        found = {
-            attribute(style, "name"): style
-            for root in roots
-            if root is not None
-            for style in root.iter("{*}style")
-        }
-        high = frozenset(name for name, style in found.items() if _is_raised(style))
-        code = frozenset(name for name in found if _is_one_width(name, found))
-        return Notes(objects=self.objects, raised=high, code=code)
+        """For a part of the text."""
+        return replace(self.blank, texts=[], images=[])
+
+
+def _notes(roots: Iterable[Any | None], objects: Mapping[str, Any]) -> Notes:
+    """What the styles below these roots say, and the objects."""
+    found = {
+        attribute(style, "name"): style
+        for root in roots
+        if root is not None
+        for style in root.iter("{*}style")
+    }
+    high = frozenset(name for name, style in found.items() if _is_raised(style))
+    code = frozenset(name for name in found if _is_one_width(name, found))
+    return Notes(objects=objects, raised=high, code=code)
 
 
 def _is_one_width(name: str, styles: Mapping[str, Any]) -> bool:
@@ -132,7 +136,7 @@ def _file(content: Any, styles: Any, meta: Any, objects: Mapping[str, Any], uri:
         if "dc/elements" in element.tag:
             title = element.text or ""
             break
-    return _File(body, styles, title, objects)
+    return _File(body, styles, title, _notes((styles, content), objects))
 
 
 # Texts
@@ -174,7 +178,7 @@ def _running_texts(styles: Any | None) -> list[str]:
         for part in master:
             if local_name(part).startswith(("header", "footer")):
                 words = (inline(p, Notes()) for p in part.iter("{*}p", "{*}h"))
-                found[" ".join(filter(None, map(flat, words)))] = None
+                found[" ".join(filter(None, map(flat_lines, words)))] = None
     return [text for text in found if any(map(str.isalpha, text))]
 
 
@@ -185,12 +189,12 @@ def _blocks(parent: Any, notes: Notes) -> Iterator[Block]:
         if kind in SKIPPED or not kind:
             continue
         if kind == "h":
-            text = flat(inline(child, notes))
+            text = flat_lines(inline(child, notes))
             yield headed(_level(child), text) if len(text) <= _MAX_HEADING else Block(text)
             yield from _frames(child, notes)
         elif kind == "p":
             text = inline(child, notes)
-            yield Block(text, CODE) if is_code(child, notes) else Block(flat(text))
+            yield Block(text, CODE) if is_code(child, notes) else Block(flat_lines(text))
             yield from _frames(child, notes)
         elif kind == "list":
             yield from _items(child, notes, 0, id(child))
@@ -213,7 +217,7 @@ def _items(items: Any, notes: Notes, depth: int, group: int) -> Iterator[Block]:
             if kind == "list":
                 yield from _items(child, notes, min(depth + 1, 8), group)
             elif kind in ("p", "h"):
-                text = " ".join(flat(inline(child, notes)).split("\n"))
+                text = " ".join(flat_lines(inline(child, notes)).split("\n"))
                 if kind == "h" and depth == 0 and first:
                     yield replace(headed(_level(child), text), group=group)
                     first = False
@@ -247,7 +251,7 @@ def _frame(frame: Any, notes: Notes) -> Iterator[Block]:
     if root is not None:
         yield from _object(root, notes)
     if target.startswith("Pictures/") and not preview:
-        words = " ".join(flat(n.text or "") for n in frame.iterfind("{*}desc"))
+        words = " ".join(flat_lines(n.text or "") for n in frame.iterfind("{*}desc"))
         text = f"![{words}]({target})"
         notes.images.append((text, target))
         yield Block(text)
@@ -305,14 +309,14 @@ def _slide(page: Any, notes: Notes) -> Slide:
         kind = local_name(shape)
         role = next((v for k, v in shape.attrib.items() if k.endswith("}class")), "")
         if kind == "notes":
-            words = [flat(inline(p, notes)) for p in shape.iter("{*}p")]
+            words = [flat_lines(inline(p, notes)) for p in shape.iter("{*}p")]
             text = "\n".join(filter(None, words))
             pieces.append(Piece(f"Notes: {text}" if text else ""))
         elif kind == "annotation":
-            words = [flat(inline(p, notes)) for p in shape.iter("{*}p")]
+            words = [flat_lines(inline(p, notes)) for p in shape.iter("{*}p")]
             pieces.append(Piece(f"Comment: {' '.join(filter(None, words))}"))
         elif role == "title":
-            words = [flat(inline(p, notes)) for p in shape.iter("{*}p", "{*}h")]
+            words = [flat_lines(inline(p, notes)) for p in shape.iter("{*}p", "{*}h")]
             pieces.insert(0, Piece(heading(1, " ".join(words)), "title"))
         else:
             pieces += _shape(shape, notes, furniture=role in _FURNITURE)
@@ -350,8 +354,8 @@ def _workbook(source: Source, file: _File) -> Document:
         fill_merged(rows, merges, budget)
         hidden = names.get("style-name", "") in styles
         shapes = (p for s in element.iterfind("{*}shapes") for p in s.iter("{*}p"))
-        texts = [text for p in shapes if (text := flat(inline(p, Notes())))]
-        roots = [object_in(frame, file.notes()) for frame in element.iter("{*}frame")]
+        texts = [text for p in shapes if (text := flat_lines(inline(p, Notes())))]
+        roots = [object_in(frame, file.blank) for frame in element.iter("{*}frame")]
         texts += [t for root in roots if root is not None and (t := chart_title(root, Notes()))]
         sheets.append(Sheet(names.get("name", ""), rows, hidden, notes, texts, covered))
     return sheets_document(source, sheets, title=file.title)
@@ -399,10 +403,10 @@ def _row_cells(
         if local_name(cell) not in ("table-cell", "covered-table-cell"):
             continue
         times = count(cell, "number-columns-repeated")
-        words = (flat(inline(p, Notes())) for p in cell if local_name(p) in ("p", "h"))
+        words = (flat_lines(inline(p, Notes())) for p in cell if local_name(p) in ("p", "h"))
         text = " ".join(" ".join(filter(None, words)).split()) or _stored(cell)
         for comment in cell.iterfind("{*}annotation"):
-            said = " ".join(flat(inline(p, Notes())) for p in comment.iter("{*}p"))
+            said = " ".join(flat_lines(inline(p, Notes())) for p in comment.iter("{*}p"))
             notes.append((f"{column_letters(column)}{number}", said))
         if text and (down := count(cell, "number-rows-spanned")) > 1:
             merges.append((column, number, number + down - 1))
@@ -419,4 +423,4 @@ def _stored(cell: Any) -> str:
     """The value of a cell whose program has left it to the reader to show it."""
     values = {name.rpartition("}")[2]: value for name, value in cell.attrib.items()}
     names = ("string-value", "date-value", "time-value", "boolean-value", "value")
-    return flat(next((values[name] for name in names if values.get(name)), ""))
+    return flat_lines(next((values[name] for name in names if values.get(name)), ""))

@@ -11,7 +11,7 @@ from lxml import etree
 from selectolax.lexbor import LexborHTMLParser
 
 from ingest.loaders.blocks import table
-from ingest.loaders.encoding import normalise
+from ingest.loaders.encoding import flat_lines
 from ingest.loaders.equations import mathml, raised, spaced
 from ingest.loaders.office_zip import local_name
 
@@ -70,7 +70,7 @@ def _cells(row: Any, notes: Notes, running: dict[int, tuple[int, str]]) -> list[
         if local_name(cell) not in ("table-cell", "covered-table-cell"):
             continue
         times = count(cell, "number-columns-repeated")
-        paragraphs = (flat(inline(p, notes)) for p in _paragraphs(cell))
+        paragraphs = (flat_lines(inline(p, notes)) for p in _paragraphs(cell))
         text = " ".join(" ".join(filter(None, paragraphs)).split())
         if text and (down := count(cell, "number-rows-spanned")) > 1:
             running[len(cells)] = (down, text)
@@ -104,10 +104,10 @@ def inline(element: Any, notes: Notes) -> str:
         elif kind == "line-break":
             texts.append("\n")
         elif kind == "note":
-            said = (flat(inline(p, notes)) for p in child.iterfind("{*}note-body/{*}p"))
+            said = (flat_lines(inline(p, notes)) for p in child.iterfind("{*}note-body/{*}p"))
             notes.texts.append(" ".join(filter(None, said)))
         elif kind == "annotation":
-            said = (flat(inline(p, notes)) for p in child.iter("{*}p"))
+            said = (flat_lines(inline(p, notes)) for p in child.iter("{*}p"))
             if text := " ".join(filter(None, said)):
                 notes.texts.append(f"Comment: {text}")
         elif kind == "frame":
@@ -158,7 +158,7 @@ def chart_title(root: Any, notes: Notes) -> str:
 
 def _titles(root: Any, paths: tuple[str, ...], notes: Notes) -> list[str]:
     paragraphs = (p for path in paths for title in root.iterfind(path) for p in title.iter("{*}p"))
-    return [text for p in paragraphs if (text := flat(inline(p, notes)))]
+    return [text for p in paragraphs if (text := flat_lines(inline(p, notes)))]
 
 
 def attribute(element: Any, name: str) -> str:
@@ -170,9 +170,3 @@ def count(element: Any, name: str) -> int:
     """A number of cells or rows; 1 where the attribute says none."""
     value = attribute(element, name)
     return max(int(value), 1) if value.isascii() and value.isdigit() and len(value) < 10 else 1
-
-
-def flat(text: str) -> str:
-    """Lines without blanks at their ends, one space where there were several."""
-    lines = (" ".join(line.split()) for line in normalise(text).split("\n"))
-    return "\n".join(line for line in lines if line)

@@ -19,8 +19,9 @@ from ingest.errors import (
     Unreachable,
 )
 from ingest.sync import SyncReport
-from qa import client_calls
-from qa.client_calls import PATIENCE, Call, Flow, Wait, ingest
+from qa import client_sending
+from qa.client_calls import Call, Flow, Wait
+from qa.client_sending import PATIENCE, ingest
 from qa.commands.ingest import report_json
 
 FILES = ["a.md", "b.md", "c.md", "d.md"]
@@ -159,7 +160,7 @@ def test_a_server_that_has_gone_is_asked_no_more(folder: Path) -> None:
 
 
 def test_it_is_not_far_ahead_of_the_server(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(client_calls, "AHEAD", 2)
+    monkeypatch.setattr(client_sending, "AHEAD", 2)
     server = Server()
     assert driven(ingest(folder), server)[0].added == 4
     assert server.asked == [
@@ -170,7 +171,7 @@ def test_it_is_not_far_ahead_of_the_server(folder: Path, monkeypatch: pytest.Mon
 def test_files_that_were_read_together_are_asked_for_at_once(
     folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(client_calls, "MANY", 2)
+    monkeypatch.setattr(client_sending, "MANY", 2)
     report = report_json(SyncReport(added=1, chunks=2))
     ended = [{"id": n, "state": "done", "finished": 1.0, "report": report} for n in FILES[1:3]]
     going_on = {"id": "d.md", "state": "running", "finished": None, "report": None}
