@@ -8,13 +8,18 @@ from pathlib import Path
 from typing import Any
 
 from ingest.chunking import split
-from ingest.documents import Document, Prepared
+from ingest.documents import Document, FileEntry, Prepared
 from retrieval.edge_store import EdgeStore
 from retrieval.embedding import Embedder
 from retrieval.index import Index
 from retrieval.points import unpacked
 from retrieval.store import Point, Store, Where
 from tests.fakes import HashEmbedder
+
+LEAVE = "Annual leave is fifteen days. Requests go to the manager two weeks ahead."
+ROUTER = "The router restarts when both buttons are held. Error ERR_CONN-1042 means no carrier."
+CHINESE = "年假为十五天，需提前两周申请。路由器重启需按住两个按钮。"
+LONG = "\n\n".join(f"Paragraph {n} of the long report speaks of topic{n}." for n in range(40))
 
 
 @contextmanager
@@ -76,3 +81,13 @@ class CrashingStore:
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._store, name)
+
+
+def entry(uri: str) -> FileEntry:
+    """A file of that name, as a walk finds it."""
+    return FileEntry(uri, f"/root/{uri}", "/root", 7, 8, 9)
+
+
+def uris(index: Index) -> list[str]:
+    """The names in the ledger."""
+    return sorted(record.uri for record in index.documents())

@@ -1,10 +1,12 @@
-"""Many readers while one writes: every answer is of one version of each document."""
+"""Many at a time: every answer is of one version of each document, and writers take turns."""
 
 from __future__ import annotations
 
 import re
 import threading
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -12,7 +14,7 @@ import pytest
 from retrieval.edge_store import EdgeStore
 from retrieval.index import Index
 from tests.fakes import HashEmbedder
-from tests.retrieval.knowledge import prepared
+from tests.retrieval.knowledge import LEAVE, ROUTER, entry, open_index, prepared, uris
 
 pytestmark = pytest.mark.integration
 
@@ -73,3 +75,81 @@ def test_no_answer_mixes_versions(tmp_path: Path) -> None:
     assert answers >= 8
     assert index.count()[0] == DOCUMENTS
     store.close()
+
+
+def run_all(*acts: Callable[[], None]) -> None:
+    """Each act on a thread of its own; the first error is raised here."""
+    errors: list[BaseException] = []
+
+    def run(act: Callable[[], None]) -> None:
+        try:
+            act()
+        except BaseException as exc:  # noqa: BLE001 - raised below
+            errors.append(exc)
+
+    threads = [threading.Thread(target=run, args=(act,)) for act in acts]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    if errors:
+        raise errors[0]
+
+
+def test_readers_see_the_old_or_the_new_version(tmp_path: Path) -> None:
+    texts = [
+        "\n\n".join(f"Version {v} of the report, part {p}, says word{p}." for p in range(v + 3))
+        for v in range(12)
+    ]
+    with open_index(tmp_path) as index:
+        index.replace([prepared("a.md", texts[0], tokens=12), prepared("b.md", LEAVE)])
+        done = threading.Event()
+        seen: set[str] = set()
+
+        def write() -> None:
+            try:
+                for text in texts[1:]:
+                    index.replace([prepared("a.md", text, tokens=12)])
+                for number in range(3):
+                    index.rename([("a.md", entry(f"{number}.md"))])
+                    index.rename([(f"{number}.md", entry("a.md"))])
+            finally:
+                done.set()
+
+        def read(k: int) -> None:
+            while not done.is_set():
+                hits = index.search("report version word1", k)
+                found = {hit.chunk.document_id for hit in hits if hit.uri != "b.md"}
+                for hit in hits:
+                    if hit.uri != "b.md":
+                        assert any(t[hit.chunk.start : hit.chunk.end] == hit.text for t in texts)
+                assert len({i.split("@")[1] for i in found}) == 1, "not one version in an answer"
+                seen.update(found)
+
+        def read_document() -> None:
+            while not done.is_set():
+                document = index.document("a.md")
+                assert document is None or document.text in texts
+
+        run_all(write, partial(read, 2), partial(read, 30), read_document)
+        assert len(seen) >= 2
+        document = index.document("a.md")
+        assert document is not None
+        assert document.text == texts[-1]
+        assert index.count()[0] == 2
+
+
+def test_writers_take_turns(tmp_path: Path) -> None:
+    with open_index(tmp_path) as index:
+
+        def write(name: str) -> Callable[[], None]:
+            def act() -> None:
+                for number in range(5):
+                    index.replace([prepared(f"{name}{number}.md", f"{name} {number}. {LEAVE}")])
+                    index.replace([prepared("shared.md", f"{name} {number}. {ROUTER}")])
+
+            return act
+
+        run_all(*(write(name) for name in "abc"))
+        assert len(uris(index)) == 16
+        assert index.count() == (16, sum(record.chunks for record in index.documents()))

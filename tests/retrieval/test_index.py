@@ -1,17 +1,15 @@
 from __future__ import annotations
 
-import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import replace
-from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
-from ingest.documents import Document, FileEntry, Page, Prepared, Section
+from ingest.documents import Document, Page, Prepared, Section
 from ingest.errors import BadRequest
 from retrieval.edge_store import EdgeStore
 from retrieval.fusion import probability
@@ -21,14 +19,20 @@ from retrieval.points import PART, Base, read_base, write_base
 from retrieval.searching import MAX_K
 from retrieval.terms import stems
 from tests.fakes import HashEmbedder
-from tests.retrieval.knowledge import Crash, CrashingStore, contents, open_index, prepared
+from tests.retrieval.knowledge import (
+    CHINESE,
+    LEAVE,
+    LONG,
+    ROUTER,
+    CrashingStore,
+    contents,
+    entry,
+    open_index,
+    prepared,
+    uris,
+)
 
 pytestmark = pytest.mark.integration
-
-LEAVE = "Annual leave is fifteen days. Requests go to the manager two weeks ahead."
-ROUTER = "The router restarts when both buttons are held. Error ERR_CONN-1042 means no carrier."
-CHINESE = "年假为十五天，需提前两周申请。路由器重启需按住两个按钮。"
-LONG = "\n\n".join(f"Paragraph {n} of the long report speaks of topic{n}." for n in range(40))
 
 
 @pytest.fixture
@@ -43,14 +47,6 @@ def index(tmp_path: Path) -> Iterator[Index]:
             ]
         )
         yield index
-
-
-def entry(uri: str) -> FileEntry:
-    return FileEntry(uri, f"/root/{uri}", "/root", 7, 8, 9)
-
-
-def uris(index: Index) -> list[str]:
-    return sorted(record.uri for record in index.documents())
 
 
 # --- searching ---
@@ -379,144 +375,7 @@ def test_a_question_in_full_width_letters_means_the_same(
     )
 
 
-# --- dying and many at a time ---
-
-
-def change(index: Index) -> None:
-    """Every kind of write, on top of `start`."""
-    index.rename([("a.md", entry("sub/a.md")), ("b.md", entry("z.md"))])
-    index.touch([entry("c.md")])
-    index.replace([prepared("c.md", ROUTER), prepared("n.md", CHINESE)])
-    index.remove(["d.md"])
-
-
-def start(index: Index) -> None:
-    index.replace([prepared("a.md", LEAVE), prepared("b.md", LONG), prepared("c.md", LEAVE * 2)])
-    index.replace([prepared("d.md", "To be removed.")])
-
-
-def change_again(index: Index) -> None:
-    """What an ingest does after a crash: what the ledger says is not done yet."""
-    known = set(uris(index))
-    for old, new in (("a.md", "sub/a.md"), ("b.md", "z.md")):
-        if new in known:
-            index.remove([old])
-        else:
-            index.rename([(old, entry(new))])
-    index.touch([entry("c.md")])
-    index.replace([prepared("c.md", ROUTER), prepared("n.md", CHINESE)])
-    index.remove(["d.md"])
-
-
-def test_dying_at_any_write_loses_and_doubles_nothing(tmp_path: Path) -> None:
-    versions = {LEAVE, LONG, LEAVE * 2, ROUTER, CHINESE, "To be removed."}
-    with closing(EdgeStore(tmp_path, dimension=32, lock_timeout=0)) as store:
-        start(Index(store, HashEmbedder()))
-        counting = CrashingStore(store, at=-1)
-        change(Index(counting, HashEmbedder()))
-        expected = contents(store)
-        assert counting.writes > 15
-        for number in range(counting.writes):
-            store.delete(list(contents(store)))
-            start(Index(store, HashEmbedder()))
-            with pytest.raises(Crash):
-                change(Index(CrashingStore(store, at=number), HashEmbedder()))
-            index = Index(store, HashEmbedder())
-            assert_whole(index, versions)
-            index.recover()
-            assert_whole(index, versions)
-            change_again(index)
-            assert contents(store) == expected, f"after dying at write {number}"
-
-
-def assert_whole(index: Index, versions: set[str]) -> None:
-    """Every document is one of the versions that were ever given, and hits are of it."""
-    texts = {}
-    for uri in uris(index):
-        document = index.document(uri)
-        assert document is not None
-        assert document.text in versions
-        texts[uri] = document.text
-    for hit in index.search("leave router topic7 年假", 100):
-        assert hit.text == texts[hit.uri][hit.chunk.start : hit.chunk.end]
-
-
-def run_all(*acts: Callable[[], None]) -> None:
-    """Each act on a thread of its own; the first error is raised here."""
-    errors: list[BaseException] = []
-
-    def run(act: Callable[[], None]) -> None:
-        try:
-            act()
-        except BaseException as exc:  # noqa: BLE001 - raised below
-            errors.append(exc)
-
-    threads = [threading.Thread(target=run, args=(act,)) for act in acts]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    if errors:
-        raise errors[0]
-
-
-def test_readers_see_the_old_or_the_new_version(tmp_path: Path) -> None:
-    texts = [
-        "\n\n".join(f"Version {v} of the report, part {p}, says word{p}." for p in range(v + 3))
-        for v in range(12)
-    ]
-    with open_index(tmp_path) as index:
-        index.replace([prepared("a.md", texts[0], tokens=12), prepared("b.md", LEAVE)])
-        done = threading.Event()
-        seen: set[str] = set()
-
-        def write() -> None:
-            try:
-                for text in texts[1:]:
-                    index.replace([prepared("a.md", text, tokens=12)])
-                for number in range(3):
-                    index.rename([("a.md", entry(f"{number}.md"))])
-                    index.rename([(f"{number}.md", entry("a.md"))])
-            finally:
-                done.set()
-
-        def read(k: int) -> None:
-            while not done.is_set():
-                hits = index.search("report version word1", k)
-                found = {hit.chunk.document_id for hit in hits if hit.uri != "b.md"}
-                for hit in hits:
-                    if hit.uri != "b.md":
-                        assert any(t[hit.chunk.start : hit.chunk.end] == hit.text for t in texts)
-                assert len({i.split("@")[1] for i in found}) == 1, "not one version in an answer"
-                seen.update(found)
-
-        def read_document() -> None:
-            while not done.is_set():
-                document = index.document("a.md")
-                assert document is None or document.text in texts
-
-        run_all(write, partial(read, 2), partial(read, 30), read_document)
-        assert len(seen) >= 2
-        document = index.document("a.md")
-        assert document is not None
-        assert document.text == texts[-1]
-        assert index.count()[0] == 2
-
-
-def test_writers_take_turns(tmp_path: Path) -> None:
-    with open_index(tmp_path) as index:
-
-        def write(name: str) -> Callable[[], None]:
-            def act() -> None:
-                for number in range(5):
-                    index.replace([prepared(f"{name}{number}.md", f"{name} {number}. {LEAVE}")])
-                    index.replace([prepared("shared.md", f"{name} {number}. {ROUTER}")])
-
-            return act
-
-        run_all(*(write(name) for name in "abc"))
-        assert len(uris(index)) == 16
-        assert index.count() == (16, sum(record.chunks for record in index.documents()))
+# --- renaming ---
 
 
 def test_vectors_survive_a_rename(tmp_path: Path) -> None:
