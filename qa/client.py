@@ -325,7 +325,7 @@ def _written(path: Path) -> Iterator[BinaryIO]:
         with path.open("wb") as file:
             yield file
     except OSError as exc:
-        raise StorageError(f"{path.parent}: {exc.strerror or exc}") from exc
+        raise StorageError(f"cannot write in {path.parent}: {exc.strerror or exc}") from exc
 
 
 def _outcome(response: httpx2.Response) -> Any:

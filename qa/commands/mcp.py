@@ -22,11 +22,14 @@ def mcp(kb: Kb = None) -> None:
     """
     import anyio
 
+    from qa.client import RemoteKnowledgeBase
     from qa.command_base import opened, until_the_end
     from qa.server.observing import log_to_stderr
 
     settings = load_settings(kb=kb)
     with until_the_end(opened(settings)) as base:
+        if isinstance(base, RemoteKnowledgeBase):
+            base.status()  # whoever starts it is told now what is wrong, not a model later
         log_to_stderr(settings.serve_log)
         anyio.run(_serve, settings.kb.rstrip("/").rpartition("/")[2], base)
     raise typer.Exit

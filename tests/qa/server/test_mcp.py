@@ -23,7 +23,7 @@ from qa.server import mcp_tools
 from qa.server.access import Caller
 from qa.server.ids import id_of
 from qa.server.keys import Role
-from tests.qa.command_line import command, environment
+from tests.qa.command_line import Kbqa, command, environment, is_one_clear_line
 from tests.qa.server.serving import Served
 from tests.sample_base import copy_base
 
@@ -158,6 +158,11 @@ def test_over_stdio_behind_a_server(served: Served) -> None:
             await talk_to_library(client)
 
     anyio.run(run)
+
+
+def test_a_server_that_cannot_be_asked_is_told_at_once(kbqa: Kbqa, served: Served) -> None:
+    is_one_clear_line(kbqa("--url", "http://127.0.0.1:9", "mcp"), 5, "does not answer")
+    is_one_clear_line(kbqa("--url", served.url, "mcp", "--kb", "none"), 2, "knowledge base 'none'")
 
 
 class Shelf:
